@@ -1,0 +1,18 @@
+//! Tensor IR: the network as it was trained.
+//!
+//! # Semantics
+//! A value is a dense real tensor of static shape, row-major. By convention axis 0 is the batch, axis 1 the
+//! channels, the rest space, but no op outside the spatial ones (convolutions and pools, always 4-D NCHW)
+//! depends on it. Element-wise binary ops want equal shapes: broadcasting is written out with
+//! [`TensorOp::Expand`]. Constants enter through [`TensorOp::Constant`] or as attributes.
+//!
+//! # Invariants
+//! * **T1** a node has as many operands as its op takes.
+//! * **T2** the type of a node is the shape that [`infer_shape`](infer::infer_shape) computes from its operands.
+//! * **T3** attributes are in range: strides, dilations and group counts at least 1, axes below the rank,
+//!   permutations are permutations, constants of the shape that the op's documentation gives.
+//! * **T4** no extent is 0 and no value has more than 2^31 elements.
+
+mod op;
+
+pub use op::{Activation, Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};

@@ -1,0 +1,134 @@
+//! The verifier: every violation at once, by invariant number, and a proof type on success.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Deref;
+
+use crate::{Graph, Op, ValueId};
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Number of the invariant in its IR's documentation, such as `G1` or `T3`.
+    pub invariant: &'static str,
+    /// Where: the value as messages name it, or the graph.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Violation {
+    /// A violation at the node that computes `id`.
+    pub fn at<O: Op>(
+        graph: &Graph<O>,
+        id: ValueId,
+        invariant: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { invariant, place: graph.describe(id), message: message.into() }
+    }
+
+    /// A violation of the graph as a whole.
+    pub fn of_graph(invariant: &'static str, message: impl Into<String>) -> Self {
+        Self { invariant, place: "graph".into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.invariant, self.place, self.message)
+    }
+}
+
+/// Everything that is wrong with a graph; never empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Violations(pub Vec<Violation>);
+
+impl fmt::Display for Violations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the graph breaks {} invariant(s)", self.0.len())?;
+        for v in &self.0 {
+            write!(f, "\n  {v}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A graph whose invariants hold. Only [`verify`] makes one; reading goes through `Deref`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified<G>(G);
+
+impl<G> Verified<G> {
+    /// Gives up the proof to change the graph.
+    pub fn into_inner(self) -> G {
+        self.0
+    }
+}
+
+impl<G> Deref for Verified<G> {
+    type Target = G;
+    fn deref(&self) -> &G {
+        &self.0
+    }
+}
+
+/// Checks all invariants of a graph.
+///
+/// # Errors
+/// All violations. Those of the IR itself are only looked for where G1–G4 hold.
+pub fn verify<O: Op>(graph: Graph<O>) -> Result<Verified<Graph<O>>, Violations> {
+    let mut report = Vec::new();
+    check_shared(&graph, &mut report);
+    if report.is_empty() {
+        for id in graph.ids() {
+            O::check_node(&graph, id, &mut report);
+        }
+        O::check_graph(&graph, &mut report);
+    }
+    if report.is_empty() { Ok(Verified(graph)) } else { Err(Violations(report)) }
+}
+
+fn check_shared<O: Op>(graph: &Graph<O>, report: &mut Vec<Violation>) {
+    let mut inputs = HashSet::new();
+    for (id, node) in graph.iter() {
+        for arg in node.args.iter().filter(|a| **a >= id) {
+            report.push(Violation::at(graph, id, "G1", format!("operand {arg} does not stand before it")));
+        }
+        node.op.visit_constants(&mut |c| {
+            if c.index() >= graph.constants.len() {
+                report.push(Violation::at(graph, id, "G2", format!("constant {c} does not exist")));
+            }
+        });
+        if let Some(name) = node.op.input_name() {
+            if !node.args.is_empty() {
+                report.push(Violation::at(graph, id, "G4", "an input has no operands"));
+            }
+            if !inputs.insert(name) {
+                report.push(Violation::at(graph, id, "G4", format!("input name {name:?} is used twice")));
+            }
+        }
+    }
+    for (i, c) in graph.constants.iter().enumerate() {
+        let size = c.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if size != Some(c.data.len()) {
+            let message = format!("constant @{i} of shape {:?} has {} numbers", c.shape, c.data.len());
+            report.push(Violation::of_graph("G2", message));
+        }
+        if let Some(k) = c.data.iter().position(|x| !x.is_finite()) {
+            report.push(Violation::of_graph("G2", format!("constant @{i} has {} at {k}", c.data[k])));
+        }
+    }
+    if graph.outputs.is_empty() {
+        report.push(Violation::of_graph("G3", "there is no output"));
+    }
+    let mut names = HashSet::new();
+    for output in &graph.outputs {
+        if output.value.index() >= graph.len() {
+            let message = format!("output {:?} names {}, which does not exist", output.name, output.value);
+            report.push(Violation::of_graph("G3", message));
+        }
+        if !names.insert(&output.name) {
+            report.push(Violation::of_graph("G3", format!("output name {:?} is used twice", output.name)));
+        }
+    }
+}
