@@ -16,6 +16,9 @@
 pub mod constant;
 pub mod dot;
 pub mod graph;
+pub mod layout;
+pub mod schedule;
+pub mod slot;
 pub mod tensor;
 pub mod text;
 pub mod verify;

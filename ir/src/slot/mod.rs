@@ -1,0 +1,5 @@
+//! Slot IR.
+
+mod map;
+
+pub use map::{LinearMap, MapPlan, Product, Stage, Term};
