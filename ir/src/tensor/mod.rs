@@ -13,6 +13,18 @@
 //!   permutations are permutations, constants of the shape that the op's documentation gives.
 //! * **T4** no extent is 0 and no value has more than 2^31 elements.
 
+pub mod infer;
+pub mod interp;
+mod kernels;
+pub mod linear;
+mod node;
 mod op;
+#[doc(hidden)]
+pub mod random;
+pub mod value;
 
+pub use infer::{InferError, infer_shape};
+pub use interp::{RunError, run, run_observed};
+pub use kernels::{activation, eval_op};
 pub use op::{Activation, Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
+pub use value::{Real, Tensor};
