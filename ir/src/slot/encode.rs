@@ -40,12 +40,18 @@ pub fn products(map: &LinearMap, constants: &[Constant]) -> Result<Vec<Vec<f64>>
                 return;
             }
             let (p, q) = (routing.inputs[operand][i] as usize, routing.output[o] as usize);
-            let result = routing.targets(operand, p, q, |class| by_class.get(&class).copied(), |k, slot| {
-                if vectors[k].is_empty() {
-                    vectors[k] = vec![0.0; slots];
-                }
-                vectors[k][(slot + plan.products[k].giant as usize) & (slots - 1)] += w;
-            });
+            let result = routing.targets(
+                operand,
+                p,
+                q,
+                |class| by_class.get(&class).copied(),
+                |k, slot| {
+                    if vectors[k].is_empty() {
+                        vectors[k] = vec![0.0; slots];
+                    }
+                    vectors[k][(slot + plan.products[k].giant as usize) & (slots - 1)] += w;
+                },
+            );
             failure = result.err();
         });
     }
@@ -86,7 +92,10 @@ pub fn spread(constant: &Constant, row: u32, layout: &Layout, ct: u32) -> Result
         positions = positions
             .iter()
             .flat_map(|&(p, i)| {
-                table.iter().enumerate().map(move |(k, t)| (p + t, i * extent + if extent == 1 { 0 } else { k }))
+                table
+                    .iter()
+                    .enumerate()
+                    .map(move |(k, t)| (p + t, i * extent + if extent == 1 { 0 } else { k }))
             })
             .collect();
     }

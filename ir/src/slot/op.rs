@@ -89,9 +89,12 @@ pub enum SlotOp {
         /// Factor, applied by relabelling the scale.
         factor: f64,
     },
-    /// The polynomial of each element; coefficients as for [`TensorOp::Poly`](crate::tensor::TensorOp::Poly).
+    /// The same slots read under another layout: reshapes and transpositions that move nothing.
+    View,
+    /// The polynomial of each element; coefficients, lowest first, along the first axis of a constant whose other axes
+    /// broadcast to x.
     Poly {
-        /// Coefficients, lowest first.
+        /// Coefficients [degree+1, …].
         coeffs: ConstId,
         /// How to evaluate it, once placed.
         strategy: Option<PolyStrategy>,

@@ -52,7 +52,8 @@ impl Routing {
         let mut rest = map.output.replicas.clone();
         let mut strides = Vec::new();
         for f in reduce {
-            let at = rest.iter().position(|r| r == f).ok_or("a reduced replica is not in the output layout")?;
+            let at =
+                rest.iter().position(|r| r == f).ok_or("a reduced replica is not in the output layout")?;
             rest.remove(at);
             if f.extent != 2 {
                 return Err("reduced replicas have extent 2".into());
@@ -64,7 +65,9 @@ impl Routing {
         if !strides.is_empty() {
             let end = strides.iter().try_fold(reduce_stride, |s, &t| (s == t).then_some(2 * s));
             if end != periods.iter().max().copied() || map.output.period() > reduce_stride {
-                return Err("reduced replicas are no chain of doublings up to the period of the inputs".into());
+                return Err(
+                    "reduced replicas are no chain of doublings up to the period of the inputs".into()
+                );
             }
         }
         let keep = crate::layout::Layout { replicas: rest, ..map.output.clone() }.replica_offsets();
