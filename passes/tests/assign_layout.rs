@@ -12,13 +12,19 @@ fn packed_random_networks_equal_their_tensors() {
         let want = tensor::run(&graph, &inputs).unwrap();
         for slots in [64, 1024, 16384] {
             let packed = assign_layout::run(&graph, &Config { slots, tile: None }).unwrap();
-            let packed = verify(packed).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", fhec_ir::text::summary(&*graph)));
+            let packed = verify(packed)
+                .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", fhec_ir::text::summary(&*graph)));
             let got = slot::interp::run(&packed, &inputs).unwrap();
             for (want, got) in want.iter().zip(&got) {
                 assert_eq!(want.shape, got.shape);
                 let scale = want.data.iter().fold(1.0f64, |m, x| m.max(x.abs()));
                 for (k, (a, b)) in want.data.iter().zip(&got.data).enumerate() {
-                    assert!((a - b).abs() <= 1e-9 * scale, "seed {seed}, {slots} slots, element {k}: {a} {b}\n{}\n{}", fhec_ir::text::summary(&*graph), fhec_ir::text::summary(&*packed));
+                    assert!(
+                        (a - b).abs() <= 1e-9 * scale,
+                        "seed {seed}, {slots} slots, element {k}: {a} {b}\n{}\n{}",
+                        fhec_ir::text::summary(&*graph),
+                        fhec_ir::text::summary(&*packed)
+                    );
                 }
             }
         }
