@@ -3,6 +3,8 @@
 
 pub mod assign_layout;
 pub mod error;
+pub mod lower;
 pub mod minimize_rotations;
+pub mod place;
 
 pub use error::{PassError, Refusal};
