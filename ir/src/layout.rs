@@ -10,6 +10,13 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Most positions (slots × ciphertexts) of a well-formed layout.
+pub const MAX_POSITIONS: usize = 1 << 26;
+/// Most axes of a well-formed layout.
+pub const MAX_RANK: usize = 16;
+/// Most factors of an axis, and most replicas.
+pub const MAX_FACTORS: usize = 32;
+
 /// One digit of an axis' index: `extent` values, `stride` positions apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Factor {
@@ -112,34 +119,13 @@ impl Layout {
     }
 
     /// Checks that the layout is well formed: power-of-two slots, digits that cover each axis, every position
-    /// inside the ciphertexts, and no position with two elements.
+    /// inside the ciphertexts, and no position with two elements. Time and memory are bounded by
+    /// [`MAX_POSITIONS`] whatever the numbers.
     ///
     /// # Errors
     /// What is wrong.
     pub fn check(&self) -> Result<(), String> {
-        if !self.slots.is_power_of_two() {
-            return Err(format!("{} slots are no power of two", self.slots));
-        }
-        let size = self.slots.checked_mul(self.ciphertexts).filter(|&n| n <= 1 << 31);
-        let size = size.ok_or_else(|| format!("{} ciphertexts are too many", self.ciphertexts))?;
-        let mut elements = 1usize;
-        for (k, axis) in self.axes.iter().enumerate() {
-            let cover = axis.factors.iter().try_fold(1usize, |n, f| n.checked_mul(f.extent));
-            if cover.is_none_or(|n| n < axis.extent) {
-                return Err(format!("the factors of axis {k} do not cover its {} indices", axis.extent));
-            }
-            elements = elements.saturating_mul(axis.extent);
-        }
-        let copies = self.replicas.iter().try_fold(1usize, |n, r| n.checked_mul(r.extent));
-        if copies.and_then(|c| c.checked_mul(elements)).is_none_or(|n| n > size) {
-            return Err(format!("{elements} elements and their replicas do not fit into {size} slots"));
-        }
-        let strides = self.axes.iter().flat_map(|a| &a.factors).chain(&self.replicas);
-        let reach = strides
-            .fold(0usize, |n, f| n.saturating_add(f.extent.saturating_sub(1).saturating_mul(f.stride)));
-        if reach > 1 << 32 {
-            return Err("strides reach beyond the ciphertexts".into());
-        }
+        let size = self.check_extents()?;
         let mut used = vec![false; size];
         let offsets = self.replica_offsets();
         for p in self.positions() {
@@ -152,6 +138,41 @@ impl Layout {
             }
         }
         Ok(())
+    }
+
+    /// The part of [`Layout::check`] that allocates nothing; returns the number of positions.
+    fn check_extents(&self) -> Result<usize, String> {
+        if !self.slots.is_power_of_two() {
+            return Err(format!("{} slots are no power of two", self.slots));
+        }
+        let size = self.slots.checked_mul(self.ciphertexts).filter(|&n| n <= MAX_POSITIONS);
+        let size = size.ok_or_else(|| format!("{} ciphertexts are too many", self.ciphertexts))?;
+        if self.axes.len() > MAX_RANK || self.replicas.len() > MAX_FACTORS {
+            return Err(format!("{} axes or {} replicas are too many", self.axes.len(), self.replicas.len()));
+        }
+        let mut elements = 1usize;
+        for (k, axis) in self.axes.iter().enumerate() {
+            if axis.factors.len() > MAX_FACTORS {
+                return Err(format!("axis {k} has {} factors", axis.factors.len()));
+            }
+            let cover = axis.factors.iter().try_fold(1usize, |n, f| n.checked_mul(f.extent));
+            if axis.extent == 0 || cover.is_none_or(|n| n < axis.extent) {
+                return Err(format!("the factors of axis {k} do not cover its {} indices", axis.extent));
+            }
+            elements = elements.saturating_mul(axis.extent);
+        }
+        let copies = self.replicas.iter().try_fold(1usize, |n, r| n.checked_mul(r.extent));
+        if copies.and_then(|c| c.checked_mul(elements)).is_none_or(|n| n == 0 || n > size) {
+            return Err(format!("{elements} elements and their replicas do not fit into {size} slots"));
+        }
+        let strides = self.axes.iter().flat_map(|a| &a.factors).chain(&self.replicas);
+        let reach = strides
+            .fold(0usize, |n, f| n.saturating_add(f.extent.saturating_sub(1).saturating_mul(f.stride)));
+        // Below u32::MAX, so that sums of table entries fit the type of a position.
+        if reach > 1 << 31 {
+            return Err("strides reach beyond the ciphertexts".into());
+        }
+        Ok(size)
     }
 
     /// Spreads a row-major tensor over fresh slot vectors; unused slots are 0.

@@ -25,8 +25,6 @@ pub struct ScheduleHeader {
     pub inputs: Vec<PackedValue>,
     /// Packed results: the graph's outputs are their ciphertexts, in order.
     pub outputs: Vec<PackedValue>,
-    /// Name of the network layer that nodes descend from, by [`ScheduleOp`] order runs: (first node, layer).
-    pub layers: Vec<(u32, String)>,
 }
 
 /// A tensor as the client sees it.
