@@ -1,0 +1,456 @@
+//! From the protobuf graph to the tensor IR.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::rc::Rc;
+
+use fhec_ir::tensor::{TensorGraph, TensorOp};
+use fhec_ir::{Constant, ValueId, Verified, verify};
+use prost::Message;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dim;
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+
+use crate::builder::Builder;
+use crate::call::{Call, Imported, Value, axis};
+use crate::literal::{self, Literal};
+use crate::{ImportError, Refusal, TailStep, fold, ops, recognise};
+
+/// How to import.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Extents for symbolic axes, by their name. A symbolic first axis that is not listed gets [`Self::batch`].
+    pub dims: HashMap<String, usize>,
+    /// Batch size where the model leaves it open.
+    pub batch: usize,
+    /// Inputs that are known: they become constants.
+    pub bind: HashMap<String, Constant>,
+    /// Leave a softmax or arg-max that computes an output to the client (see [`Import::tails`]).
+    pub client_tail: bool,
+    /// Recognise activations and polynomials that exporters write as several nodes.
+    pub recognise: bool,
+    /// Most elements that all constants together may have.
+    pub max_constant_elements: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            dims: HashMap::new(),
+            batch: 1,
+            bind: HashMap::new(),
+            client_tail: true,
+            recognise: true,
+            max_constant_elements: 1 << 29,
+        }
+    }
+}
+
+/// An imported network.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The network.
+    pub graph: Verified<TensorGraph>,
+    /// For every output the steps left to the client, in order of application; mostly none.
+    pub tails: Vec<Vec<TailStep>>,
+}
+
+/// Imports an ONNX file.
+///
+/// # Errors
+/// If the file cannot be read or compiled; all offending nodes at once.
+pub fn import(path: &Path, options: &Options) -> Result<Import, ImportError> {
+    let bytes = std::fs::read(path).map_err(|source| ImportError::Io { path: path.into(), source })?;
+    let base = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+    import_from(&bytes, base, options)
+}
+
+/// Imports an ONNX model that lies in memory. External data is refused.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_bytes(bytes: &[u8], options: &Options) -> Result<Import, ImportError> {
+    import_from(bytes, None, options)
+}
+
+fn import_from(bytes: &[u8], base: Option<&Path>, options: &Options) -> Result<Import, ImportError> {
+    let model = ModelProto::decode(bytes).map_err(|e| ImportError::Malformed(e.to_string()))?;
+    let graph = model.graph.as_ref().ok_or_else(|| ImportError::Malformed("there is no graph".into()))?;
+    let default = model.opset_import.iter().find(|o| standard(&o.domain));
+    let opset = default.map_or(1, |o| o.version);
+    let mut importer = Importer::new(graph, opset, base, options)?;
+    importer.declare_inputs();
+    importer.run()?;
+    importer.finish()
+}
+
+fn standard(domain: &str) -> bool {
+    domain.is_empty() || domain == "ai.onnx"
+}
+
+/// Name of a node as messages and the IR give it.
+fn name_of(node: &NodeProto) -> String {
+    let name = if node.name.is_empty() { node.output.first() } else { Some(&node.name) };
+    name.cloned().unwrap_or_default()
+}
+
+/// What is known of a name while importing.
+#[derive(Clone, Debug)]
+enum Binding {
+    Known(Value),
+    /// Computed by a refused node, or from one.
+    Refused,
+}
+
+struct Importer<'p> {
+    graph: &'p GraphProto,
+    opset: i64,
+    base: Option<&'p Path>,
+    options: &'p Options,
+    /// Which node and which of its outputs makes a name.
+    producers: HashMap<&'p str, usize>,
+    initialisers: HashMap<&'p str, &'p TensorProto>,
+    uses: HashMap<&'p str, usize>,
+    env: HashMap<String, Binding>,
+    builder: Builder,
+    refusals: Vec<Refusal>,
+    outputs: Vec<(&'p str, &'p str, Vec<&'p NodeProto>)>,
+}
+
+impl<'p> Importer<'p> {
+    fn new(
+        graph: &'p GraphProto,
+        opset: i64,
+        base: Option<&'p Path>,
+        options: &'p Options,
+    ) -> Result<Self, ImportError> {
+        let malformed = |m: String| Err(ImportError::Malformed(m));
+        let mut producers = HashMap::new();
+        for (i, node) in graph.node.iter().enumerate() {
+            for output in node.output.iter().filter(|o| !o.is_empty()) {
+                if producers.insert(output.as_str(), i).is_some() {
+                    return malformed(format!("the tensor `{output}` is computed twice"));
+                }
+            }
+        }
+        let initialisers = graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
+        if graph.output.is_empty() {
+            return malformed("the graph has no output".into());
+        }
+        let mut importer = Self {
+            graph,
+            opset,
+            base,
+            options,
+            producers,
+            initialisers,
+            uses: HashMap::new(),
+            env: HashMap::new(),
+            builder: Builder::new(&graph.name, options.max_constant_elements),
+            refusals: Vec::new(),
+            outputs: Vec::new(),
+        };
+        importer.outputs = graph.output.iter().map(|o| importer.strip_tail(&o.name)).collect();
+        Ok(importer)
+    }
+
+    fn producer(&self, name: &str) -> Option<&'p NodeProto> {
+        self.producers.get(name).map(|&i| &self.graph.node[i])
+    }
+
+    /// An output, the value it is computed from without client steps, and the nodes of those steps.
+    fn strip_tail(&self, output: &'p str) -> (&'p str, &'p str, Vec<&'p NodeProto>) {
+        let (mut name, mut steps) = (output, Vec::new());
+        while self.options.client_tail && steps.len() < 8 {
+            let Some(node) = self.producer(name) else { break };
+            let known = matches!(node.op_type.as_str(), "Softmax" | "LogSoftmax" | "ArgMax");
+            match node.input.first() {
+                Some(input) if known && standard(&node.domain) && !input.is_empty() => {
+                    steps.insert(0, node);
+                    name = input;
+                }
+                _ => break,
+            }
+        }
+        (output, name, steps)
+    }
+
+    fn refuse(&mut self, node: impl Into<String>, op: &str, reason: impl Into<String>) {
+        self.refusals.push(Refusal { node: node.into(), op: op.into(), reason: reason.into() });
+    }
+
+    fn declare_inputs(&mut self) {
+        for input in &self.graph.input {
+            let name = input.name.as_str();
+            if self.initialisers.contains_key(name) || self.env.contains_key(name) {
+                continue;
+            }
+            let binding = if let Some(constant) = self.options.bind.get(name) {
+                let literal = Literal::floats(constant.shape.clone(), constant.data.clone());
+                Ok(Value::Const(Rc::new(literal)))
+            } else {
+                self.input_shape(input).and_then(|shape| {
+                    self.builder.name = name.into();
+                    let op = TensorOp::Input { name: name.into(), shape };
+                    self.builder.push(op, &[]).map(Value::Node)
+                })
+            };
+            let binding = match binding {
+                Ok(value) => Binding::Known(value),
+                Err(reason) => {
+                    self.refuse(name, "input", reason);
+                    Binding::Refused
+                }
+            };
+            self.env.insert(name.into(), binding);
+        }
+    }
+
+    fn input_shape(&self, input: &ValueInfoProto) -> Imported<Vec<usize>> {
+        let Some(type_proto::Value::TensorType(ty)) = input.r#type.as_ref().and_then(|t| t.value.as_ref())
+        else {
+            return Err("its type is not given".into());
+        };
+        // FLOAT, FLOAT16, DOUBLE, BFLOAT16.
+        if ![1, 10, 11, 16].contains(&ty.elem_type) {
+            return Err("only inputs of floating-point type can be encrypted".into());
+        }
+        let shape = ty.shape.as_ref().ok_or("its shape is not given")?;
+        let mut out = Vec::with_capacity(shape.dim.len());
+        for (k, dim) in shape.dim.iter().enumerate() {
+            out.push(match &dim.value {
+                Some(Dim::DimValue(d)) if *d > 0 => crate::call::count(*d, "an extent")?,
+                Some(Dim::DimParam(name)) if self.options.dims.contains_key(name) => self.options.dims[name],
+                _ if k == 0 && shape.dim.len() > 1 => self.options.batch,
+                Some(Dim::DimParam(name)) if !name.is_empty() => {
+                    return Err(format!("axis {k} is symbolic ({name}); give its extent"));
+                }
+                _ => return Err(format!("the extent of axis {k} is not given")),
+            });
+        }
+        Ok(out)
+    }
+
+    /// Nodes that outputs depend on, operands first.
+    fn order(&self) -> Result<Vec<usize>, ImportError> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            New,
+            Open,
+            Done,
+        }
+        let mut state = vec![State::New; self.graph.node.len()];
+        let mut order = Vec::new();
+        for (_, name, _) in &self.outputs {
+            let mut stack: Vec<usize> = self.producers.get(name).copied().into_iter().collect();
+            while let Some(&node) = stack.last() {
+                if state[node] == State::New {
+                    state[node] = State::Open;
+                    for input in &self.graph.node[node].input {
+                        match self.producers.get(input.as_str()) {
+                            Some(&p) if state[p] == State::New => stack.push(p),
+                            Some(&p) if state[p] == State::Open => {
+                                let name = name_of(&self.graph.node[p]);
+                                return Err(ImportError::Malformed(format!(
+                                    "the graph has a cycle through `{name}`"
+                                )));
+                            }
+                            _ => {}
+                        }
+                    }
+                } else {
+                    stack.pop();
+                    if state[node] == State::Open {
+                        state[node] = State::Done;
+                        order.push(node);
+                    }
+                }
+            }
+        }
+        Ok(order)
+    }
+
+    fn run(&mut self) -> Result<(), ImportError> {
+        let order = self.order()?;
+        for &i in &order {
+            for input in self.graph.node[i].input.iter().filter(|n| !n.is_empty()) {
+                *self.uses.entry(input).or_insert(0) += 1;
+            }
+        }
+        for output in &self.outputs {
+            *self.uses.entry(output.1).or_insert(0) += 1;
+        }
+        for i in order {
+            self.import_node(&self.graph.node[i])?;
+        }
+        Ok(())
+    }
+
+    /// The value of a name; weights are decoded when they are first used.
+    fn look_up(&mut self, name: &str, user: &str) -> Result<Binding, ImportError> {
+        if let Some(binding) = self.env.get(name) {
+            return Ok(binding.clone());
+        }
+        let binding = match self.initialisers.get(name) {
+            Some(tensor) => {
+                let literal = literal::from_proto(tensor, self.base, self.builder.budget)
+                    .and_then(|l| self.builder.spend(l.len()).map(|()| l))
+                    .map_err(|e| ImportError::Malformed(format!("the tensor `{name}`: {e}")))?;
+                Binding::Known(Value::Const(Rc::new(literal)))
+            }
+            None => {
+                let message = format!("`{user}` uses the tensor `{name}`, which does not exist");
+                return Err(ImportError::Malformed(message));
+            }
+        };
+        self.env.insert(name.into(), binding.clone());
+        Ok(binding)
+    }
+
+    fn import_node(&mut self, node: &'p NodeProto) -> Result<(), ImportError> {
+        let name = name_of(node);
+        let (mut inputs, mut refused) = (Vec::with_capacity(node.input.len()), false);
+        for input in &node.input {
+            inputs.push(match input.as_str() {
+                "" => None,
+                input => match self.look_up(input, &name)? {
+                    Binding::Known(value) => Some(value),
+                    Binding::Refused => {
+                        refused = true;
+                        None
+                    }
+                },
+            });
+        }
+        let used = node.output.iter().map(|o| self.uses.contains_key(o.as_str())).collect();
+        let call = Call { proto: node, inputs, opset: self.opset, used };
+        self.builder.name = name.clone();
+        let result = if !standard(&node.domain) {
+            Err(format!("operators of the domain {:?} are not supported", node.domain))
+        } else if refused {
+            // Only its operator can be judged.
+            match ops::importer(&node.op_type) {
+                None if !foldable(&node.op_type) => Err("the operator is not supported".into()),
+                _ => Ok(None),
+            }
+        } else {
+            self.import_call(&call).map(Some)
+        };
+        let outputs = match result {
+            Ok(Some(values)) => values.into_iter().map(Binding::Known).collect(),
+            Ok(None) => Vec::new(),
+            Err(reason) => {
+                self.refuse(name, &node.op_type, reason);
+                Vec::new()
+            }
+        };
+        let mut outputs = outputs.into_iter();
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            self.env.insert(output.clone(), outputs.next().unwrap_or(Binding::Refused));
+        }
+        Ok(())
+    }
+
+    fn import_call(&mut self, call: &Call) -> Imported {
+        if let Some(values) = fold::fold(&mut self.builder, call, self.base)? {
+            return Ok(values);
+        }
+        match ops::importer(&call.proto.op_type) {
+            Some(importer) => importer(&mut self.builder, call),
+            None if foldable(&call.proto.op_type) => {
+                Err("the operator is only supported on constants".into())
+            }
+            None => Err("the operator is not supported".into()),
+        }
+    }
+
+    fn tail(&self, node: &NodeProto, rank: usize) -> Imported<TailStep> {
+        let call = Call { proto: node, inputs: Vec::new(), opset: self.opset, used: Vec::new() };
+        Ok(match node.op_type.as_str() {
+            "Softmax" => TailStep::Softmax { axes: ops::activation::softmax_axes(&call, rank)? },
+            "LogSoftmax" => TailStep::LogSoftmax { axes: ops::activation::softmax_axes(&call, rank)? },
+            _ => TailStep::ArgMax {
+                axis: axis(call.int("axis").unwrap_or(0), rank)?,
+                keep: call.flag("keepdims", true)?,
+                last: call.flag("select_last_index", false)?,
+            },
+        })
+    }
+
+    fn finish(mut self) -> Result<Import, ImportError> {
+        let mut tails = Vec::new();
+        for (output, name, nodes) in self.outputs.clone() {
+            let value = match self.look_up(name, output)? {
+                Binding::Known(value) => value,
+                Binding::Refused => continue,
+            };
+            self.builder.name = output.into();
+            let id = match self.builder.node(&value) {
+                Ok(id) => id,
+                Err(reason) => {
+                    self.refuse(output, "output", reason);
+                    continue;
+                }
+            };
+            let mut rank = self.builder.shape(id).len();
+            let mut steps = Vec::new();
+            for node in nodes {
+                match self.tail(node, rank) {
+                    Ok(step) => {
+                        if let TailStep::ArgMax { keep: false, .. } = step {
+                            rank -= 1;
+                        }
+                        steps.push(step);
+                    }
+                    Err(reason) => self.refuse(name_of(node), &node.op_type, reason),
+                }
+            }
+            tails.push(steps);
+            self.builder.graph.add_output(output, id);
+        }
+        if !self.refusals.is_empty() {
+            return Err(ImportError::Unsupported(self.refusals));
+        }
+        let graph = self.builder.graph;
+        let graph = if self.options.recognise { recognise::run(&graph) } else { graph };
+        let graph = graph.compacted();
+        let divisions = graph.iter().filter(|(_, n)| n.op == TensorOp::Div);
+        let refuse = |(_, n): (ValueId, &fhec_ir::Node<TensorOp>)| Refusal {
+            node: n.name.clone(),
+            op: "Div".into(),
+            reason: "division by a value computed from the input is not supported".into(),
+        };
+        let refusals: Vec<Refusal> = divisions.map(refuse).collect();
+        if !refusals.is_empty() {
+            return Err(ImportError::Unsupported(refusals));
+        }
+        Ok(Import { graph: verify(graph)?, tails })
+    }
+}
+
+/// Operators that [`fold`] knows and that have no importer.
+fn foldable(op: &str) -> bool {
+    matches!(
+        op,
+        "Constant"
+            | "Shape"
+            | "Size"
+            | "ConstantOfShape"
+            | "Range"
+            | "Where"
+            | "Not"
+            | "Floor"
+            | "Ceil"
+            | "Round"
+            | "Equal"
+            | "Greater"
+            | "Less"
+            | "GreaterOrEqual"
+            | "LessOrEqual"
+            | "And"
+            | "Or"
+            | "ReduceProd"
+            | "ReduceMax"
+            | "ReduceMin"
+            | "Mod"
+    )
+}

@@ -1,0 +1,218 @@
+//! Constants of the ONNX graph while it is imported: weights and the integers that shapes are computed with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fhec_ir::Constant;
+use tract_onnx::pb::TensorProto;
+use tract_onnx::pb::tensor_proto::DataType;
+
+/// Elements of a [`Literal`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Data {
+    /// Floating point of any width, as f32.
+    Float(Arc<[f32]>),
+    /// Integers and booleans.
+    Int(Vec<i64>),
+}
+
+/// A constant tensor of the ONNX graph.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Literal {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Data,
+}
+
+impl Literal {
+    pub(crate) fn ints(shape: Vec<usize>, data: Vec<i64>) -> Self {
+        Self { shape, data: Data::Int(data) }
+    }
+
+    pub(crate) fn floats(shape: Vec<usize>, data: impl Into<Arc<[f32]>>) -> Self {
+        Self { shape, data: Data::Float(data.into()) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match &self.data {
+            Data::Float(d) => d.len(),
+            Data::Int(d) => d.len(),
+        }
+    }
+
+    /// The elements as floats.
+    pub(crate) fn to_floats(&self) -> Arc<[f32]> {
+        match &self.data {
+            Data::Float(d) => d.clone(),
+            Data::Int(d) => d.iter().map(|&i| i as f32).collect(),
+        }
+    }
+
+    /// The elements as integers; floats only if they are integral (old exporters write sizes so).
+    pub(crate) fn to_ints(&self) -> Result<Vec<i64>, String> {
+        match &self.data {
+            Data::Int(d) => Ok(d.clone()),
+            Data::Float(d) => d
+                .iter()
+                .map(|&x| if x.fract() == 0.0 && x.abs() < 1e15 { Ok(x as i64) } else { Err(x) })
+                .collect::<Result<_, _>>()
+                .map_err(|x| format!("{x} where an integer is expected")),
+        }
+    }
+
+    pub(crate) fn to_constant(&self) -> Constant {
+        Constant { shape: self.shape.clone(), data: self.to_floats() }
+    }
+
+    /// The number, if all elements are the same one.
+    pub(crate) fn uniform(&self) -> Option<f32> {
+        let data = self.to_floats();
+        let &first = data.first()?;
+        data.iter().all(|&x| x == first).then_some(first)
+    }
+}
+
+/// Number of elements of an ONNX shape, within `limit`.
+pub(crate) fn checked_len(dims: &[i64], limit: usize) -> Result<(Vec<usize>, usize), String> {
+    let mut shape = Vec::with_capacity(dims.len());
+    let mut len = 1usize;
+    for &d in dims {
+        let d = usize::try_from(d).map_err(|_| format!("shape {dims:?} has a negative extent"))?;
+        shape.push(d);
+        len = len
+            .checked_mul(d)
+            .filter(|&n| n <= limit)
+            .ok_or_else(|| format!("shape {dims:?} has more than {limit} elements"))?;
+    }
+    Ok((shape, len))
+}
+
+fn width(ty: DataType) -> Option<usize> {
+    match ty {
+        DataType::Bool | DataType::Uint8 | DataType::Int8 => Some(1),
+        DataType::Uint16 | DataType::Int16 | DataType::Float16 | DataType::Bfloat16 => Some(2),
+        DataType::Float | DataType::Int32 | DataType::Uint32 => Some(4),
+        DataType::Double | DataType::Int64 | DataType::Uint64 => Some(8),
+        _ => None,
+    }
+}
+
+/// IEEE half precision, exactly.
+fn half(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
+    match exponent {
+        0 => sign * fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => sign * f32::INFINITY,
+        31 => f32::NAN,
+        _ => sign * (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
+    }
+}
+
+/// The numbers of a tensor in the file, or beside it under `base`.
+pub(crate) fn from_proto(tensor: &TensorProto, base: Option<&Path>, limit: usize) -> Result<Literal, String> {
+    let (shape, len) = checked_len(&tensor.dims, limit)?;
+    let ty = DataType::try_from(tensor.data_type).map_err(|_| format!("data type {}", tensor.data_type))?;
+    let Some(width) = width(ty) else { return Err(format!("data type {}", ty.as_str_name())) };
+    if tensor.segment.is_some() {
+        return Err("segmented tensors are not supported".into());
+    }
+    let external = tensor.data_location == Some(1);
+    if external || !tensor.raw_data.is_empty() {
+        let read;
+        let raw = if external {
+            read = read_external(tensor, base, len * width)?;
+            &read[..]
+        } else {
+            &tensor.raw_data[..]
+        };
+        if raw.len() != len * width {
+            return Err(format!("{} bytes for shape {shape:?} of {}", raw.len(), ty.as_str_name()));
+        }
+        return Ok(Literal { shape, data: decode(raw, ty) });
+    }
+    let given = |n: usize| {
+        if n == len { Ok(()) } else { Err(format!("{n} elements for shape {shape:?}")) }
+    };
+    let data = match ty {
+        DataType::Float => {
+            given(tensor.float_data.len())?;
+            Data::Float(tensor.float_data.as_slice().into())
+        }
+        DataType::Double => {
+            given(tensor.double_data.len())?;
+            Data::Float(tensor.double_data.iter().map(|&x| x as f32).collect())
+        }
+        DataType::Int64 => {
+            given(tensor.int64_data.len())?;
+            Data::Int(tensor.int64_data.clone())
+        }
+        DataType::Uint32 | DataType::Uint64 => {
+            given(tensor.uint64_data.len())?;
+            Data::Int(tensor.uint64_data.iter().map(|&x| x as i64).collect())
+        }
+        DataType::Float16 | DataType::Bfloat16 => {
+            given(tensor.int32_data.len())?;
+            let raw: Vec<u8> = tensor.int32_data.iter().flat_map(|&x| (x as u16).to_le_bytes()).collect();
+            decode(&raw, ty)
+        }
+        _ => {
+            given(tensor.int32_data.len())?;
+            Data::Int(tensor.int32_data.iter().map(|&x| i64::from(x)).collect())
+        }
+    };
+    Ok(Literal { shape, data })
+}
+
+fn decode(raw: &[u8], ty: DataType) -> Data {
+    fn map<const N: usize, U>(raw: &[u8], f: impl Fn([u8; N]) -> U) -> Vec<U> {
+        raw.as_chunks::<N>().0.iter().map(|c| f(*c)).collect()
+    }
+    match ty {
+        DataType::Float => Data::Float(map(raw, f32::from_le_bytes).into()),
+        DataType::Double => Data::Float(map(raw, |b| f64::from_le_bytes(b) as f32).into()),
+        DataType::Float16 => Data::Float(map(raw, |b| half(u16::from_le_bytes(b))).into()),
+        DataType::Bfloat16 => {
+            Data::Float(map(raw, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)).into())
+        }
+        DataType::Int8 => Data::Int(map(raw, |b: [u8; 1]| i64::from(b[0] as i8))),
+        DataType::Int16 => Data::Int(map(raw, |b| i64::from(i16::from_le_bytes(b)))),
+        DataType::Uint16 => Data::Int(map(raw, |b| i64::from(u16::from_le_bytes(b)))),
+        DataType::Int32 => Data::Int(map(raw, |b| i64::from(i32::from_le_bytes(b)))),
+        DataType::Uint32 => Data::Int(map(raw, |b| i64::from(u32::from_le_bytes(b)))),
+        DataType::Int64 | DataType::Uint64 => Data::Int(map(raw, i64::from_le_bytes)),
+        _ => Data::Int(map(raw, |b: [u8; 1]| i64::from(b[0]))),
+    }
+}
+
+/// Reads exactly `bytes` bytes of a file that must lie under the model's folder.
+fn read_external(tensor: &TensorProto, base: Option<&Path>, bytes: usize) -> Result<Vec<u8>, String> {
+    use std::io::{Read, Seek, SeekFrom};
+    let field = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
+    let location = field("location").ok_or("external data without a location")?;
+    let base =
+        base.ok_or_else(|| format!("data lies in {location:?}, but only the model's bytes are here"))?;
+    let fail = |e: std::io::Error| format!("external data {location:?}: {e}");
+    let base = base.canonicalize().map_err(fail)?;
+    let path = base.join(location).canonicalize().map_err(fail)?;
+    if !path.starts_with(&base) {
+        return Err(format!("external data {location:?} lies outside the model's folder"));
+    }
+    let number = |key: &str| match field(key).map(str::parse::<u64>) {
+        None => Ok(None),
+        Some(Ok(n)) => Ok(Some(n)),
+        Some(Err(_)) => Err(format!("external data {location:?} has a bad {key}")),
+    };
+    let offset = number("offset")?.unwrap_or(0);
+    if number("length")?.is_some_and(|n| n != bytes as u64) {
+        return Err(format!("external data {location:?} has another length than its shape"));
+    }
+    let mut file = std::fs::File::open(&path).map_err(fail)?;
+    let available = file.metadata().map_err(fail)?.len();
+    if offset.checked_add(bytes as u64).is_none_or(|end| end > available) {
+        return Err(format!("external data {location:?} is too short"));
+    }
+    file.seek(SeekFrom::Start(offset)).map_err(fail)?;
+    let mut data = vec![0; bytes];
+    file.read_exact(&mut data).map_err(fail)?;
+    Ok(data)
+}

@@ -1,0 +1,167 @@
+//! Arithmetic with broadcasting.
+
+use fhec_ir::tensor::{Activation, TensorOp};
+use fhec_ir::{Constant, ValueId};
+
+use crate::builder::{Builder, broadcast, left_padded};
+use crate::call::{Call, Imported, Value};
+use crate::literal::Literal;
+
+/// Highest natural exponent that becomes a polynomial.
+const MAX_DEGREE: f32 = 64.0;
+
+fn map(c: &Literal, f: impl Fn(f32) -> f32) -> Constant {
+    Constant::new(c.shape.clone(), c.to_floats().iter().map(|&x| f(x)).collect::<Vec<_>>())
+}
+
+/// Two nodes broadcast to each other.
+fn joined(b: &mut Builder, x: ValueId, y: ValueId, op: TensorOp) -> Imported<ValueId> {
+    let shape = broadcast(b.shape(x), b.shape(y))?;
+    let (x, y) = (b.expand(x, &shape)?, b.expand(y, &shape)?);
+    b.push(op, &[x, y])
+}
+
+/// Before opset 7, `axis` aligned the second operand; rewrite it to today's broadcasting.
+fn aligned(b: &Builder, call: &Call) -> Imported<Value> {
+    let y = call.value(1)?.clone();
+    let (Some(axis), true) = (call.int("axis"), call.opset < 7) else { return Ok(y) };
+    let rank = b.shape_of(call.value(0)?).len();
+    let axis = crate::call::axis(axis, rank)?;
+    match y {
+        Value::Const(c) => {
+            let mut shape = c.shape.clone();
+            shape.resize(rank.saturating_sub(axis).max(shape.len()), 1);
+            Ok(Value::Const(Literal { shape, data: c.data.clone() }.into()))
+        }
+        Value::Node(_) => Err("broadcasting along an axis (opset < 7) of a computed value".into()),
+    }
+}
+
+pub(super) fn binary(b: &mut Builder, call: &Call) -> Imported {
+    let op = call.proto.op_type.as_str();
+    let y = match (call.value(0)?.clone(), aligned(b, call)?, op) {
+        (Value::Node(x), Value::Const(c), "Add") => b.affine(x, None, Some(map(&c, |c| c)))?,
+        (Value::Node(x), Value::Const(c), "Sub") => b.affine(x, None, Some(map(&c, |c| -c)))?,
+        (Value::Node(x), Value::Const(c), "Mul") => b.affine(x, Some(map(&c, |c| c)), None)?,
+        (Value::Node(x), Value::Const(c), "Div") => {
+            if c.to_floats().contains(&0.0) {
+                return Err("division by a constant 0".into());
+            }
+            b.affine(x, Some(map(&c, |c| (1.0 / f64::from(c)) as f32)), None)?
+        }
+        (Value::Const(c), Value::Node(x), "Add") => b.affine(x, None, Some(map(&c, |c| c)))?,
+        (Value::Const(c), Value::Node(x), "Mul") => b.affine(x, Some(map(&c, |c| c)), None)?,
+        (Value::Const(c), Value::Node(x), "Sub") => {
+            b.affine(x, Some(Constant::scalar(-1.0)), Some(map(&c, |c| c)))?
+        }
+        (Value::Const(c), Value::Node(x), "Div") => {
+            let inverse = b.push(TensorOp::Activation(Activation::Reciprocal), &[x])?;
+            b.affine(inverse, Some(map(&c, |c| c)), None)?
+        }
+        (Value::Node(x), Value::Node(y), "Add") => joined(b, x, y, TensorOp::Add)?,
+        (Value::Node(x), Value::Node(y), "Sub") => joined(b, x, y, TensorOp::Sub)?,
+        (Value::Node(x), Value::Node(y), "Mul") => joined(b, x, y, TensorOp::Mul)?,
+        (Value::Node(x), Value::Node(y), "Div") => joined(b, x, y, TensorOp::Div)?,
+        // Both constant: only reached while folding, where the first operand is made a node.
+        (x @ Value::Const(_), y @ Value::Const(_), _) => {
+            let (x, y) = (b.node(&x)?, b.node(&y)?);
+            let op = match op {
+                "Add" => TensorOp::Add,
+                "Sub" => TensorOp::Sub,
+                "Mul" => TensorOp::Mul,
+                _ => TensorOp::Div,
+            };
+            joined(b, x, y, op)?
+        }
+        (_, _, other) => return Err(format!("{other} is no arithmetic operator")),
+    };
+    Ok(vec![Value::Node(y)])
+}
+
+pub(super) fn neg(b: &mut Builder, call: &Call) -> Imported {
+    let x = b.node(call.value(0)?)?;
+    Ok(vec![Value::Node(b.affine_scalar(x, -1.0, 0.0)?)])
+}
+
+/// Sum, Mean, Max, Min of any number of operands.
+pub(super) fn variadic(b: &mut Builder, call: &Call) -> Imported {
+    let op = call.proto.op_type.as_str();
+    let mut sum: Option<ValueId> = None;
+    // Constants go last, onto a computed value.
+    let (constants, nodes): (Vec<&Value>, Vec<&Value>) =
+        call.inputs.iter().flatten().partition(|v| matches!(v, Value::Const(_)));
+    for value in nodes.iter().chain(&constants) {
+        sum = Some(match (sum, value) {
+            (None, value) => b.node(value)?,
+            (Some(x), Value::Const(c)) => match (op, c.uniform().filter(|_| c.len() == 1)) {
+                ("Sum" | "Mean", _) => b.affine(x, None, Some(c.to_constant()))?,
+                ("Max", Some(lo)) => {
+                    let op = if lo == 0.0 { Activation::Relu } else { Activation::Clip(lo, f32::MAX) };
+                    b.push(TensorOp::Activation(op), &[x])?
+                }
+                ("Min", Some(hi)) => b.push(TensorOp::Activation(Activation::Clip(f32::MIN, hi)), &[x])?,
+                _ => {
+                    let y = b.node(value)?;
+                    joined(b, x, y, extremum(op))?
+                }
+            },
+            (Some(x), Value::Node(y)) => match op {
+                "Sum" | "Mean" => joined(b, x, *y, TensorOp::Add)?,
+                _ => joined(b, x, *y, extremum(op))?,
+            },
+        });
+    }
+    let y = sum.ok_or("no operand")?;
+    let y = if op == "Mean" { b.affine_scalar(y, 1.0 / call.inputs.len() as f32, 0.0)? } else { y };
+    Ok(vec![Value::Node(y)])
+}
+
+fn extremum(op: &str) -> TensorOp {
+    if op == "Max" { TensorOp::Max } else { TensorOp::Min }
+}
+
+pub(super) fn pow(b: &mut Builder, call: &Call) -> Imported {
+    if let (Value::Const(base), Value::Node(x)) = (call.value(0)?, call.value(1)?) {
+        return match base.uniform().filter(|&c| c > 0.0) {
+            Some(c) => {
+                let x = b.affine_scalar(*x, f64::from(c).ln() as f32, 0.0)?;
+                Ok(vec![Value::Node(b.push(TensorOp::Activation(Activation::Exp), &[x])?)])
+            }
+            None => Err("the base is no single positive number".into()),
+        };
+    }
+    let exponents = call.literal(1, "the exponent")?;
+    let x = b.node(call.value(0)?)?;
+    let shape = broadcast(b.shape(x), &exponents.shape)?;
+    let x = b.expand(x, &shape)?;
+    let natural = |p: f32| ((0.0..=MAX_DEGREE).contains(&p) && p.fract() == 0.0).then_some(p as usize);
+    let y = match exponents.uniform() {
+        Some(1.0) => x,
+        Some(0.5) => b.push(TensorOp::Activation(Activation::Sqrt), &[x])?,
+        Some(-1.0) => b.push(TensorOp::Activation(Activation::Reciprocal), &[x])?,
+        Some(p) => match natural(p) {
+            Some(degree) => {
+                let mut coeffs = vec![0.0; degree + 1];
+                coeffs[degree] = 1.0;
+                b.poly(x, &coeffs)?
+            }
+            None => b.push(TensorOp::Activation(Activation::Pow(p)), &[x])?,
+        },
+        None => {
+            let per_axis = left_padded(&exponents.shape, shape.len());
+            let channelwise = per_axis.iter().enumerate().all(|(k, &d)| d == 1 || k == 1);
+            let degrees: Option<Vec<usize>> = exponents.to_floats().iter().map(|&p| natural(p)).collect();
+            let Some(degrees) = degrees.filter(|_| channelwise) else {
+                return Err("exponents that differ within a channel or are no natural numbers".into());
+            };
+            let top = degrees.iter().copied().max().unwrap_or(0);
+            let mut coeffs = vec![0.0; (top + 1) * degrees.len()];
+            for (channel, &degree) in degrees.iter().enumerate() {
+                coeffs[degree * degrees.len() + channel] = 1.0;
+            }
+            let coeffs = b.constant(&[top + 1, degrees.len()], coeffs)?;
+            b.push(TensorOp::Poly { coeffs }, &[x])?
+        }
+    };
+    Ok(vec![Value::Node(y)])
+}
