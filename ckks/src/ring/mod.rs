@@ -69,10 +69,7 @@ impl Ring {
     /// [`Parameters`](crate::params::Parameters)).
     pub(crate) fn new(log_n: u32, q: &[u64], p: &[u64]) -> Self {
         let moduli: Vec<_> = q.iter().chain(p).map(|q| Modulus::new(*q)).collect();
-        let tables = moduli
-            .iter()
-            .map(|_| (MIN_LOG_N..=log_n).map(|_| OnceLock::new()).collect())
-            .collect();
+        let tables = moduli.iter().map(|_| (MIN_LOG_N..=log_n).map(|_| OnceLock::new()).collect()).collect();
         Self {
             log_n,
             q_count: q.len(),

@@ -76,20 +76,13 @@ impl Ring {
     }
 
     /// Σ a_t·b_t over the first `q_limbs` and `special` limbs of all operands; each b_t full or short.
-    pub(crate) fn mul_acc(
-        &self,
-        q_limbs: usize,
-        special: usize,
-        terms: &[(&RnsPoly, &RnsPoly)],
-    ) -> RnsPoly {
+    pub(crate) fn mul_acc(&self, q_limbs: usize, special: usize, terms: &[(&RnsPoly, &RnsPoly)]) -> RnsPoly {
         let mut out = self.uninit(q_limbs, special);
         par::for_limbs(self.n(), out.words_mut(), |i, limb| {
             let index = self.index(q_limbs, i);
             let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
-            let rows: Vec<_> = terms
-                .iter()
-                .map(|(a, b)| (a.limb(pick(a)), factor(self, b, pick(b)).of(b)))
-                .collect();
+            let rows: Vec<_> =
+                terms.iter().map(|(a, b)| (a.limb(pick(a)), factor(self, b, pick(b)).of(b))).collect();
             match rows[..] {
                 [(a, b)] => simd::mul(&self.moduli[index], limb, a, b),
                 _ => simd::mul_acc(&self.moduli[index], limb, &rows),

@@ -170,8 +170,7 @@ fn inner_product_selects_limbs_of_longer_keys() {
     let addend = random(&ring, 2, 0, 30);
     let (b, a) = ring.inner_product(&digits, &rows, Some(&addend));
     let short: Vec<_> = rows.iter().map(|r| (r.b.truncated(2, 2), r.a.truncated(2, 2))).collect();
-    let mut expected_b =
-        ring.mul_acc(2, 2, &[(&digits[0], &short[0].0), (&digits[1], &short[1].0)]);
+    let mut expected_b = ring.mul_acc(2, 2, &[(&digits[0], &short[0].0), (&digits[1], &short[1].0)]);
     let expected_a = ring.mul_acc(2, 2, &[(&digits[0], &short[0].1), (&digits[1], &short[1].1)]);
     assert_eq!(a, expected_a);
     let mut lifted = ring.zero(2, 2);

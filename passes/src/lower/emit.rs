@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use fhec_ir::ValueId;
 use fhec_ir::layout::Layout;
-use fhec_ir::schedule::{Kind, PackedValue, Schedule, ScheduleOp, ScheduleType, infer};
+use fhec_ir::schedule::{Kind, PackedValue, Schedule, ScheduleOp, ScheduleType};
 
 /// A schedule under construction. Types are inferred; drops, hoists and shared rotations are made once.
 pub(super) struct Emitter {
@@ -40,10 +40,7 @@ impl Emitter {
 
     /// Everything emitted from here on belongs to this layer.
     pub(super) fn begin_layer(&mut self, name: &str) {
-        if self.layer != name {
-            self.layer = name.into();
-            self.schedule.header.layers.push((self.schedule.len() as u32, name.into()));
-        }
+        self.layer = name.into();
     }
 
     /// Appends an instruction.
@@ -51,9 +48,8 @@ impl Emitter {
     /// # Panics
     /// If it does not fit its operands: a defect of the lowering.
     pub(super) fn emit(&mut self, op: ScheduleOp, args: Vec<ValueId>) -> ValueId {
-        let types: Vec<ScheduleType> = args.iter().map(|a| self.ty(*a)).collect();
-        let ty = infer(&self.schedule.header, &op, &types).unwrap_or_else(|e| panic!("{op:?}: {e}"));
-        self.schedule.push(op, args, ty, self.layer.clone())
+        let what = format!("{op:?}");
+        self.schedule.push_inferred(op, args, self.layer.clone()).unwrap_or_else(|e| panic!("{what}: {e}"))
     }
 
     /// The ciphertexts of a packed input.

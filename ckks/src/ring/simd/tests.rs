@@ -62,8 +62,7 @@ fn products_and_accumulations() {
     twins(|m, rng| {
         let mut results = Vec::new();
         for count in [1, 2, 8, 9, 33, 70] {
-            let rows: Vec<_> =
-                (0..count).map(|_| [0; 3].map(|_| rng.limb(N, m.q))).collect();
+            let rows: Vec<_> = (0..count).map(|_| [0; 3].map(|_| rng.limb(N, m.q))).collect();
             let short = rng.limb(N / 8, m.q);
             let terms: Vec<(&[u64], Factor<'_>)> = rows
                 .iter()
@@ -101,8 +100,7 @@ fn base_conversion_kernels() {
         let mut results = Vec::new();
         for count in [1, 5, 8, 9, 20] {
             let ys: Vec<_> = sources[..count].iter().map(|q| rng.limb(N, *q)).collect();
-            let with_inv: Vec<_> =
-                ys.iter().zip(&sources).map(|(y, q)| (&y[..], 1.0 / *q as f64)).collect();
+            let with_inv: Vec<_> = ys.iter().zip(&sources).map(|(y, q)| (&y[..], 1.0 / *q as f64)).collect();
             let mut v = vec![0; N];
             rounded_quotients(m, &mut v, &with_inv);
             assert!(v.iter().all(|v| *v <= count as u64));
