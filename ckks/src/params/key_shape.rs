@@ -65,11 +65,7 @@ fn widest_digit(log_q: &[f64], log_p_k: f64, k: usize) -> usize {
 /// even all of them do not, all of them with the widest admissible digit.
 ///
 /// `log_q` and `log_p` are log2 of the primes of the whole chain.
-pub(super) fn default_shape(
-    log_q: &[f64],
-    log_p: &[f64],
-    level: usize,
-) -> Result<KeyShape, ParameterError> {
+pub(super) fn default_shape(log_q: &[f64], log_p: &[f64], level: usize) -> Result<KeyShape, ParameterError> {
     let used = &log_q[..=level];
     let mut fallback = None;
     for special in 1..=log_p.len() {
@@ -96,7 +92,6 @@ pub(super) fn check_shape(log_q: &[f64], log_p: &[f64], shape: &KeyShape) -> boo
         && (1..=log_p.len()).contains(&shape.special)
         && (1..=shape.special).contains(&shape.digit_limbs)
         && log_q[..=shape.level].chunks(shape.digit_limbs).all(|d| {
-            d.iter().sum::<f64>() + GADGET_HEADROOM_BITS
-                <= log_p[..shape.special].iter().sum::<f64>() + 1e-9
+            d.iter().sum::<f64>() + GADGET_HEADROOM_BITS <= log_p[..shape.special].iter().sum::<f64>() + 1e-9
         })
 }

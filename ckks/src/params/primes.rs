@@ -130,9 +130,8 @@ mod tests {
             log_product += (p as f64).log2();
         }
         assert!((log_product - 480.0).abs() < 1e-2, "{log_product}");
-        let one_by_one = primes.iter().enumerate().all(|(i, p)| {
-            ntt_primes(40, 16, 1, &primes[..i]).unwrap() == [*p]
-        });
+        let one_by_one =
+            primes.iter().enumerate().all(|(i, p)| ntt_primes(40, 16, 1, &primes[..i]).unwrap() == [*p]);
         assert!(one_by_one, "asking one at a time gives the same chain");
         assert!(ntt_primes(50, 16, 8, &[]).unwrap().iter().all(|p| *p < 1 << 50));
         assert!(ntt_primes(51, 16, 1, &[]).is_err());

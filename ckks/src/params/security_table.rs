@@ -7,8 +7,7 @@ pub const SECURITY_BITS: u32 = 128;
 ///
 /// Source: Bossuat et al., *Security Guidelines for Implementing Homomorphic Encryption*,
 /// ePrint 2024/463, table for 128-bit classical security.
-const TERNARY_128: [(u32, u32); 6] =
-    [(12, 106), (13, 214), (14, 430), (15, 868), (16, 1747), (17, 3523)];
+const TERNARY_128: [(u32, u32); 6] = [(12, 106), (13, 214), (14, 430), (15, 868), (16, 1747), (17, 3523)];
 
 /// Largest log2(QP), special primes included, at which a uniform ternary secret in a ring of degree
 /// 2^`log_n` keeps 128 bits; `None` where the table has no row (then no secure parameters exist).

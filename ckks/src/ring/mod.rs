@@ -29,6 +29,7 @@ pub use modulus::Modulus;
 pub(crate) use ntt::MIN_LOG_N;
 pub use ntt::NttTable;
 pub use poly::RnsPoly;
+pub(crate) use switch::KeyRow;
 
 /// A set of moduli of a ring: q_start..q_end and the first `special` special primes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,10 +70,7 @@ impl Ring {
     /// [`Parameters`](crate::params::Parameters)).
     pub(crate) fn new(log_n: u32, q: &[u64], p: &[u64]) -> Self {
         let moduli: Vec<_> = q.iter().chain(p).map(|q| Modulus::new(*q)).collect();
-        let tables = moduli
-            .iter()
-            .map(|_| (MIN_LOG_N..=log_n).map(|_| OnceLock::new()).collect())
-            .collect();
+        let tables = moduli.iter().map(|_| (MIN_LOG_N..=log_n).map(|_| OnceLock::new()).collect()).collect();
         Self {
             log_n,
             q_count: q.len(),

@@ -1,7 +1,7 @@
 //! Limb-wise operations on polynomials in the NTT domain.
 
 use super::simd::{self, Factor};
-use super::{Limbs, Ring, RnsPoly, par};
+use super::{Ring, RnsPoly, par};
 
 /// A factor polynomial: full, or the short transform of an element of a subring.
 pub(crate) fn factor(ring: &Ring, poly: &RnsPoly, i: usize) -> FactorOwned {
@@ -26,11 +26,6 @@ impl FactorOwned {
 }
 
 impl Ring {
-    /// Limb of `b` that has the modulus of limb `i` of `a` (same special count or none needed).
-    fn matching(a: &RnsPoly, b: &RnsPoly, i: usize) -> usize {
-        if i < a.q_limbs() { i } else { b.q_limbs() + i - a.q_limbs() }
-    }
-
     /// a ← a + b; `b` has at least the limbs of `a`.
     pub(crate) fn add_assign(&self, a: &mut RnsPoly, b: &RnsPoly) {
         self.zip_assign(a, b, simd::add_assign);
@@ -76,20 +71,13 @@ impl Ring {
     }
 
     /// Σ a_t·b_t over the first `q_limbs` and `special` limbs of all operands; each b_t full or short.
-    pub(crate) fn mul_acc(
-        &self,
-        q_limbs: usize,
-        special: usize,
-        terms: &[(&RnsPoly, &RnsPoly)],
-    ) -> RnsPoly {
+    pub(crate) fn mul_acc(&self, q_limbs: usize, special: usize, terms: &[(&RnsPoly, &RnsPoly)]) -> RnsPoly {
         let mut out = self.uninit(q_limbs, special);
         par::for_limbs(self.n(), out.words_mut(), |i, limb| {
             let index = self.index(q_limbs, i);
             let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
-            let rows: Vec<_> = terms
-                .iter()
-                .map(|(a, b)| (a.limb(pick(a)), factor(self, b, pick(b)).of(b)))
-                .collect();
+            let rows: Vec<_> =
+                terms.iter().map(|(a, b)| (a.limb(pick(a)), factor(self, b, pick(b)).of(b))).collect();
             match rows[..] {
                 [(a, b)] => simd::mul(&self.moduli[index], limb, a, b),
                 _ => simd::mul_acc(&self.moduli[index], limb, &rows),
@@ -167,11 +155,6 @@ impl Ring {
         par::for_limbs(n, a.words_mut(), |i, limb| {
             self.short_ntt(self.index(q_limbs, i), log_n).inverse(limb);
         });
-    }
-
-    /// The moduli of `poly`.
-    pub(crate) fn limbs_of(poly: &RnsPoly) -> Limbs {
-        Limbs { start: 0, end: poly.q_limbs(), special: poly.special() }
     }
 }
 

@@ -38,10 +38,7 @@ pub(crate) fn for_limbs2(
     f: impl Fn(usize, &mut [u64], &mut [u64]) + Sync + Send,
 ) {
     if parallel(n) && a.len() > n {
-        a.par_chunks_mut(n)
-            .zip(b.par_chunks_mut(n))
-            .enumerate()
-            .for_each(|(i, (a, b))| f(i, a, b));
+        a.par_chunks_mut(n).zip(b.par_chunks_mut(n)).enumerate().for_each(|(i, (a, b))| f(i, a, b));
     } else {
         a.chunks_mut(n).zip(b.chunks_mut(n)).enumerate().for_each(|(i, (a, b))| f(i, a, b));
     }

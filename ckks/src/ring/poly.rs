@@ -75,11 +75,6 @@ impl RnsPoly {
         self.words_mut().chunks_exact_mut(n).collect()
     }
 
-    /// Index of the special limb `i` of this polynomial's buffer.
-    pub(crate) fn special_limb(&self, i: usize) -> &[u64] {
-        self.limb(self.q_limbs + i)
-    }
-
     pub(crate) fn pool(&self) -> Arc<Pool> {
         self.words.pool()
     }

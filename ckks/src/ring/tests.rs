@@ -26,7 +26,7 @@ fn random(ring: &Ring, q_limbs: usize, special: usize, mut seed: u64) -> RnsPoly
 }
 
 fn moduli(ring: &Ring, poly: &RnsPoly) -> Vec<BigInt> {
-    Ring::limbs_of(poly).iter(ring).map(|i| BigInt::from(ring.modulus(i).q)).collect()
+    (0..poly.limbs()).map(|i| BigInt::from(ring.modulus_of(poly, i).q)).collect()
 }
 
 fn product(moduli: &[BigInt]) -> BigInt {
@@ -168,10 +168,9 @@ fn inner_product_selects_limbs_of_longer_keys() {
         .map(|s| switch::KeyRow { b: random(&ring, 4, 2, 10 + s), a: random(&ring, 4, 2, 20 + s) })
         .collect();
     let addend = random(&ring, 2, 0, 30);
-    let (b, a) = ring.inner_product(&digits, &rows, Some(&addend));
+    let (b, a) = ring.inner_product(&digits, &rows, [Some(&addend), None]);
     let short: Vec<_> = rows.iter().map(|r| (r.b.truncated(2, 2), r.a.truncated(2, 2))).collect();
-    let mut expected_b =
-        ring.mul_acc(2, 2, &[(&digits[0], &short[0].0), (&digits[1], &short[1].0)]);
+    let mut expected_b = ring.mul_acc(2, 2, &[(&digits[0], &short[0].0), (&digits[1], &short[1].0)]);
     let expected_a = ring.mul_acc(2, 2, &[(&digits[0], &short[0].1), (&digits[1], &short[1].1)]);
     assert_eq!(a, expected_a);
     let mut lifted = ring.zero(2, 2);

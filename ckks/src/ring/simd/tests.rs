@@ -62,8 +62,7 @@ fn products_and_accumulations() {
     twins(|m, rng| {
         let mut results = Vec::new();
         for count in [1, 2, 8, 9, 33, 70] {
-            let rows: Vec<_> =
-                (0..count).map(|_| [0; 3].map(|_| rng.limb(N, m.q))).collect();
+            let rows: Vec<_> = (0..count).map(|_| [0; 3].map(|_| rng.limb(N, m.q))).collect();
             let short = rng.limb(N / 8, m.q);
             let terms: Vec<(&[u64], Factor<'_>)> = rows
                 .iter()
@@ -87,7 +86,8 @@ fn products_and_accumulations() {
             mul(m, o1, &rows[0][0], terms[0].1);
             let keys: Vec<_> = rows.iter().map(|r| (&r[0][..], &r[1][..], &r[2][..])).collect();
             let addend = rng.limb(N, m.q);
-            inner_product(m, o2, o3, &keys, (count % 2 == 1).then_some((&addend[..], m.q - 1)));
+            let limbs = [count % 2 == 1, count % 3 == 0].map(|on| on.then_some(&addend[..]));
+            inner_product(m, o2, o3, &keys, Addend { limbs, factor: m.q - 1 });
             results.extend(out);
         }
         results
@@ -101,8 +101,7 @@ fn base_conversion_kernels() {
         let mut results = Vec::new();
         for count in [1, 5, 8, 9, 20] {
             let ys: Vec<_> = sources[..count].iter().map(|q| rng.limb(N, *q)).collect();
-            let with_inv: Vec<_> =
-                ys.iter().zip(&sources).map(|(y, q)| (&y[..], 1.0 / *q as f64)).collect();
+            let with_inv: Vec<_> = ys.iter().zip(&sources).map(|(y, q)| (&y[..], 1.0 / *q as f64)).collect();
             let mut v = vec![0; N];
             rounded_quotients(m, &mut v, &with_inv);
             assert!(v.iter().all(|v| *v <= count as u64));
