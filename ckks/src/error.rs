@@ -138,7 +138,7 @@ pub enum CkksError {
 }
 
 /// Which evaluation key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum KeyName {
     /// Key for s² → s.
     Relinearization,

@@ -24,6 +24,8 @@ pub mod keys;
 pub mod params;
 pub mod ring;
 mod sampling;
+mod wire;
 
 pub use error::{CkksError, KeyName, Result};
 pub use num_complex::Complex64;
+pub use wire::Serializable;

@@ -35,7 +35,7 @@ impl<'a> Decryptor<'a> {
         let (ring, s) = (params.ring(), self.secret.ntt());
         // Horner in s; a product buffer holds the message and is wiped.
         let mut parts = ciphertext.parts.iter().rev();
-        let mut message = parts.next().map(Clone::clone).unwrap_or_else(|| ring.zero(1, 0));
+        let mut message = parts.next().cloned().unwrap_or_else(|| ring.zero(1, 0));
         for part in parts {
             let mut product = ring.mul(&message, s);
             ring.add_assign(&mut product, part);

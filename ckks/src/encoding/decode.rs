@@ -25,7 +25,7 @@ pub(super) fn centred(ring: &Ring, poly: &RnsPoly) -> Zeroizing<Vec<f64>> {
                 let m = ring.modulus(i);
                 let rest =
                     inverses[i].iter().zip(digits.iter()).fold(poly.limb(i)[c], |x, (inverse, digit)| {
-                        inverse.mul(m.sub(x, m.from_i64(*digit)), m.q)
+                        inverse.mul(m.sub(x, m.residue_i64(*digit)), m.q)
                     });
                 digits[i] = if rest > m.q / 2 { rest as i64 - m.q as i64 } else { rest as i64 };
             }

@@ -165,10 +165,11 @@ impl Encoder {
                 limb.fill(0);
             }
             match &small {
-                Some(small) => small.iter().enumerate().for_each(|(j, c)| limb[j * gap] = m.from_i64(*c)),
-                None => {
-                    coefficients.iter().enumerate().for_each(|(j, c)| limb[j * gap] = m.from_i128(*c as i128))
-                }
+                Some(small) => small.iter().enumerate().for_each(|(j, c)| limb[j * gap] = m.residue_i64(*c)),
+                None => coefficients
+                    .iter()
+                    .enumerate()
+                    .for_each(|(j, c)| limb[j * gap] = m.residue_i128(*c as i128)),
             }
             ring.short_ntt(index, log_store).forward(limb);
         });

@@ -116,7 +116,7 @@ impl Evaluator {
         let integer = self.integer(c, a.scale, a.level())?;
         let mut out = a.clone();
         let ring = self.ring();
-        ring.add_scalar_assign(&mut out.parts[0], |index| ring.modulus(index).from_i128(integer));
+        ring.add_scalar_assign(&mut out.parts[0], |index| ring.modulus(index).residue_i128(integer));
         Ok(out)
     }
 
@@ -133,7 +133,7 @@ impl Evaluator {
         let mut out = a.clone();
         let ring = self.ring();
         for part in &mut out.parts {
-            ring.mul_scalar_assign(part, |index| ring.modulus(index).from_i128(integer));
+            ring.mul_scalar_assign(part, |index| ring.modulus(index).residue_i128(integer));
         }
         out.scale *= scale;
         Ok(out)

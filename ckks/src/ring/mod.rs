@@ -24,7 +24,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-pub(crate) use automorphism::{for_coefficients, inverse_element, rotation_element};
+pub(crate) use automorphism::rotation_element;
+#[cfg(any(feature = "client", test))]
+pub(crate) use automorphism::{for_coefficients, inverse_element};
 pub use modulus::Modulus;
 pub(crate) use ntt::MIN_LOG_N;
 pub use ntt::NttTable;
@@ -138,6 +140,7 @@ impl Ring {
     }
 
     /// The zero polynomial of full degree.
+    #[cfg(any(feature = "client", test))]
     pub(crate) fn zero(&self, q_limbs: usize, special: usize) -> RnsPoly {
         RnsPoly::zero(&self.pool, self.n(), q_limbs, special)
     }

@@ -140,6 +140,7 @@ impl Ring {
     }
 
     /// Coefficients → evaluations on every limb; short polynomials use the short transform.
+    #[cfg(test)]
     pub(crate) fn forward(&self, a: &mut RnsPoly) {
         let (n, q_limbs) = (a.n(), a.q_limbs());
         let log_n = n.trailing_zeros();

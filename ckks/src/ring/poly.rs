@@ -24,6 +24,7 @@ impl RnsPoly {
     }
 
     /// The zero polynomial.
+    #[cfg(any(feature = "client", test))]
     pub(crate) fn zero(pool: &Arc<Pool>, n: usize, q_limbs: usize, special: usize) -> Self {
         let mut poly = Self::uninit(pool, n, q_limbs, special);
         poly.words.fill(0);

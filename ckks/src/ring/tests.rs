@@ -219,8 +219,8 @@ fn reductions_match_big_integers() {
         }
         for x in [0i64, -1, i64::MIN, i64::MAX] {
             let expected = centre(BigInt::from(x), &BigInt::from(m.q));
-            assert_eq!(centre(m.from_i64(x).into(), &m.q.into()), expected);
-            assert_eq!(m.from_i128(x.into()), m.from_i64(x));
+            assert_eq!(centre(m.residue_i64(x).into(), &m.q.into()), expected);
+            assert_eq!(m.residue_i128(x.into()), m.residue_i64(x));
         }
     }
 }

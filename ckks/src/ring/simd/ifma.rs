@@ -272,7 +272,7 @@ pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[
     let k = Consts::new(m);
     const LANES: usize = 2;
     let n = out.len();
-    let step = if n % (8 * LANES) == 0 { LANES } else { 1 };
+    let step = if n.is_multiple_of(8 * LANES) { LANES } else { 1 };
     for i in (0..n).step_by(8 * step) {
         let mut lo = [k.zero; LANES];
         let mut hi = [k.zero; LANES];
