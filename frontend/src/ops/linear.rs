@@ -281,7 +281,7 @@ fn right_product(b: &mut Builder, x: ValueId, w: &Literal) -> Imported<ValueId> 
     let x = b.transpose(x, vec![0, 2, 1])?;
     let x = b.reshape(x, &[1, batches * k, m, 1])?;
     let weights = swapped(&Literal { shape: vec![batches, k, n], data: w.data.clone() })?;
-    let weight = b.add(Constant { shape: vec![batches * n, k, 1, 1], data: weights.to_floats() })?;
+    let weight = b.add(Constant { shape: vec![batches * n, k, 1, 1], data: weights.to_floats().into() })?;
     let window = fhec_ir::tensor::Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
     let y = b.push(TensorOp::Conv { window, groups: batches, weight, bias: None }, &[x])?;
     let y = b.reshape(y, &[batches, n, m])?;
