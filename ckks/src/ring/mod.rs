@@ -24,11 +24,14 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-pub(crate) use automorphism::{for_coefficients, inverse_element, rotation_element};
+pub(crate) use automorphism::rotation_element;
+#[cfg(any(feature = "client", test))]
+pub(crate) use automorphism::{for_coefficients, inverse_element};
 pub use modulus::Modulus;
 pub(crate) use ntt::MIN_LOG_N;
 pub use ntt::NttTable;
 pub use poly::RnsPoly;
+pub(crate) use switch::KeyRow;
 
 /// A set of moduli of a ring: q_start..q_end and the first `special` special primes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -137,6 +140,7 @@ impl Ring {
     }
 
     /// The zero polynomial of full degree.
+    #[cfg(any(feature = "client", test))]
     pub(crate) fn zero(&self, q_limbs: usize, special: usize) -> RnsPoly {
         RnsPoly::zero(&self.pool, self.n(), q_limbs, special)
     }

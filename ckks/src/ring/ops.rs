@@ -1,7 +1,7 @@
 //! Limb-wise operations on polynomials in the NTT domain.
 
 use super::simd::{self, Factor};
-use super::{Limbs, Ring, RnsPoly, par};
+use super::{Ring, RnsPoly, par};
 
 /// A factor polynomial: full, or the short transform of an element of a subring.
 pub(crate) fn factor(ring: &Ring, poly: &RnsPoly, i: usize) -> FactorOwned {
@@ -26,11 +26,6 @@ impl FactorOwned {
 }
 
 impl Ring {
-    /// Limb of `b` that has the modulus of limb `i` of `a` (same special count or none needed).
-    fn matching(a: &RnsPoly, b: &RnsPoly, i: usize) -> usize {
-        if i < a.q_limbs() { i } else { b.q_limbs() + i - a.q_limbs() }
-    }
-
     /// a ← a + b; `b` has at least the limbs of `a`.
     pub(crate) fn add_assign(&self, a: &mut RnsPoly, b: &RnsPoly) {
         self.zip_assign(a, b, simd::add_assign);
@@ -145,6 +140,7 @@ impl Ring {
     }
 
     /// Coefficients → evaluations on every limb; short polynomials use the short transform.
+    #[cfg(test)]
     pub(crate) fn forward(&self, a: &mut RnsPoly) {
         let (n, q_limbs) = (a.n(), a.q_limbs());
         let log_n = n.trailing_zeros();
@@ -160,11 +156,6 @@ impl Ring {
         par::for_limbs(n, a.words_mut(), |i, limb| {
             self.short_ntt(self.index(q_limbs, i), log_n).inverse(limb);
         });
-    }
-
-    /// The moduli of `poly`.
-    pub(crate) fn limbs_of(poly: &RnsPoly) -> Limbs {
-        Limbs { start: 0, end: poly.q_limbs(), special: poly.special() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The ring side of hybrid key switching: decomposition (ModUp), inner product, ModDown and rescale.
 
+use super::simd::Addend;
 use super::{Limbs, Ring, RnsPoly, par, simd};
 
 /// A key polynomial pair of one digit.
@@ -57,14 +58,14 @@ impl Ring {
             .collect()
     }
 
-    /// (Σ d_j·b_j + P·addend, Σ d_j·a_j) over the limbs of the digits; key rows may have more
-    /// ciphertext limbs than the digits. `addend` has the digits' ciphertext limbs and P is the
-    /// product of their special primes, so that ModDown returns it unscaled.
+    /// (Σ d_j·b_j + P·x_0, Σ d_j·a_j + P·x_1) over the limbs of the digits; key rows may have more
+    /// ciphertext limbs than the digits. The addends x have the digits' ciphertext limbs and P is the
+    /// product of their special primes, so that ModDown returns them unscaled.
     pub(crate) fn inner_product(
         &self,
         digits: &[RnsPoly],
         rows: &[KeyRow],
-        addend: Option<&RnsPoly>,
+        addend: [Option<&RnsPoly>; 2],
     ) -> (RnsPoly, RnsPoly) {
         let (q_limbs, special) = (digits[0].q_limbs(), digits[0].special());
         let mut out = (self.uninit(q_limbs, special), self.uninit(q_limbs, special));
@@ -78,7 +79,12 @@ impl Ring {
                     (d.limb(i), row.b.limb(at), row.a.limb(at))
                 })
                 .collect();
-            let addend = addend.filter(|_| i < q_limbs).map(|x| (x.limb(i), self.p_mod(special, i)));
+            let addend = if i < q_limbs {
+                let limbs = addend.map(|x| x.map(|x| x.limb(i)));
+                Addend { limbs, factor: self.p_mod(special, i) }
+            } else {
+                Addend { limbs: [None; 2], factor: 0 }
+            };
             simd::inner_product(m, o0, o1, &terms, addend);
         });
         out

@@ -26,7 +26,7 @@ fn random(ring: &Ring, q_limbs: usize, special: usize, mut seed: u64) -> RnsPoly
 }
 
 fn moduli(ring: &Ring, poly: &RnsPoly) -> Vec<BigInt> {
-    Ring::limbs_of(poly).iter(ring).map(|i| BigInt::from(ring.modulus(i).q)).collect()
+    (0..poly.limbs()).map(|i| BigInt::from(ring.modulus_of(poly, i).q)).collect()
 }
 
 fn product(moduli: &[BigInt]) -> BigInt {
@@ -168,7 +168,7 @@ fn inner_product_selects_limbs_of_longer_keys() {
         .map(|s| switch::KeyRow { b: random(&ring, 4, 2, 10 + s), a: random(&ring, 4, 2, 20 + s) })
         .collect();
     let addend = random(&ring, 2, 0, 30);
-    let (b, a) = ring.inner_product(&digits, &rows, Some(&addend));
+    let (b, a) = ring.inner_product(&digits, &rows, [Some(&addend), None]);
     let short: Vec<_> = rows.iter().map(|r| (r.b.truncated(2, 2), r.a.truncated(2, 2))).collect();
     let mut expected_b = ring.mul_acc(2, 2, &[(&digits[0], &short[0].0), (&digits[1], &short[1].0)]);
     let expected_a = ring.mul_acc(2, 2, &[(&digits[0], &short[0].1), (&digits[1], &short[1].1)]);
@@ -219,8 +219,8 @@ fn reductions_match_big_integers() {
         }
         for x in [0i64, -1, i64::MIN, i64::MAX] {
             let expected = centre(BigInt::from(x), &BigInt::from(m.q));
-            assert_eq!(centre(m.from_i64(x).into(), &m.q.into()), expected);
-            assert_eq!(m.from_i128(x.into()), m.from_i64(x));
+            assert_eq!(centre(m.residue_i64(x).into(), &m.q.into()), expected);
+            assert_eq!(m.residue_i128(x.into()), m.residue_i64(x));
         }
     }
 }

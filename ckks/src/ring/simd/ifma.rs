@@ -4,7 +4,7 @@
 //! 64-bit lanes. With q < 2^50 each term adds less than 2^52 to lo and 2^48 to hi, so
 //! [`FOLD_TERMS`] = 8 terms plus the carry keep hi below 2^52, which the fold needs.
 
-use super::{Factor, Modulus, Shoup};
+use super::{Addend, Factor, Modulus, Shoup};
 use std::arch::x86_64::*;
 
 /// Terms accumulated between folds.
@@ -213,14 +213,19 @@ pub(crate) fn inner_product(
     out0: &mut [u64],
     out1: &mut [u64],
     rows: &[(&[u64], &[u64], &[u64])],
-    addend: Option<(&[u64], u64)>,
+    addend: Addend<'_>,
 ) {
     let k = Consts::new(m);
     for i in (0..out0.len()).step_by(8) {
         let (mut lo0, mut hi0, mut lo1, mut hi1) = (k.zero, k.zero, k.zero, k.zero);
-        if let Some((x, c)) = addend {
-            let (x, c) = (load(x, i), splat(c));
+        let c = splat(addend.factor);
+        if let Some(x) = addend.limbs[0] {
+            let x = load(x, i);
             lo0 = k.fold(_mm512_madd52lo_epu64(lo0, x, c), _mm512_madd52hi_epu64(hi0, x, c));
+        }
+        if let Some(x) = addend.limbs[1] {
+            let x = load(x, i);
+            lo1 = k.fold(_mm512_madd52lo_epu64(lo1, x, c), _mm512_madd52hi_epu64(hi1, x, c));
         }
         for chunk in rows.chunks(FOLD_TERMS) {
             for (d, b, a) in chunk {
@@ -267,7 +272,7 @@ pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[
     let k = Consts::new(m);
     const LANES: usize = 2;
     let n = out.len();
-    let step = if n % (8 * LANES) == 0 { LANES } else { 1 };
+    let step = if n.is_multiple_of(8 * LANES) { LANES } else { 1 };
     for i in (0..n).step_by(8 * step) {
         let mut lo = [k.zero; LANES];
         let mut hi = [k.zero; LANES];

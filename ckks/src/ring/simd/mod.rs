@@ -91,19 +91,26 @@ pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>
     dispatch!(m, out.len(), mul_acc(m, out, terms))
 }
 
-/// out0 ← Σ d_j·b_j + addend·c and out1 ← Σ d_j·a_j: the inner product of a key switch.
+/// Two polynomials' limbs to add to an inner product, either may be absent, times a constant.
+#[derive(Clone, Copy)]
+pub(crate) struct Addend<'a> {
+    pub(crate) limbs: [Option<&'a [u64]>; 2],
+    pub(crate) factor: u64,
+}
+
+/// out0 ← Σ d_j·b_j + x_0·c and out1 ← Σ d_j·a_j + x_1·c: the inner product of a key switch.
 /// `rows` holds (d_j, b_j, a_j).
 pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
     rows: &[(&[u64], &[u64], &[u64])],
-    addend: Option<(&[u64], u64)>,
+    addend: Addend<'_>,
 ) {
     let n = out0.len();
     assert_eq!(out1.len(), n);
     assert!(rows.iter().all(|(d, b, a)| d.len() == n && b.len() == n && a.len() == n));
-    assert!(addend.is_none_or(|(x, c)| x.len() == n && c < m.q));
+    assert!(addend.limbs.iter().flatten().all(|x| x.len() == n) && addend.factor < m.q);
     dispatch!(m, n, inner_product(m, out0, out1, rows, addend))
 }
 

@@ -1,7 +1,6 @@
 //! Portable kernels: the definition the vector versions are tested against.
 
-use super::{Factor, Modulus, Shoup};
-use crate::ring::modulus::reduce_once;
+use super::{Addend, Factor, Modulus, Shoup};
 
 /// Terms a 128-bit accumulator takes between reductions: products are below 2^122.
 const WIDE_TERMS: usize = 32;
@@ -61,11 +60,11 @@ pub(crate) fn inner_product(
     out0: &mut [u64],
     out1: &mut [u64],
     rows: &[(&[u64], &[u64], &[u64])],
-    addend: Option<(&[u64], u64)>,
+    addend: Addend<'_>,
 ) {
     for i in 0..out0.len() {
-        let mut acc0 = addend.map_or(0, |(x, c)| u128::from(m.reduce_wide(wide(x[i], c))));
-        let mut acc1 = 0u128;
+        let [mut acc0, mut acc1] =
+            addend.limbs.map(|x| x.map_or(0, |x| u128::from(m.reduce_wide(wide(x[i], addend.factor)))));
         for chunk in rows.chunks(WIDE_TERMS) {
             for (d, b, a) in chunk {
                 acc0 += wide(d[i], b[i]);
@@ -116,10 +115,4 @@ pub(crate) fn permute_blocks(
             *out = source[*lane as usize];
         }
     }
-}
-
-/// Reduces lazily kept values below 4q.
-#[inline(always)]
-pub(crate) fn reduce_four(x: u64, q: u64) -> u64 {
-    reduce_once(reduce_once(x, 2 * q), q)
 }

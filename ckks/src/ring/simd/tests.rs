@@ -86,7 +86,8 @@ fn products_and_accumulations() {
             mul(m, o1, &rows[0][0], terms[0].1);
             let keys: Vec<_> = rows.iter().map(|r| (&r[0][..], &r[1][..], &r[2][..])).collect();
             let addend = rng.limb(N, m.q);
-            inner_product(m, o2, o3, &keys, (count % 2 == 1).then_some((&addend[..], m.q - 1)));
+            let limbs = [count % 2 == 1, count % 3 == 0].map(|on| on.then_some(&addend[..]));
+            inner_product(m, o2, o3, &keys, Addend { limbs, factor: m.q - 1 });
             results.extend(out);
         }
         results
