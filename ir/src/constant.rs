@@ -1,9 +1,10 @@
 //! Constant tensors: weights, biases, polynomial coefficients.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::Weights;
 
 /// Index of a [`Constant`] in its graph; displays as `@3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub struct Constant {
     /// Extent of each axis; empty for a scalar.
     pub shape: Vec<usize>,
     /// `shape.iter().product()` numbers, last axis fastest.
-    pub data: Arc<[f32]>,
+    pub data: Weights,
 }
 
 impl Constant {
@@ -37,7 +38,7 @@ impl Constant {
     ///
     /// # Panics
     /// If the number of elements is not the product of the shape.
-    pub fn new(shape: impl Into<Vec<usize>>, data: impl Into<Arc<[f32]>>) -> Self {
+    pub fn new(shape: impl Into<Vec<usize>>, data: impl Into<Weights>) -> Self {
         let (shape, data) = (shape.into(), data.into());
         assert_eq!(shape.iter().product::<usize>(), data.len(), "constant of shape {shape:?}");
         Self { shape, data }

@@ -57,6 +57,16 @@ pub trait Op: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned {
     /// Replaces every constant reference by what `f` returns for it.
     fn map_constants(&mut self, f: &mut dyn FnMut(ConstId) -> ConstId);
 
+    /// Calls `f` on every constant that the header refers to.
+    fn visit_header_constants(header: &Self::Header, f: &mut dyn FnMut(ConstId)) {
+        let _ = (header, f);
+    }
+
+    /// Replaces every constant reference of the header by what `f` returns for it.
+    fn map_header_constants(header: &mut Self::Header, f: &mut dyn FnMut(ConstId) -> ConstId) {
+        let _ = (header, f);
+    }
+
     /// Checks the IR's own invariants of one node. G1–G4 hold for it already.
     fn check_node(graph: &Graph<Self>, id: ValueId, report: &mut Vec<Violation>);
 
@@ -232,6 +242,11 @@ impl<O: Op> Graph<O> {
         let mut new = Self::new(self.name.clone(), self.header.clone());
         let mut renamed = vec![None; self.nodes.len()];
         let mut constants = vec![None; self.constants.len()];
+        let mut header = self.header.clone();
+        O::map_header_constants(&mut header, &mut |c| {
+            *constants[c.index()].get_or_insert_with(|| new.add_constant(self.constant(c).clone()))
+        });
+        new.header = header;
         for (id, node) in self.iter().filter(|(id, _)| live[id.index()]) {
             let mut node = node.clone();
             node.args.iter_mut().for_each(|a| *a = renamed[a.index()].expect("operands come first"));

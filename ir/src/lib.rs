@@ -11,17 +11,25 @@
 //! the proof type [`Verified`], the only thing a later stage accepts. [`text`] prints and parses every
 //! graph, [`dot`] draws it.
 //!
-//! Nothing here knows of ONNX, of passes, of rings or of files.
+//! [`plan`] is the file that a compiled network is stored in, the only place here that touches the file system.
+//!
+//! Nothing here knows of ONNX, of passes or of rings.
 
 pub mod constant;
 pub mod dot;
 pub mod graph;
+pub mod layout;
+pub mod plan;
+pub mod schedule;
+pub mod slot;
 pub mod tensor;
 pub mod text;
 pub mod verify;
 mod visit;
+mod weights;
 
 pub use constant::{ConstId, Constant};
 pub use graph::{Graph, Node, Op, Output, ValueId};
 pub use verify::{Verified, Violation, Violations, verify};
 pub use visit::UseGraph;
+pub use weights::Weights;

@@ -108,6 +108,11 @@ fn check_shared<O: Op>(graph: &Graph<O>, report: &mut Vec<Violation>) {
             }
         }
     }
+    O::visit_header_constants(&graph.header, &mut |c| {
+        if c.index() >= graph.constants.len() {
+            report.push(Violation::of_graph("G2", format!("the header's constant {c} does not exist")));
+        }
+    });
     for (i, c) in graph.constants.iter().enumerate() {
         let size = c.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if size != Some(c.data.len()) {

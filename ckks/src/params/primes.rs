@@ -1,0 +1,140 @@
+//! NTT-friendly primes: a deterministic choice shared by the engine and the planner.
+
+use super::ParameterError;
+
+/// Widest prime the engine accepts today, in bits: below 2^50 the AVX-512 IFMA kernels serve.
+pub const MAX_PRIME_BITS: u32 = 50;
+/// Narrowest prime accepted, in bits.
+pub const MIN_PRIME_BITS: u32 = 20;
+
+/// `a * b mod m`.
+pub(crate) fn mul_mod(a: u64, b: u64, m: u64) -> u64 {
+    ((u128::from(a) * u128::from(b)) % u128::from(m)) as u64
+}
+
+/// `base^exp mod m`.
+pub(crate) fn pow_mod(mut base: u64, mut exp: u64, m: u64) -> u64 {
+    let mut acc = 1 % m;
+    base %= m;
+    while exp > 0 {
+        if exp & 1 == 1 {
+            acc = mul_mod(acc, base, m);
+        }
+        base = mul_mod(base, base, m);
+        exp >>= 1;
+    }
+    acc
+}
+
+/// Inverse of `a` modulo the prime `m` (Fermat).
+pub(crate) fn inv_mod(a: u64, m: u64) -> u64 {
+    pow_mod(a, m - 2, m)
+}
+
+/// Whether `n` is prime. Miller–Rabin with the first twelve primes as bases, which is exact below
+/// 3.3·10^24 (Sorenson and Webster, 2015).
+pub fn is_prime(n: u64) -> bool {
+    const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
+    if n < 2 {
+        return false;
+    }
+    for p in BASES {
+        if n.is_multiple_of(p) {
+            return n == p;
+        }
+    }
+    let s = (n - 1).trailing_zeros();
+    let d = (n - 1) >> s;
+    'base: for a in BASES {
+        let mut x = pow_mod(a, d, n);
+        if x == 1 || x == n - 1 {
+            continue;
+        }
+        for _ in 1..s {
+            x = mul_mod(x, x, n);
+            if x == n - 1 {
+                continue 'base;
+            }
+        }
+        return false;
+    }
+    true
+}
+
+/// The `count` primes congruent to 1 modulo 2N (N = 2^`log_n`) closest to 2^`bits`, skipping those in
+/// `already_used`.
+///
+/// Candidates are visited in the order above, below, next above, next below, … so that products of
+/// several stay close to powers of two and scales drift little. At [`MAX_PRIME_BITS`] only primes
+/// below 2^bits are taken. The order is part of the contract: planner and engine call this function
+/// and must agree on every prime.
+///
+/// # Errors
+/// [`ParameterError::PrimeBits`] if `bits` is out of range or too small for the ring, and
+/// [`ParameterError::NotEnoughPrimes`] if the band within a factor of two of 2^`bits` is used up.
+pub fn ntt_primes(
+    bits: u32,
+    log_n: u32,
+    count: usize,
+    already_used: &[u64],
+) -> Result<Vec<u64>, ParameterError> {
+    if !(MIN_PRIME_BITS..=MAX_PRIME_BITS).contains(&bits) || bits < log_n + 2 {
+        return Err(ParameterError::PrimeBits {
+            bits,
+            min: MIN_PRIME_BITS.max(log_n + 2),
+            max: MAX_PRIME_BITS,
+        });
+    }
+    let centre = 1u64 << bits;
+    let step = 2u64 << log_n;
+    let mut found = Vec::with_capacity(count);
+    let mut k = 0u64;
+    while found.len() < count {
+        // Stay within (2^(bits-1), 2^(bits+1)): beyond that the name "bits" would be a lie.
+        if k * step >= centre / 2 {
+            return Err(ParameterError::NotEnoughPrimes { bits, log_n, wanted: count, found: found.len() });
+        }
+        let above = (bits < MAX_PRIME_BITS).then(|| centre + 1 + k * step);
+        let below = (k > 0).then(|| centre + 1 - k * step);
+        for candidate in above.into_iter().chain(below) {
+            if found.len() < count && !already_used.contains(&candidate) && is_prime(candidate) {
+                found.push(candidate);
+            }
+        }
+        k += 1;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn miller_rabin_agrees_with_trial_division() {
+        let trial = |n: u64| n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
+        for n in 0..5000 {
+            assert_eq!(is_prime(n), trial(n), "{n}");
+        }
+        assert!(is_prime((1 << 61) - 1));
+        assert!(!is_prime(((1u64 << 31) - 1) * ((1 << 31) - 1)));
+    }
+
+    #[test]
+    fn primes_are_ntt_friendly_distinct_and_balanced() {
+        let primes = ntt_primes(40, 16, 12, &[]).unwrap();
+        let mut log_product = 0.0;
+        for (i, &p) in primes.iter().enumerate() {
+            assert!(is_prime(p) && p % (1 << 17) == 1);
+            assert!(!primes[..i].contains(&p));
+            log_product += (p as f64).log2();
+        }
+        assert!((log_product - 480.0).abs() < 1e-2, "{log_product}");
+        let one_by_one =
+            primes.iter().enumerate().all(|(i, p)| ntt_primes(40, 16, 1, &primes[..i]).unwrap() == [*p]);
+        assert!(one_by_one, "asking one at a time gives the same chain");
+        assert!(ntt_primes(50, 16, 8, &[]).unwrap().iter().all(|p| *p < 1 << 50));
+        assert!(ntt_primes(51, 16, 1, &[]).is_err());
+        assert!(ntt_primes(20, 17, 3, &[]).is_err());
+    }
+}

@@ -1,0 +1,313 @@
+//! AVX-512 IFMA kernels for moduli below 2^50.
+//!
+//! A product of two residues is kept as (lo, hi) with value lo + hi·2^52; both words accumulate in
+//! 64-bit lanes. With q < 2^50 each term adds less than 2^52 to lo and 2^48 to hi, so
+//! [`FOLD_TERMS`] = 8 terms plus the carry keep hi below 2^52, which the fold needs.
+
+use super::{Factor, Modulus, Shoup};
+use std::arch::x86_64::*;
+
+/// Terms accumulated between folds.
+const FOLD_TERMS: usize = 8;
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(a: &[u64], i: usize) -> __m512i {
+    debug_assert!(i + 8 <= a.len());
+    // SAFETY: callers iterate i over multiples of 8 below a length they have checked.
+    unsafe { _mm512_loadu_si512(a.as_ptr().add(i).cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(a: &mut [u64], i: usize, x: __m512i) {
+    debug_assert!(i + 8 <= a.len());
+    // SAFETY: callers iterate i over multiples of 8 below a length they have checked.
+    unsafe { _mm512_storeu_si512(a.as_mut_ptr().add(i).cast(), x) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn splat(x: u64) -> __m512i {
+    _mm512_set1_epi64(x as i64)
+}
+
+/// x − q if x ≥ q.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn once(x: __m512i, q: __m512i) -> __m512i {
+    _mm512_min_epu64(x, _mm512_sub_epi64(x, q))
+}
+
+/// Broadcast constants of one modulus.
+struct Consts {
+    q: __m512i,
+    two_q: __m512i,
+    r52: __m512i,
+    r52_shoup: __m512i,
+    mu52: __m512i,
+    mask: __m512i,
+    zero: __m512i,
+}
+
+impl Consts {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn new(m: &Modulus) -> Self {
+        Self {
+            q: splat(m.q),
+            two_q: splat(2 * m.q),
+            r52: splat(m.r52.w),
+            r52_shoup: splat(m.r52.w52),
+            mu52: splat(m.mu52),
+            mask: splat((1 << 52) - 1),
+            zero: _mm512_setzero_si512(),
+        }
+    }
+
+    /// lo + hi·2^52 → value below 4q; needs lo < 2^63 and hi + lo/2^52 < 2^52.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn fold(&self, lo: __m512i, hi: __m512i) -> __m512i {
+        let hi = _mm512_add_epi64(hi, _mm512_srli_epi64::<52>(lo));
+        let lo = _mm512_and_si512(lo, self.mask);
+        // hi·2^52 by Shoup, lo by Barrett; both remainders are in [0, 2q) and below 2^52.
+        let qh = _mm512_madd52hi_epu64(self.zero, hi, self.r52_shoup);
+        let ql = _mm512_madd52hi_epu64(self.zero, lo, self.mu52);
+        let product = _mm512_madd52lo_epu64(self.zero, hi, self.r52);
+        let rh = _mm512_sub_epi64(product, _mm512_madd52lo_epu64(self.zero, qh, self.q));
+        let rh = _mm512_and_si512(rh, self.mask);
+        let rl = _mm512_sub_epi64(lo, _mm512_madd52lo_epu64(self.zero, ql, self.q));
+        _mm512_add_epi64(rh, rl)
+    }
+
+    /// Value below 4q → below q.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn finish(&self, x: __m512i) -> __m512i {
+        once(once(x, self.two_q), self.q)
+    }
+
+    /// x·w mod q below 2q by Shoup, for x < 2^52.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn shoup(&self, x: __m512i, w: __m512i, w52: __m512i) -> __m512i {
+        let quotient = _mm512_madd52hi_epu64(self.zero, x, w52);
+        let product = _mm512_madd52lo_epu64(self.zero, x, w);
+        let r = _mm512_sub_epi64(product, _mm512_madd52lo_epu64(self.zero, quotient, self.q));
+        _mm512_and_si512(r, self.mask)
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    let q = splat(m.q);
+    for i in (0..a.len()).step_by(8) {
+        let sum = _mm512_add_epi64(load(a, i), load(b, i));
+        store(a, i, once(sum, q));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn sub_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    let q = splat(m.q);
+    for i in (0..a.len()).step_by(8) {
+        let difference = _mm512_sub_epi64(load(a, i), load(b, i));
+        store(a, i, _mm512_min_epu64(difference, _mm512_add_epi64(difference, q)));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn neg_assign(m: &Modulus, a: &mut [u64]) {
+    let q = splat(m.q);
+    for i in (0..a.len()).step_by(8) {
+        store(a, i, once(_mm512_sub_epi64(q, load(a, i)), q));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn add_const_assign(m: &Modulus, a: &mut [u64], c: u64) {
+    let (q, c) = (splat(m.q), splat(c));
+    for i in (0..a.len()).step_by(8) {
+        store(a, i, once(_mm512_add_epi64(load(a, i), c), q));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn mul_const_assign(m: &Modulus, a: &mut [u64], c: Shoup) {
+    let k = Consts::new(m);
+    let (w, w52) = (splat(c.w), splat(c.w52));
+    for i in (0..a.len()).step_by(8) {
+        let r = k.shoup(load(a, i), w, w52);
+        store(a, i, once(r, k.q));
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_factor(f: &Factor<'_>, i: usize) -> __m512i {
+    match f {
+        Factor::Full(limb) => load(limb, i),
+        Factor::Repeated { short, log_repeat } => splat(short[i >> log_repeat]),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
+    let k = Consts::new(m);
+    for i in (0..out.len()).step_by(8) {
+        let (x, y) = (load(a, i), load_factor(&b, i));
+        let lo = _mm512_madd52lo_epu64(k.zero, x, y);
+        let hi = _mm512_madd52hi_epu64(k.zero, x, y);
+        store(out, i, k.finish(k.fold(lo, hi)));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>)]) {
+    let k = Consts::new(m);
+    // Four vectors in flight hide the latency of the fused multiply.
+    const LANES: usize = 4;
+    let n = out.len();
+    let mut i = 0;
+    while i + 8 * LANES <= n {
+        let mut lo = [k.zero; LANES];
+        let mut hi = [k.zero; LANES];
+        for chunk in terms.chunks(FOLD_TERMS) {
+            for (a, b) in chunk {
+                for v in 0..LANES {
+                    let (x, y) = (load(a, i + 8 * v), load_factor(b, i + 8 * v));
+                    lo[v] = _mm512_madd52lo_epu64(lo[v], x, y);
+                    hi[v] = _mm512_madd52hi_epu64(hi[v], x, y);
+                }
+            }
+            for v in 0..LANES {
+                lo[v] = k.fold(lo[v], hi[v]);
+                hi[v] = k.zero;
+            }
+        }
+        for v in 0..LANES {
+            store(out, i + 8 * v, k.finish(lo[v]));
+        }
+        i += 8 * LANES;
+    }
+    while i < n {
+        let (mut lo, mut hi) = (k.zero, k.zero);
+        for chunk in terms.chunks(FOLD_TERMS) {
+            for (a, b) in chunk {
+                let (x, y) = (load(a, i), load_factor(b, i));
+                lo = _mm512_madd52lo_epu64(lo, x, y);
+                hi = _mm512_madd52hi_epu64(hi, x, y);
+            }
+            lo = k.fold(lo, hi);
+            hi = k.zero;
+        }
+        store(out, i, k.finish(lo));
+        i += 8;
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn inner_product(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    rows: &[(&[u64], &[u64], &[u64])],
+    addend: Option<(&[u64], u64)>,
+) {
+    let k = Consts::new(m);
+    for i in (0..out0.len()).step_by(8) {
+        let (mut lo0, mut hi0, mut lo1, mut hi1) = (k.zero, k.zero, k.zero, k.zero);
+        if let Some((x, c)) = addend {
+            let (x, c) = (load(x, i), splat(c));
+            lo0 = k.fold(_mm512_madd52lo_epu64(lo0, x, c), _mm512_madd52hi_epu64(hi0, x, c));
+        }
+        for chunk in rows.chunks(FOLD_TERMS) {
+            for (d, b, a) in chunk {
+                let (d, b, a) = (load(d, i), load(b, i), load(a, i));
+                lo0 = _mm512_madd52lo_epu64(lo0, d, b);
+                hi0 = _mm512_madd52hi_epu64(hi0, d, b);
+                lo1 = _mm512_madd52lo_epu64(lo1, d, a);
+                hi1 = _mm512_madd52hi_epu64(hi1, d, a);
+            }
+            lo0 = k.fold(lo0, hi0);
+            lo1 = k.fold(lo1, hi1);
+            hi0 = k.zero;
+            hi1 = k.zero;
+        }
+        store(out0, i, k.finish(lo0));
+        store(out1, i, k.finish(lo1));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Shoup) {
+    let k = Consts::new(m);
+    let (w, w52) = (splat(c.w), splat(c.w52));
+    for i in (0..out.len()).step_by(8) {
+        let difference = _mm512_sub_epi64(_mm512_add_epi64(load(x, i), k.q), load(out, i));
+        store(out, i, once(k.shoup(difference, w, w52), k.q));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+pub(crate) fn rounded_quotients(_m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]) {
+    for i in (0..v.len()).step_by(8) {
+        let mut sum = _mm512_set1_pd(0.5);
+        for (y, inv) in ys {
+            let term = _mm512_mul_pd(_mm512_cvtepu64_pd(load(y, i)), _mm512_set1_pd(*inv));
+            sum = _mm512_add_pd(sum, term);
+        }
+        store(v, i, _mm512_cvttpd_epu64(sum));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
+    let k = Consts::new(m);
+    const LANES: usize = 2;
+    let n = out.len();
+    let step = if n % (8 * LANES) == 0 { LANES } else { 1 };
+    for i in (0..n).step_by(8 * step) {
+        let mut lo = [k.zero; LANES];
+        let mut hi = [k.zero; LANES];
+        let cv = splat(v.1);
+        for l in 0..step {
+            let x = load(v.0, i + 8 * l);
+            lo[l] = _mm512_madd52lo_epu64(lo[l], x, cv);
+            hi[l] = _mm512_madd52hi_epu64(hi[l], x, cv);
+        }
+        for chunk in ys.chunks(FOLD_TERMS) {
+            for (y, c) in chunk {
+                let c = splat(*c);
+                for l in 0..step {
+                    let x = load(y, i + 8 * l);
+                    lo[l] = _mm512_madd52lo_epu64(lo[l], x, c);
+                    hi[l] = _mm512_madd52hi_epu64(hi[l], x, c);
+                }
+            }
+            for l in 0..step {
+                lo[l] = k.fold(lo[l], hi[l]);
+                hi[l] = k.zero;
+            }
+        }
+        for l in 0..step {
+            store(out, i + 8 * l, k.finish(lo[l]));
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+pub(crate) fn permute_blocks(
+    _m: &Modulus,
+    out: &mut [u64],
+    input: &[u64],
+    blocks: &[u32],
+    lanes: &[[u64; 8]; 8],
+) {
+    for (b, t) in blocks.iter().enumerate() {
+        let order = load(&lanes[(t & 7) as usize], 0);
+        let x = load(input, 8 * (t >> 3) as usize);
+        store(out, 8 * b, _mm512_permutexvar_epi64(order, x));
+    }
+}

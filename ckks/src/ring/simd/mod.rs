@@ -1,0 +1,143 @@
+//! Vector kernels on single limbs. Each entry point is safe: it picks the AVX-512 IFMA version when
+//! the modulus allows it and the machine has it, else the scalar twin. The tests compare the two.
+//!
+//! Residues on input are below q unless stated otherwise; outputs always are.
+
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+pub(crate) mod scalar;
+#[cfg(test)]
+mod tests;
+
+use super::modulus::{Modulus, Shoup};
+
+/// Whether this machine has the instructions of the IFMA kernels.
+pub(crate) fn ifma_available() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512ifma")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// One right-hand factor of a multiply-accumulate: a full limb, or a short one of which each word
+/// stands for 2^`log_repeat` consecutive words (`log_repeat` ≥ 3).
+#[derive(Clone, Copy)]
+pub(crate) enum Factor<'a> {
+    Full(&'a [u64]),
+    Repeated { short: &'a [u64], log_repeat: u32 },
+}
+
+impl Factor<'_> {
+    fn covers(&self, n: usize) -> bool {
+        match self {
+            Self::Full(limb) => limb.len() == n,
+            Self::Repeated { short, log_repeat } => *log_repeat >= 3 && short.len() << log_repeat == n,
+        }
+    }
+}
+
+macro_rules! dispatch {
+    ($modulus:expr, $len:expr, $name:ident($($arg:expr),*)) => {{
+        #[cfg(target_arch = "x86_64")]
+        if $modulus.ifma && $len % 8 == 0 {
+            // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl and ifma.
+            return unsafe { ifma::$name($($arg),*) };
+        }
+        scalar::$name($($arg),*)
+    }};
+}
+
+/// a ← a + b.
+pub(crate) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    assert_eq!(a.len(), b.len());
+    dispatch!(m, a.len(), add_assign(m, a, b))
+}
+
+/// a ← a − b.
+pub(crate) fn sub_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    assert_eq!(a.len(), b.len());
+    dispatch!(m, a.len(), sub_assign(m, a, b))
+}
+
+/// a ← −a.
+pub(crate) fn neg_assign(m: &Modulus, a: &mut [u64]) {
+    dispatch!(m, a.len(), neg_assign(m, a))
+}
+
+/// a ← a + c for a constant c < q.
+pub(crate) fn add_const_assign(m: &Modulus, a: &mut [u64], c: u64) {
+    dispatch!(m, a.len(), add_const_assign(m, a, c))
+}
+
+/// a ← a·c; `a` may hold any values below 2^52.
+pub(crate) fn mul_const_assign(m: &Modulus, a: &mut [u64], c: Shoup) {
+    dispatch!(m, a.len(), mul_const_assign(m, a, c))
+}
+
+/// out ← a·b.
+pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
+    assert!(a.len() == out.len() && b.covers(out.len()));
+    dispatch!(m, out.len(), mul(m, out, a, b))
+}
+
+/// out ← Σ a_t·b_t, reduced once (or every few terms).
+pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>)]) {
+    assert!(terms.iter().all(|(a, b)| a.len() == out.len() && b.covers(out.len())));
+    dispatch!(m, out.len(), mul_acc(m, out, terms))
+}
+
+/// out0 ← Σ d_j·b_j + addend·c and out1 ← Σ d_j·a_j: the inner product of a key switch.
+/// `rows` holds (d_j, b_j, a_j).
+pub(crate) fn inner_product(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    rows: &[(&[u64], &[u64], &[u64])],
+    addend: Option<(&[u64], u64)>,
+) {
+    let n = out0.len();
+    assert_eq!(out1.len(), n);
+    assert!(rows.iter().all(|(d, b, a)| d.len() == n && b.len() == n && a.len() == n));
+    assert!(addend.is_none_or(|(x, c)| x.len() == n && c < m.q));
+    dispatch!(m, n, inner_product(m, out0, out1, rows, addend))
+}
+
+/// out ← (x − out)·c; `x` reduced, `out` reduced.
+pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Shoup) {
+    assert_eq!(out.len(), x.len());
+    dispatch!(m, out.len(), sub_from_mul_const(m, out, x, c))
+}
+
+/// Rounded quotients of a base conversion: v ← floor(Σ y_i·inv_i + 1/2) in double precision, where
+/// inv_i = 1/q_i and y_i < 2^50.
+pub(crate) fn rounded_quotients(m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]) {
+    assert!(ys.iter().all(|(y, _)| y.len() == v.len()));
+    dispatch!(m, v.len(), rounded_quotients(m, v, ys))
+}
+
+/// One target limb of a base conversion: out ← Σ y_i·c_i + v·c_v mod q.
+/// The y_i < 2^50 are residues of other moduli, v is small.
+pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
+    assert!(v.0.len() == out.len() && ys.iter().all(|(y, c)| y.len() == out.len() && *c < m.q));
+    dispatch!(m, out.len(), convert(m, out, ys, v))
+}
+
+/// out[8b + l] ← input[8·(t_b >> 3) + lane(t_b & 7, l)]: an automorphism in the NTT domain.
+/// `blocks` has one entry t_b per eight words, `lanes[h]` the lane order of class h.
+pub(crate) fn permute_blocks(
+    m: &Modulus,
+    out: &mut [u64],
+    input: &[u64],
+    blocks: &[u32],
+    lanes: &[[u64; 8]; 8],
+) {
+    assert!(out.len() == input.len() && out.len() == 8 * blocks.len());
+    let count = blocks.len() as u32;
+    assert!(blocks.iter().all(|t| t >> 3 < count) && lanes.iter().flatten().all(|l| *l < 8));
+    dispatch!(m, out.len(), permute_blocks(m, out, input, blocks, lanes))
+}

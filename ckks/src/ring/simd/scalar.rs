@@ -1,0 +1,125 @@
+//! Portable kernels: the definition the vector versions are tested against.
+
+use super::{Factor, Modulus, Shoup};
+use crate::ring::modulus::reduce_once;
+
+/// Terms a 128-bit accumulator takes between reductions: products are below 2^122.
+const WIDE_TERMS: usize = 32;
+
+pub(crate) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a = m.add(*a, *b));
+}
+
+pub(crate) fn sub_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a = m.sub(*a, *b));
+}
+
+pub(crate) fn neg_assign(m: &Modulus, a: &mut [u64]) {
+    a.iter_mut().for_each(|a| *a = m.neg(*a));
+}
+
+pub(crate) fn add_const_assign(m: &Modulus, a: &mut [u64], c: u64) {
+    a.iter_mut().for_each(|a| *a = m.add(*a, c));
+}
+
+pub(crate) fn mul_const_assign(m: &Modulus, a: &mut [u64], c: Shoup) {
+    a.iter_mut().for_each(|a| *a = c.mul(*a, m.q));
+}
+
+#[inline(always)]
+fn at(f: &Factor<'_>, i: usize) -> u64 {
+    match f {
+        Factor::Full(limb) => limb[i],
+        Factor::Repeated { short, log_repeat } => short[i >> log_repeat],
+    }
+}
+
+pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
+    for i in 0..out.len() {
+        out[i] = m.mul(a[i], at(&b, i));
+    }
+}
+
+#[inline(always)]
+fn wide(a: u64, b: u64) -> u128 {
+    u128::from(a) * u128::from(b)
+}
+
+pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>)]) {
+    for i in 0..out.len() {
+        let mut acc = 0u128;
+        for chunk in terms.chunks(WIDE_TERMS) {
+            let sum = chunk.iter().fold(acc, |acc, (a, b)| acc + wide(a[i], at(b, i)));
+            acc = u128::from(m.reduce_wide(sum));
+        }
+        out[i] = acc as u64;
+    }
+}
+
+pub(crate) fn inner_product(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    rows: &[(&[u64], &[u64], &[u64])],
+    addend: Option<(&[u64], u64)>,
+) {
+    for i in 0..out0.len() {
+        let mut acc0 = addend.map_or(0, |(x, c)| u128::from(m.reduce_wide(wide(x[i], c))));
+        let mut acc1 = 0u128;
+        for chunk in rows.chunks(WIDE_TERMS) {
+            for (d, b, a) in chunk {
+                acc0 += wide(d[i], b[i]);
+                acc1 += wide(d[i], a[i]);
+            }
+            acc0 = u128::from(m.reduce_wide(acc0));
+            acc1 = u128::from(m.reduce_wide(acc1));
+        }
+        out0[i] = acc0 as u64;
+        out1[i] = acc1 as u64;
+    }
+}
+
+pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Shoup) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = c.mul(*x + m.q - *out, m.q);
+    }
+}
+
+pub(crate) fn rounded_quotients(_m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]) {
+    for i in 0..v.len() {
+        let sum = ys.iter().fold(0.5, |acc, (y, inv)| acc + y[i] as f64 * inv);
+        v[i] = sum as u64;
+    }
+}
+
+pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
+    for i in 0..out.len() {
+        let mut acc = wide(v.0[i], v.1);
+        for chunk in ys.chunks(WIDE_TERMS) {
+            let sum = chunk.iter().fold(acc, |acc, (y, c)| acc + wide(y[i], *c));
+            acc = u128::from(m.reduce_wide(sum));
+        }
+        out[i] = acc as u64;
+    }
+}
+
+pub(crate) fn permute_blocks(
+    _m: &Modulus,
+    out: &mut [u64],
+    input: &[u64],
+    blocks: &[u32],
+    lanes: &[[u64; 8]; 8],
+) {
+    for (out, t) in out.chunks_exact_mut(8).zip(blocks) {
+        let source = &input[8 * (t >> 3) as usize..][..8];
+        for (out, lane) in out.iter_mut().zip(&lanes[(t & 7) as usize]) {
+            *out = source[*lane as usize];
+        }
+    }
+}
+
+/// Reduces lazily kept values below 4q.
+#[inline(always)]
+pub(crate) fn reduce_four(x: u64, q: u64) -> u64 {
+    reduce_once(reduce_once(x, 2 * q), q)
+}

@@ -1,0 +1,226 @@
+//! Ring arithmetic against exact big integers.
+
+use super::*;
+use crate::params::ntt_primes;
+use num_bigint::{BigInt, BigUint, Sign};
+
+const LOG_N: u32 = 6;
+
+fn ring(q: usize, p: usize) -> Ring {
+    let q = ntt_primes(40, LOG_N, q, &[]).unwrap();
+    let p = ntt_primes(50, LOG_N, p, &q).unwrap();
+    Ring::new(LOG_N, &q, &p)
+}
+
+/// A polynomial with pseudo-random residues.
+fn random(ring: &Ring, q_limbs: usize, special: usize, mut seed: u64) -> RnsPoly {
+    let mut poly = ring.uninit(q_limbs, special);
+    for i in 0..poly.limbs() {
+        let q = ring.modulus_of(&poly, i).q;
+        for x in poly.limb_mut(i) {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            *x = (seed >> 8) % q;
+        }
+    }
+    poly
+}
+
+fn moduli(ring: &Ring, poly: &RnsPoly) -> Vec<BigInt> {
+    Ring::limbs_of(poly).iter(ring).map(|i| BigInt::from(ring.modulus(i).q)).collect()
+}
+
+fn product(moduli: &[BigInt]) -> BigInt {
+    moduli.iter().product()
+}
+
+/// Centred coefficients of a polynomial in the NTT domain.
+fn lift(ring: &Ring, poly: &RnsPoly) -> Vec<BigInt> {
+    let mut poly = poly.clone();
+    ring.inverse(&mut poly);
+    let moduli = moduli(ring, &poly);
+    let whole = product(&moduli);
+    (0..poly.n())
+        .map(|c| {
+            let mut x = BigInt::ZERO;
+            for (i, q) in moduli.iter().enumerate() {
+                let hat = &whole / q;
+                let inverse = (&hat % q).modpow(&(q - 2), q);
+                x += BigInt::from(poly.limb(i)[c]) * inverse % q * hat;
+            }
+            centre(x, &whole)
+        })
+        .collect()
+}
+
+fn centre(x: BigInt, modulus: &BigInt) -> BigInt {
+    let r = ((x % modulus) + modulus) % modulus;
+    if &r * 2 > *modulus { r - modulus } else { r }
+}
+
+fn negacyclic(a: &[BigInt], b: &[BigInt], modulus: &BigInt) -> Vec<BigInt> {
+    let n = a.len();
+    let mut out = vec![BigInt::ZERO; n];
+    for i in 0..n {
+        for j in 0..n {
+            let term = &a[i] * &b[j];
+            if i + j < n { out[i + j] += term } else { out[i + j - n] -= term }
+        }
+    }
+    out.into_iter().map(|x| centre(x, modulus)).collect()
+}
+
+#[test]
+fn linear_operations_and_products_match_big_integers() {
+    let ring = ring(3, 2);
+    let (a, b) = (random(&ring, 3, 2, 1), random(&ring, 3, 2, 2));
+    let (x, y) = (lift(&ring, &a), lift(&ring, &b));
+    let q = product(&moduli(&ring, &a));
+    let check = |got: &RnsPoly, f: &dyn Fn(usize) -> BigInt| {
+        let got = lift(&ring, got);
+        (0..got.len()).for_each(|i| assert_eq!(got[i], centre(f(i), &q)));
+    };
+    let mut sum = a.clone();
+    ring.add_assign(&mut sum, &b);
+    check(&sum, &|i| &x[i] + &y[i]);
+    ring.sub_assign(&mut sum, &a);
+    assert_eq!(sum, b);
+    ring.neg_assign(&mut sum);
+    check(&sum, &|i| -&y[i]);
+    let expected = negacyclic(&x, &y, &q);
+    check(&ring.mul(&a, &b), &|i| expected[i].clone());
+    let two = ring.mul_acc(3, 2, &[(&a, &b), (&a, &b)]);
+    check(&two, &|i| &expected[i] * 2);
+    let mut scaled = a.clone();
+    ring.mul_scalar_assign(&mut scaled, |_| 12345);
+    check(&scaled, &|i| &x[i] * 12345);
+}
+
+#[test]
+fn automorphisms_match_the_coefficient_domain_and_compose() {
+    let ring = ring(2, 1);
+    let (n, a) = (ring.n(), random(&ring, 2, 1, 3));
+    let x = lift(&ring, &a);
+    for g in [5, 25, 2 * n as u64 - 1, rotation_element(n, -3), 77] {
+        let image = ring.automorphism(&a, g);
+        let mut expected = vec![BigInt::ZERO; n];
+        for_coefficients(n, g, |j, negated, i| {
+            expected[j] = if negated { -x[i].clone() } else { x[i].clone() };
+        });
+        assert_eq!(lift(&ring, &image), expected, "g = {g}");
+        assert_eq!(ring.automorphism(&image, inverse_element(n, g)), a);
+    }
+    let mut by_i = a.clone();
+    ring.mul_by_i_assign(&mut by_i);
+    let y = lift(&ring, &by_i);
+    for i in 0..n / 2 {
+        assert_eq!(y[i + n / 2], x[i]);
+        assert_eq!(y[i], -x[i + n / 2].clone());
+    }
+}
+
+#[test]
+fn digits_are_exact_centred_lifts() {
+    let ring = ring(5, 3);
+    let a = random(&ring, 5, 0, 4);
+    let x = lift(&ring, &a);
+    for (digit_limbs, special) in [(2, 3), (3, 3), (1, 1), (5, 2)] {
+        let digits = ring.mod_up(&a, special, digit_limbs);
+        assert_eq!(digits.len(), 5usize.div_ceil(digit_limbs));
+        for (j, digit) in digits.iter().enumerate() {
+            let range = j * digit_limbs..((j + 1) * digit_limbs).min(5);
+            let d: BigInt = range.map(|i| BigInt::from(ring.modulus(i).q)).product();
+            let lifted = lift(&ring, digit);
+            for i in 0..ring.n() {
+                assert_eq!(lifted[i], centre(x[i].clone(), &d), "digit {j}");
+            }
+        }
+    }
+}
+
+#[test]
+fn mod_down_rounds_exactly() {
+    let ring = ring(4, 3);
+    for (special, drop) in [(3, 0), (1, 0), (0, 1), (2, 1), (3, 1)] {
+        let a = random(&ring, 4, special, 5);
+        let x = lift(&ring, &a);
+        let all = moduli(&ring, &a);
+        let (kept, dropped) = all.split_at(4 - drop);
+        let (q, d) = (product(kept), product(dropped));
+        let got = lift(&ring, &ring.mod_down(&a, drop));
+        for i in 0..ring.n() {
+            let doubled: BigInt = &x[i] * 2 + &d;
+            let rounded = num_floor(&doubled, &(&d * 2));
+            assert_eq!(got[i], centre(rounded, &q), "special {special} drop {drop}");
+        }
+    }
+}
+
+fn num_floor(a: &BigInt, b: &BigInt) -> BigInt {
+    let quotient = a / b;
+    if (a % b).sign() == Sign::Minus { quotient - 1 } else { quotient }
+}
+
+#[test]
+fn inner_product_selects_limbs_of_longer_keys() {
+    let ring = ring(4, 2);
+    let digits = [random(&ring, 2, 2, 6), random(&ring, 2, 2, 7)];
+    let rows: Vec<_> = (0..3)
+        .map(|s| switch::KeyRow { b: random(&ring, 4, 2, 10 + s), a: random(&ring, 4, 2, 20 + s) })
+        .collect();
+    let addend = random(&ring, 2, 0, 30);
+    let (b, a) = ring.inner_product(&digits, &rows, Some(&addend));
+    let short: Vec<_> = rows.iter().map(|r| (r.b.truncated(2, 2), r.a.truncated(2, 2))).collect();
+    let mut expected_b = ring.mul_acc(2, 2, &[(&digits[0], &short[0].0), (&digits[1], &short[1].0)]);
+    let expected_a = ring.mul_acc(2, 2, &[(&digits[0], &short[0].1), (&digits[1], &short[1].1)]);
+    assert_eq!(a, expected_a);
+    let mut lifted = ring.zero(2, 2);
+    for i in 0..2 {
+        lifted.limb_mut(i).copy_from_slice(addend.limb(i));
+    }
+    ring.mul_scalar_assign(&mut lifted, |i| if i < 4 { ring.p_mod(2, i) } else { 0 });
+    ring.add_assign(&mut expected_b, &lifted);
+    assert_eq!(b, expected_b);
+}
+
+#[test]
+fn short_transforms_are_repeated_full_ones() {
+    let log_n = 9;
+    let q = ntt_primes(45, log_n, 2, &[]).unwrap();
+    let ring = Ring::new(log_n, &q, &[]);
+    for log_short in MIN_LOG_N..log_n {
+        let mut short = ring.uninit_short(1 << log_short, 2, 0);
+        let mut full = ring.zero(2, 0);
+        let gap = ring.n() >> log_short;
+        for limb in 0..2 {
+            for i in 0..1 << log_short {
+                short.limb_mut(limb)[i] = (i * i + 7) as u64;
+                full.limb_mut(limb)[i * gap] = (i * i + 7) as u64;
+            }
+        }
+        ring.forward(&mut short);
+        ring.forward(&mut full);
+        for i in 0..ring.n() {
+            assert_eq!(full.limb(1)[i], short.limb(1)[i / gap], "2^{log_short}, word {i}");
+        }
+        if gap >= 8 {
+            assert_eq!(ring.mul(&full, &short), ring.mul(&full, &full));
+        }
+    }
+}
+
+#[test]
+fn reductions_match_big_integers() {
+    for bits in [20, 40, 50] {
+        let m = Modulus::new(ntt_primes(bits, 8, 1, &[]).unwrap()[0]);
+        for x in [0u128, 1, u64::MAX.into(), u128::MAX, u128::MAX / 3, 1 << 100] {
+            let expected = BigUint::from(x) % m.q;
+            assert_eq!(BigUint::from(m.reduce_wide(x)), expected);
+            assert_eq!(BigUint::from(m.reduce(x as u64)), BigUint::from(x as u64) % m.q);
+        }
+        for x in [0i64, -1, i64::MIN, i64::MAX] {
+            let expected = centre(BigInt::from(x), &BigInt::from(m.q));
+            assert_eq!(centre(m.from_i64(x).into(), &m.q.into()), expected);
+            assert_eq!(m.from_i128(x.into()), m.from_i64(x));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What follows from a schedule and its parameters: key manifest, client section, the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    ClientInput, ClientOutput, ClientSection, Gadget, KeyManifest, Normalisation, ParameterData, Plan,
+    PlanError, RelinKey, Report, RotationKey,
+};
+use crate::Verified;
+use crate::schedule::keys::{KeyNeeds, key_needs};
+use crate::schedule::{Schedule, ScheduleOp};
+
+impl KeyManifest {
+    /// The keys for the given needs: per step and gadget one key, of the highest level at which it is used.
+    /// `gadgets` must have an entry for each level that occurs; `n` is the ring degree.
+    pub fn for_needs(needs: &KeyNeeds, gadgets: &[Gadget], n: u64) -> Self {
+        let mut rotations: BTreeMap<(u32, Gadget), u32> = BTreeMap::new();
+        for &(step, level) in &needs.rotations {
+            let highest = rotations.entry((step, gadgets[level as usize])).or_default();
+            *highest = level.max(*highest);
+        }
+        let mut relinearisation: BTreeMap<Gadget, u32> = BTreeMap::new();
+        for &level in &needs.relinearisations {
+            let highest = relinearisation.entry(gadgets[level as usize]).or_default();
+            *highest = level.max(*highest);
+        }
+        let bytes = |level: u32| gadgets[level as usize].key_bytes(level, n);
+        let rotations: BTreeSet<_> = rotations.into_iter().map(|((step, _), level)| (step, level)).collect();
+        let levels: BTreeSet<_> = relinearisation.into_values().collect();
+        Self {
+            relinearisation: levels
+                .into_iter()
+                .map(|level| RelinKey { level, bytes: bytes(level) })
+                .collect(),
+            rotations: rotations
+                .into_iter()
+                .map(|(step, level)| RotationKey { step, level, bytes: bytes(level) })
+                .collect(),
+        }
+    }
+}
+
+impl ClientSection {
+    /// Reads inputs and outputs off a schedule. `normalisations` are those of the inputs, in order; missing ones
+    /// are the default.
+    ///
+    /// # Errors
+    /// If the ciphertexts of one input differ in level or scale.
+    pub fn of(
+        schedule: &Verified<Schedule>,
+        normalisations: &[Normalisation],
+        precision_bits: f64,
+    ) -> Result<Self, PlanError> {
+        let header = &schedule.header;
+        let mut types = vec![None; header.inputs.len()];
+        for (id, node) in schedule.iter() {
+            if let ScheduleOp::Input { input, .. } = &node.op {
+                let (level, scale) = (node.ty.level, node.ty.scale);
+                if *types[*input as usize].get_or_insert((level, scale)) != (level, scale) {
+                    let message = format!("{} differs from its siblings", schedule.describe(id));
+                    return Err(PlanError::Inconsistent(message));
+                }
+            }
+        }
+        let mut inputs = Vec::with_capacity(types.len());
+        for (k, (packed, ty)) in header.inputs.iter().zip(types).enumerate() {
+            let missing = || PlanError::Inconsistent(format!("input {:?} has no node", packed.name));
+            let (level, scale) = ty.ok_or_else(missing)?;
+            inputs.push(ClientInput {
+                name: packed.name.clone(),
+                layout: packed.layout.clone(),
+                normalisation: normalisations.get(k).cloned().unwrap_or_default(),
+                level,
+                scale,
+            });
+        }
+        let mut types = schedule.outputs.iter().map(|o| schedule.ty(o.value)).map(|t| (t.level, t.scale));
+        let outputs = header.outputs.iter().map(|packed| ClientOutput {
+            name: packed.name.clone(),
+            layout: packed.layout.clone(),
+            types: types.by_ref().take(packed.layout.ciphertexts).collect(),
+        });
+        Ok(Self { network: schedule.name.clone(), inputs, outputs: outputs.collect(), precision_bits })
+    }
+}
+
+impl Plan {
+    /// A plan for a schedule that was planned for `parameters`.
+    ///
+    /// # Errors
+    /// If they contradict each other.
+    pub fn assemble(
+        parameters: ParameterData,
+        schedule: Verified<Schedule>,
+        normalisations: &[Normalisation],
+        report: Report,
+        precision_bits: f64,
+    ) -> Result<Self, PlanError> {
+        if parameters.gadgets.len() != schedule.header.moduli.len() {
+            return Err(PlanError::Inconsistent("the schedule was planned for another chain".into()));
+        }
+        let n = 1u64.checked_shl(parameters.log_n).unwrap_or(0);
+        let keys = KeyManifest::for_needs(&key_needs(&schedule), &parameters.gadgets, n);
+        let client = ClientSection::of(&schedule, normalisations, precision_bits)?;
+        let plan = Self { parameters, schedule, keys, client, report };
+        plan.check()?;
+        Ok(plan)
+    }
+}

@@ -1,0 +1,143 @@
+//! Do the parts of a plan agree?
+
+use std::collections::HashSet;
+
+use super::{ClientSection, KeyManifest, Normalisation, ParameterData, Plan};
+use crate::layout::Layout;
+use crate::schedule::ScheduleOp;
+use crate::schedule::keys::key_needs;
+
+type Checked = Result<(), String>;
+
+const MAX_PRIMES: usize = 256;
+const MAX_VALUES: usize = 1024;
+const MAX_TOTAL_POSITIONS: usize = 1 << 28;
+
+fn ensure(ok: bool, message: impl FnOnce() -> String) -> Checked {
+    if ok { Ok(()) } else { Err(message()) }
+}
+
+pub(super) fn plan(plan: &Plan) -> Checked {
+    let Plan { parameters, schedule, keys, client, .. } = plan;
+    self::client(parameters, keys, client)?;
+    let header = &schedule.header;
+    ensure(header.slots == 1 << (parameters.log_n - 1), || {
+        format!("{} slots at log2 N = {}", header.slots, parameters.log_n)
+    })?;
+    let same = header.moduli.iter().zip(&parameters.q).all(|(m, &q)| *m == q as f64);
+    ensure(same && header.moduli.len() == parameters.q.len(), || {
+        "the schedule was planned for other primes".into()
+    })?;
+    let needs = key_needs(schedule);
+    for (step, level) in needs.rotations {
+        ensure(keys.rotation_for(step, level, &parameters.gadgets).is_some(), || {
+            format!("no key for rotation by {step} at level {level}")
+        })?;
+    }
+    for level in needs.relinearisations {
+        ensure(keys.relinearisation_for(level, &parameters.gadgets).is_some(), || {
+            format!("no key for relinearisation at level {level}")
+        })?;
+    }
+    check_interface(plan)
+}
+
+/// The client section says what the schedule's inputs and outputs are.
+fn check_interface(plan: &Plan) -> Checked {
+    let Plan { schedule, client, .. } = plan;
+    let header = &schedule.header;
+    let inputs = client.inputs.iter().map(|i| (&i.name, &i.layout));
+    let outputs = client.outputs.iter().map(|o| (&o.name, &o.layout));
+    let same = inputs.eq(header.inputs.iter().map(|p| (&p.name, &p.layout)))
+        && outputs.eq(header.outputs.iter().map(|p| (&p.name, &p.layout)));
+    ensure(same, || "client section and schedule name different inputs or outputs".into())?;
+    for (id, node) in schedule.iter() {
+        if let ScheduleOp::Input { input, .. } = &node.op {
+            let wanted = &client.inputs[*input as usize];
+            ensure(
+                node.ty.level == wanted.level && node.ty.scale.to_bits() == wanted.scale.to_bits(),
+                || format!("{} differs from the client section in level or scale", schedule.describe(id)),
+            )?;
+        }
+    }
+    let types = client.outputs.iter().flat_map(|o| &o.types);
+    let same = types.zip(&schedule.outputs).all(|((level, scale), output)| {
+        let ty = schedule.ty(output.value);
+        ty.level == *level && ty.scale.to_bits() == scale.to_bits()
+    });
+    ensure(same, || "the client section's output levels or scales are not the schedule's".into())
+}
+
+pub(super) fn client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientSection) -> Checked {
+    check_parameters(parameters)?;
+    check_keys(parameters, keys)?;
+    let (slots, levels) = (1usize << (parameters.log_n - 1), parameters.q.len() as u32);
+    let count = client.inputs.len().max(client.outputs.len());
+    ensure(count <= MAX_VALUES && !client.outputs.is_empty(), || format!("{count} inputs or outputs"))?;
+    let type_ok = |level: u32, scale: f64| level < levels && scale.is_finite() && scale > 0.0;
+    let mut layouts = Vec::new();
+    let mut names = HashSet::new();
+    for input in &client.inputs {
+        ensure(names.insert(&input.name), || format!("input {:?} occurs twice", input.name))?;
+        ensure(type_ok(input.level, input.scale), || format!("level or scale of input {:?}", input.name))?;
+        check_normalisation(&input.normalisation, &input.layout)
+            .map_err(|e| format!("normalisation of input {:?}: {e}", input.name))?;
+        layouts.push(&input.layout);
+    }
+    names.clear();
+    for output in &client.outputs {
+        ensure(names.insert(&output.name), || format!("output {:?} occurs twice", output.name))?;
+        let types = output.types.len() == output.layout.ciphertexts
+            && output.types.iter().all(|&(level, scale)| type_ok(level, scale));
+        ensure(types, || format!("levels or scales of output {:?}", output.name))?;
+        layouts.push(&output.layout);
+    }
+    let total = layouts.iter().map(|l| l.slots.saturating_mul(l.ciphertexts)).fold(0, usize::saturating_add);
+    ensure(total <= MAX_TOTAL_POSITIONS, || "inputs and outputs are too large".into())?;
+    layouts.into_iter().try_for_each(|layout| {
+        ensure(layout.slots == slots, || format!("a layout of {} slots", layout.slots))?;
+        layout.check()
+    })
+}
+
+fn check_normalisation(n: &Normalisation, layout: &Layout) -> Checked {
+    let channels = layout.axes.get(1).map_or(1, |a| a.extent);
+    for list in [&n.mean, &n.std] {
+        ensure([0, 1, channels].contains(&list.len()), || {
+            format!("{} numbers for {channels} channels", list.len())
+        })?;
+        ensure(list.iter().all(|x| x.is_finite()), || "a number is not finite".into())?;
+    }
+    let divisors = n.std.iter().chain([&n.divisor]);
+    ensure(divisors.into_iter().all(|x| x.is_finite() && *x > 0.0), || "division by 0".into())
+}
+
+fn check_parameters(parameters: &ParameterData) -> Checked {
+    let ParameterData { log_n, q, p, gadgets, .. } = parameters;
+    ensure((4..=17).contains(log_n), || format!("log2 N = {log_n}"))?;
+    let primes = 1..=MAX_PRIMES;
+    ensure(primes.contains(&q.len()) && primes.contains(&p.len()), || {
+        format!("{} and {} primes", q.len(), p.len())
+    })?;
+    ensure(q.iter().chain(p).all(|&m| (2..1 << 62).contains(&m)), || "a prime is out of range".into())?;
+    ensure(gadgets.len() == q.len(), || format!("{} gadgets for {} levels", gadgets.len(), q.len()))?;
+    for g in gadgets {
+        let fits = g.digit_limbs >= 1 && g.digit_limbs <= g.special && g.special as usize <= p.len();
+        ensure(fits, || format!("{g:?} with {} special primes", p.len()))?;
+    }
+    Ok(())
+}
+
+fn check_keys(parameters: &ParameterData, keys: &KeyManifest) -> Checked {
+    let (levels, slots) = (parameters.q.len() as u32, 1u32 << (parameters.log_n - 1));
+    let size_ok = |level: u32, bytes: u64| {
+        level < levels && parameters.gadgets[level as usize].key_bytes(level, 1 << parameters.log_n) == bytes
+    };
+    let relinearisation = keys.relinearisation.is_sorted_by_key(|k| k.level)
+        && keys.relinearisation.windows(2).all(|w| w[0].level != w[1].level)
+        && keys.relinearisation.iter().all(|k| size_ok(k.level, k.bytes));
+    ensure(relinearisation, || "the manifest's relinearisation keys are malformed".into())?;
+    let rotations = keys.rotations.windows(2).all(|w| (w[0].step, w[0].level) < (w[1].step, w[1].level))
+        && keys.rotations.iter().all(|k| (1..slots).contains(&k.step) && size_ok(k.level, k.bytes));
+    ensure(rotations, || "the manifest's rotation keys are malformed".into())
+}

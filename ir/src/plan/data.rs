@@ -1,0 +1,208 @@
+//! Plain data of a plan.
+
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+
+/// How ciphertexts of one level are decomposed for key switching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Gadget {
+    /// Special primes used, from the first.
+    pub special: u32,
+    /// Limbs of a digit.
+    pub digit_limbs: u32,
+}
+
+impl Gadget {
+    /// Number of digits of a ciphertext or key of `level`.
+    pub fn digits(self, level: u32) -> u32 {
+        (level + 1).div_ceil(self.digit_limbs.max(1))
+    }
+
+    /// Bytes in memory of a key-switching key of `level`: 2·β·(ℓ+1+k)·N words of 8 bytes.
+    pub fn key_bytes(self, level: u32, n: u64) -> u64 {
+        16 * u64::from(self.digits(level)) * (u64::from(level) + 1 + u64::from(self.special)) * n
+    }
+}
+
+/// A parameter set as data; the engine builds and checks its own from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParameterData {
+    /// The engine's identity of the set.
+    pub id: [u8; 32],
+    /// log2 of the ring degree N.
+    pub log_n: u32,
+    /// Primes of the ciphertext modulus, base first.
+    pub q: Vec<u64>,
+    /// Special primes.
+    pub p: Vec<u64>,
+    /// Nominal scale, in bits.
+    pub scale_bits: u32,
+    /// Decomposition per level: a key of level L serves ciphertexts of level ℓ ≤ L with the same gadget.
+    pub gadgets: Vec<Gadget>,
+}
+
+/// A relinearisation key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelinKey {
+    /// Highest level it serves.
+    pub level: u32,
+    /// Size in memory.
+    pub bytes: u64,
+}
+
+/// A rotation key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotationKey {
+    /// Slots.
+    pub step: u32,
+    /// Highest level it serves.
+    pub level: u32,
+    /// Size in memory.
+    pub bytes: u64,
+}
+
+/// The evaluation keys of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyManifest {
+    /// By level.
+    pub relinearisation: Vec<RelinKey>,
+    /// By (step, level).
+    pub rotations: Vec<RotationKey>,
+}
+
+impl KeyManifest {
+    /// Size of all keys in memory.
+    pub fn bytes(&self) -> u64 {
+        let sizes =
+            self.relinearisation.iter().map(|k| k.bytes).chain(self.rotations.iter().map(|k| k.bytes));
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// Level of the key that serves a relinearisation at `level`.
+    pub fn relinearisation_for(&self, level: u32, gadgets: &[Gadget]) -> Option<u32> {
+        pick(self.relinearisation.iter().map(|k| k.level), level, gadgets)
+    }
+
+    /// Level of the key that serves a rotation by `step` at `level`.
+    pub fn rotation_for(&self, step: u32, level: u32, gadgets: &[Gadget]) -> Option<u32> {
+        let first = self.rotations.partition_point(|k| k.step < step);
+        let keys = self.rotations[first..].iter().take_while(|k| k.step == step);
+        pick(keys.map(|k| k.level), level, gadgets)
+    }
+}
+
+/// The lowest of `levels` from `level` on that has the gadget of `level`.
+fn pick(levels: impl Iterator<Item = u32>, level: u32, gadgets: &[Gadget]) -> Option<u32> {
+    let wanted = gadgets.get(level as usize)?;
+    levels.filter(|&l| l >= level && gadgets.get(l as usize) == Some(wanted)).min()
+}
+
+/// How a network input is made from bytes: (x/divisor − mean)/std per channel. Empty lists mean 0 and 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normalisation {
+    /// What bytes are divided by.
+    pub divisor: f64,
+    /// One per channel, one for all, or none.
+    pub mean: Vec<f64>,
+    /// One per channel, one for all, or none.
+    pub std: Vec<f64>,
+}
+
+impl Default for Normalisation {
+    fn default() -> Self {
+        Self { divisor: 255.0, mean: vec![], std: vec![] }
+    }
+}
+
+/// A network input as the client encrypts it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClientInput {
+    /// Name in the network.
+    pub name: String,
+    /// Shape and packing.
+    pub layout: Layout,
+    /// From bytes to numbers; arrays of floats are taken as they are.
+    pub normalisation: Normalisation,
+    /// Level at which to encrypt.
+    pub level: u32,
+    /// Scale at which to encrypt.
+    pub scale: f64,
+}
+
+/// A network output as the client decrypts it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClientOutput {
+    /// Name in the network.
+    pub name: String,
+    /// Shape and packing.
+    pub layout: Layout,
+    /// (level, scale) of each ciphertext.
+    pub types: Vec<(u32, f64)>,
+}
+
+/// What a client needs to know of a network.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClientSection {
+    /// Name of the network.
+    pub network: String,
+    /// Inputs, in order.
+    pub inputs: Vec<ClientInput>,
+    /// Outputs, in order.
+    pub outputs: Vec<ClientOutput>,
+    /// Predicted: −log2 of the rms error of an output slot.
+    pub precision_bits: f64,
+}
+
+/// One layer of the report; numbers are of all its instructions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayerReport {
+    /// Name in the network.
+    pub name: String,
+    /// Its operator, for people.
+    pub op: String,
+    /// Packing of its result, for people.
+    pub layout: String,
+    /// Highest level that goes in.
+    pub level_in: u32,
+    /// Lowest level of its instructions.
+    pub level_out: u32,
+    /// Instructions.
+    pub instructions: u64,
+    /// Key switches for rotations.
+    pub rotations: u64,
+    /// Those of them that share a decomposition.
+    pub hoisted_rotations: u64,
+    /// All key switches.
+    pub key_switches: u64,
+    /// Plaintext multiplications.
+    pub plaintexts: u64,
+    /// The same weighted by period/slots.
+    pub plaintext_equivalents: f64,
+    /// Predicted time on one thread.
+    pub predicted_seconds: f64,
+}
+
+/// The whole network in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// log2 QP.
+    pub log_qp: f64,
+    /// Estimated security.
+    pub security_bits: f64,
+    /// Bootstraps.
+    pub bootstraps: u64,
+    /// Predicted time on one thread, evaluation only.
+    pub predicted_seconds: f64,
+    /// Predicted peak memory of the evaluation, keys included.
+    pub predicted_peak_bytes: u64,
+    /// By layer, in order.
+    pub layers: Vec<LayerReport>,
+}
+
+impl Report {
+    /// Sum of a number over the layers.
+    pub fn total(&self, number: impl Fn(&LayerReport) -> u64) -> u64 {
+        self.layers.iter().map(number).fold(0, u64::saturating_add)
+    }
+}

@@ -1,0 +1,151 @@
+//! Writing plans and client files.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use super::container::{self, ALIGNMENT, Payload};
+use super::{ClientSpec, Plan, PlanError, PlanId, Version, read};
+use crate::Constant;
+
+/// Writes a file under a temporary name beside `path` and renames it: readers see the old file or the whole new one.
+/// On Unix `mode` sets the permissions, else those of a new file are used.
+///
+/// # Errors
+/// Those of the file system and of `content`.
+pub fn write_atomically(
+    path: &Path,
+    mode: Option<u32>,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".fhec-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As for any new file, the process' umask takes its part.
+        builder.permissions(std::fs::Permissions::from_mode(mode.unwrap_or(0o666)));
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    let file = builder.tempfile_in(folder)?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    content(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// The weights section: every constant at a multiple of 64.
+fn write_weights(constants: &[Constant], out: &mut dyn Write) -> io::Result<()> {
+    let mut at = 0u64;
+    for constant in constants {
+        let start = at.next_multiple_of(ALIGNMENT);
+        out.write_all(&[0; ALIGNMENT as usize][..(start - at) as usize])?;
+        if cfg!(target_endian = "little") {
+            out.write_all(bytemuck::cast_slice(&constant.data))?;
+        } else {
+            constant.data.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?;
+        }
+        at = start + 4 * constant.len() as u64;
+    }
+    Ok(())
+}
+
+fn postcard<T: serde::Serialize>(section: &'static str, value: &T) -> Result<Vec<u8>, PlanError> {
+    postcard::to_stdvec(value).map_err(|e| PlanError::Section { section, message: e.to_string() })
+}
+
+impl Plan {
+    /// Calls `f` with the sections.
+    fn with_sections<T>(
+        &self,
+        f: impl FnOnce(&[(container::Kind, Payload<'_>)]) -> io::Result<T>,
+    ) -> Result<io::Result<T>, PlanError> {
+        let mut schedule = (*self.schedule).clone();
+        let constants = std::mem::take(&mut schedule.constants);
+        let shapes: Vec<&[usize]> = constants.iter().map(|c| c.shape.as_slice()).collect();
+        let parts = [
+            postcard("parameters", &self.parameters)?,
+            postcard("schedule", &schedule)?,
+            postcard("keys", &self.keys)?,
+            postcard("client", &self.client)?,
+            postcard("report", &self.report)?,
+            postcard("shapes", &shapes)?,
+        ];
+        let writers: Vec<_> = parts.iter().map(|p| move |out: &mut dyn Write| out.write_all(p)).collect();
+        let weights = |out: &mut dyn Write| write_weights(&constants, out);
+        let payloads = writers.iter().map(|w| w as Payload<'_>).chain([&weights as Payload<'_>]);
+        let sections: Vec<_> = read::PLAN_SECTIONS.into_iter().zip(payloads).collect();
+        Ok(f(&sections))
+    }
+
+    /// Identity of the plan, as reading its file gives.
+    ///
+    /// # Errors
+    /// If it cannot be serialised.
+    pub fn id(&self) -> Result<PlanId, PlanError> {
+        let header = self.with_sections(|s| container::header(read::PLAN_MAGIC, Version::V1 as u32, s))?;
+        let (_, digest) = header.map_err(PlanError::io(Path::new("plan")))?;
+        Ok(PlanId(digest))
+    }
+
+    /// Writes the plan to `out`.
+    ///
+    /// # Errors
+    /// If the plan contradicts itself, or those of `out`.
+    pub fn write_to(&self, out: &mut dyn Write) -> Result<PlanId, PlanError> {
+        self.check()?;
+        let written =
+            self.with_sections(|s| container::write(out, read::PLAN_MAGIC, Version::V1 as u32, s))?;
+        Ok(PlanId(written.map_err(PlanError::io(Path::new("plan")))?))
+    }
+
+    /// Writes the plan file, atomically.
+    ///
+    /// # Errors
+    /// If the plan contradicts itself, or those of the file system.
+    pub fn save(&self, path: &Path) -> Result<PlanId, PlanError> {
+        self.check()?;
+        let mut id = None;
+        let written = self.with_sections(|s| {
+            write_atomically(path, None, |out| {
+                id = Some(container::write(out, read::PLAN_MAGIC, Version::V1 as u32, s)?);
+                Ok(())
+            })
+        })?;
+        written.map_err(PlanError::io(path))?;
+        Ok(PlanId(id.unwrap_or_default()))
+    }
+}
+
+impl ClientSpec {
+    /// The bytes of a client file.
+    ///
+    /// # Errors
+    /// If the parts contradict each other.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, PlanError> {
+        self.check()?;
+        let bytes = postcard("client", self)?;
+        let payload = |out: &mut dyn Write| out.write_all(&bytes);
+        let mut file = Vec::new();
+        container::write(
+            &mut file,
+            read::CLIENT_MAGIC,
+            Version::V1 as u32,
+            &[(read::CLIENT_SECTIONS[0], &payload)],
+        )
+        .map_err(PlanError::io(Path::new("client file")))?;
+        Ok(file)
+    }
+
+    /// Writes the client file, atomically.
+    ///
+    /// # Errors
+    /// As [`ClientSpec::to_bytes`], or those of the file system.
+    pub fn save(&self, path: &Path) -> Result<(), PlanError> {
+        let bytes = self.to_bytes()?;
+        write_atomically(path, None, |out| out.write_all(&bytes)).map_err(PlanError::io(path))
+    }
+}

@@ -1,0 +1,148 @@
+//! The reference interpreter: slot vectors in f64, no noise, exact levels and scales.
+//!
+//! Values stand for themselves (not multiplied by their scales), so a schedule whose scale arithmetic is wrong
+//! gives right numbers here; that it is right is what the verifier proves.
+
+use super::recipes::RecipeVectors;
+use super::{Schedule, ScheduleOp};
+use crate::{ValueId, Verified};
+
+/// Why a schedule cannot be interpreted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InterpError {
+    /// The packed inputs are not of the number or length that the schedule wants.
+    #[error("packed inputs do not fit the schedule: {0}")]
+    Input(String),
+    /// A plaintext cannot be computed.
+    #[error("plaintext of {place}: {message}")]
+    Recipe {
+        /// The instruction.
+        place: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// Slot vectors, one for each ciphertext, of every packed value.
+pub type Packed = Vec<Vec<Vec<f64>>>;
+
+/// Runs a schedule on packed inputs (see [`Layout::pack`](crate::layout::Layout::pack)), in the header's order,
+/// and returns packed outputs.
+///
+/// # Errors
+/// If the inputs do not fit, or a recipe cannot be evaluated.
+pub fn interpret(schedule: &Verified<Schedule>, inputs: &[Vec<Vec<f64>>]) -> Result<Packed, InterpError> {
+    check_inputs(schedule, inputs).map_err(InterpError::Input)?;
+    let recipes = RecipeVectors::new(schedule);
+    let mut uses = remaining_uses(schedule);
+    let mut values: Vec<Option<Vec<f64>>> = vec![None; schedule.len()];
+    for (id, node) in schedule.iter() {
+        let mut plains = Vec::with_capacity(node.op.recipes().len());
+        for recipe in node.op.recipes() {
+            let vector = recipes.get(recipe);
+            recipes.release(recipe);
+            plains.push(
+                vector.map_err(|message| InterpError::Recipe { place: schedule.describe(id), message })?,
+            );
+        }
+        let args: Vec<&[f64]> =
+            node.args.iter().map(|a| values[a.index()].as_deref().unwrap_or(&[])).collect();
+        let plains: Vec<&[f64]> = plains.iter().map(|p| &**p).collect();
+        let value = match &node.op {
+            ScheduleOp::Input { input, ct, .. } => inputs[*input as usize][*ct as usize].clone(),
+            op => apply(op, &args, &plains),
+        };
+        for arg in &node.args {
+            uses[arg.index()] -= 1;
+            if uses[arg.index()] == 0 {
+                values[arg.index()] = None;
+            }
+        }
+        if uses[id.index()] > 0 {
+            values[id.index()] = Some(value);
+        }
+    }
+    let of = |v: ValueId| values[v.index()].clone().unwrap_or_default();
+    Ok(group_outputs(schedule, schedule.outputs.iter().map(|o| of(o.value))))
+}
+
+/// How often each value is still needed: by nodes, and once by each output that names it.
+pub fn remaining_uses(schedule: &Schedule) -> Vec<usize> {
+    let mut uses = vec![0usize; schedule.len()];
+    for arg in schedule.iter().flat_map(|(_, n)| &n.args) {
+        uses[arg.index()] += 1;
+    }
+    for output in &schedule.outputs {
+        uses[output.value.index()] += 1;
+    }
+    uses
+}
+
+/// Splits the graph's outputs into the header's packed outputs.
+pub fn group_outputs<T>(schedule: &Schedule, outputs: impl IntoIterator<Item = T>) -> Vec<Vec<T>> {
+    let mut outputs = outputs.into_iter();
+    schedule.header.outputs.iter().map(|p| outputs.by_ref().take(p.layout.ciphertexts).collect()).collect()
+}
+
+/// Checks number and lengths of packed inputs.
+///
+/// # Errors
+/// What does not fit.
+pub fn check_inputs(schedule: &Schedule, inputs: &[Vec<Vec<f64>>]) -> Result<(), String> {
+    let header = &schedule.header;
+    if inputs.len() != header.inputs.len() {
+        return Err(format!("{} inputs instead of {}", inputs.len(), header.inputs.len()));
+    }
+    for (given, wanted) in inputs.iter().zip(&header.inputs) {
+        let (count, expected) = (given.len(), wanted.layout.ciphertexts);
+        if count != expected {
+            return Err(format!("input {:?}: {count} ciphertexts instead of {expected}", wanted.name));
+        }
+        if let Some(v) = given.iter().find(|v| v.len() != header.slots) {
+            return Err(format!("input {:?}: {} slots instead of {}", wanted.name, v.len(), header.slots));
+        }
+    }
+    Ok(())
+}
+
+/// What an instruction other than `Input` computes on slot vectors: the semantics of the IR.
+pub fn apply(op: &ScheduleOp, args: &[&[f64]], plains: &[&[f64]]) -> Vec<f64> {
+    use ScheduleOp as O;
+    let x = args.first().copied().unwrap_or(&[]);
+    let zip = |f: fn(f64, f64) -> f64| x.iter().zip(args[1]).map(|(a, b)| f(*a, *b)).collect();
+    match op {
+        O::RotateHoisted { step } | O::RotateExt { step } | O::Rotate { step } | O::Giant { step } => {
+            let (head, tail) = x.split_at(*step as usize);
+            [tail, head].concat()
+        }
+        O::MulAcc { .. } => {
+            let mut sum = vec![0.0; x.len()];
+            for (arg, plain) in args.iter().zip(plains) {
+                let periodic = arg.iter().zip(plain.iter().cycle());
+                sum.iter_mut().zip(periodic).for_each(|(s, (a, p))| *s += a * p);
+            }
+            sum
+        }
+        O::AddPlain { .. } => x.iter().zip(plains[0].iter().cycle()).map(|(a, p)| a + p).collect(),
+        O::MulScalar { value, .. } => x.iter().map(|a| a * value).collect(),
+        O::AddScalar { value } => x.iter().map(|a| a + value).collect(),
+        O::Add => {
+            let mut sum = x.to_vec();
+            for arg in &args[1..] {
+                sum.iter_mut().zip(*arg).for_each(|(s, a)| *s += a);
+            }
+            sum
+        }
+        O::Sub => zip(|a, b| a - b),
+        O::Mul => zip(|a, b| a * b),
+        O::Relabel { factor } => x.iter().map(|a| a * factor).collect(),
+        O::Input { .. }
+        | O::Hoist
+        | O::Relinearize
+        | O::Rescale
+        | O::RelinRescale
+        | O::ModDown
+        | O::ModDownRescale
+        | O::Drop { .. } => x.to_vec(),
+    }
+}

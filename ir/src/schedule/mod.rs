@@ -1,0 +1,34 @@
+//! Schedule IR: what a runtime executes.
+//!
+//! # Semantics
+//! A value is one ciphertext (or a form of one, see [`Kind`]) standing for a vector of S real numbers, with a level
+//! and an exact scale. Plaintexts are [`Recipe`]s, computed from the constants when they are needed.
+//! Instructions are in execution order; a runtime may reorder and parallelise along the data flow.
+//!
+//! # Invariants
+//! * **S1** operand kinds and count are those of the op; the result's kind, level and scale follow from them.
+//!   An input's level and scale are given.
+//! * **S2** levels lie in `0..moduli.len()`; rescaling happens above level 0 only.
+//! * **S3** operands of an addition have equal level, and scales equal within [`scale::TOLERANCE`].
+//! * **S4** recipes, inputs and outputs refer to existing maps (with a plan), products, layouts and constants;
+//!   layouts are well formed and of S slots; there is exactly one input node and one output per ciphertext of
+//!   the packed inputs and outputs.
+//! * **S5** rotation steps are below S, and not 0 where the op says so.
+//! * **S6** scales are positive and finite, and at every level the scale stays below the modulus product.
+
+mod check;
+mod infer;
+pub mod interp;
+pub mod keys;
+mod node;
+mod op;
+#[doc(hidden)]
+pub mod random;
+pub mod recipes;
+pub mod scale;
+
+pub use infer::{InferError, infer};
+pub use op::{Kind, PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, ScheduleType};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+use proptest::prelude::*;
+
+use super::interp::interpret;
+use super::keys::key_needs;
+use super::random::{self, Options};
+use super::*;
+use crate::layout::{Axis, Factor, Layout};
+use crate::{Verified, text, verify};
+
+fn options(steps: usize) -> Options {
+    let mut moduli = vec![2f64.powi(45)];
+    moduli.extend([2f64.powi(30); 5]);
+    Options { slots: 16, moduli, scale: 2f64.powi(30), steps }
+}
+
+fn sample() -> Verified<Schedule> {
+    random::schedule(7, &options(30))
+}
+
+/// Changes a valid schedule and returns the numbers of the invariants that it then breaks.
+fn broken(change: impl FnOnce(&mut Schedule)) -> Vec<&'static str> {
+    let mut graph = sample().into_inner();
+    change(&mut graph);
+    verify(graph).expect_err("the change breaks something").0.iter().map(|v| v.invariant).collect()
+}
+
+fn find(graph: &Schedule, what: impl Fn(&ScheduleOp) -> bool) -> crate::ValueId {
+    graph.iter().find(|(_, n)| what(&n.op)).map(|(id, _)| id).expect("the sample has such an instruction")
+}
+
+#[test]
+fn s1_kinds_counts_and_types() {
+    assert!(broken(|g| g.node_mut(crate::ValueId(0)).ty.kind = Kind::Ext).contains(&"S1"));
+    assert!(
+        broken(|g| {
+            let id = find(g, |op| matches!(op, ScheduleOp::Rotate { .. }));
+            g.node_mut(id).ty.scale *= 2.0;
+        })
+        .contains(&"S1")
+    );
+    assert!(
+        broken(|g| {
+            let id = find(g, |op| matches!(op, ScheduleOp::Rotate { .. }));
+            g.node_mut(id).op = ScheduleOp::ModDown;
+        })
+        .contains(&"S1")
+    );
+    assert!(
+        broken(|g| {
+            let id = find(g, |op| matches!(op, ScheduleOp::Rotate { .. }));
+            g.node_mut(id).args.clear();
+        })
+        .contains(&"S1")
+    );
+}
+
+#[test]
+fn s2_levels() {
+    assert!(broken(|g| g.node_mut(crate::ValueId(0)).ty.level = 77).contains(&"S2"));
+    assert!(broken(|g| g.header.moduli.truncate(1)).contains(&"S2"));
+    let mut g = sample().into_inner();
+    let low = g.push_inferred(ScheduleOp::Drop { level: 0 }, vec![crate::ValueId(0)], "").unwrap();
+    assert_eq!(g.push_inferred(ScheduleOp::Rescale, vec![low], "").unwrap_err().invariant, "S2");
+}
+
+#[test]
+fn s3_sums() {
+    let mut g = sample().into_inner();
+    let x = crate::ValueId(0);
+    let low = g.push_inferred(ScheduleOp::Drop { level: 1 }, vec![x], "").unwrap();
+    assert_eq!(g.push_inferred(ScheduleOp::Add, vec![x, low], "").unwrap_err().invariant, "S3");
+    let other = g.push_inferred(ScheduleOp::Relabel { factor: 1.5 }, vec![x], "").unwrap();
+    assert_eq!(g.push_inferred(ScheduleOp::Sub, vec![x, other], "").unwrap_err().invariant, "S3");
+}
+
+#[test]
+fn s4_references_and_layouts() {
+    assert_eq!(broken(|g| g.header.maps[0].plan = None)[0], "S4");
+    assert!(broken(|g| g.header.layouts.clear()).contains(&"S4"));
+    assert_eq!(broken(|g| g.header.outputs[0].layout.slots = 8), ["S4"]);
+    assert_eq!(broken(|g| g.header.inputs[0].layout.ciphertexts = 3), ["S4"]);
+    assert!(broken(|g| g.header.inputs.truncate(1)).contains(&"S4"));
+    assert_eq!(broken(|g| g.outputs.truncate(1)), ["S4"]);
+    assert!(broken(|g| g.header.maps[0].terms[0].stages[0].out_shape = vec![1, 5]).contains(&"S4"));
+    let constant = |g: &mut Schedule| {
+        let stage = &mut g.header.maps[0].terms[0].stages[0];
+        stage.op = crate::tensor::TensorOp::Gemm { weight: crate::ConstId(99), bias: None };
+    };
+    assert_eq!(broken(constant), ["G2"]);
+}
+
+#[test]
+fn s5_steps() {
+    let rotate = |step| {
+        broken(move |g| {
+            let id = find(g, |op| matches!(op, ScheduleOp::Rotate { .. }));
+            g.node_mut(id).op = ScheduleOp::Rotate { step };
+        })
+    };
+    assert_eq!(rotate(0), ["S5"]);
+    assert_eq!(rotate(16), ["S5"]);
+}
+
+#[test]
+fn s6_scales() {
+    let input = |scale| broken(move |g| g.node_mut(crate::ValueId(0)).ty.scale = scale);
+    assert!(input(f64::NAN).contains(&"S6"));
+    assert!(input(-1.0).contains(&"S6"));
+    assert!(input(2f64.powi(400)).contains(&"S6"));
+    assert!(broken(|g| g.header.moduli[0] = f64::INFINITY).contains(&"S6"));
+}
+
+#[test]
+fn hostile_layouts_are_refused_without_work() {
+    let base = Layout { slots: 16, ciphertexts: 1, axes: vec![Axis::strided(16, 1)], replicas: vec![] };
+    assert_eq!(base.check(), Ok(()));
+    let huge = usize::MAX;
+    for (slots, ciphertexts, extent, stride) in [
+        (1 << 40, 1, 1, 1),
+        (16, huge, 1, 1),
+        (16, 1, huge, 1),
+        (16, 1, 2, huge),
+        (16, 1, 0, 1),
+        (0, 1, 1, 1),
+    ] {
+        let axes = vec![Axis { extent: extent.min(1 << 60), factors: vec![Factor { extent, stride }] }];
+        assert!(Layout { slots, ciphertexts, axes, replicas: vec![] }.check().is_err());
+    }
+    let replicas = vec![Factor { extent: 0, stride: 1 }];
+    assert!(Layout { replicas, ..base.clone() }.check().is_err());
+    assert!(Layout { axes: vec![Axis::strided(1, 1); 1 << 20], ..base.clone() }.check().is_err());
+    let total = broken(|g| {
+        for k in 0..40 {
+            let axes = vec![Axis::strided(1, k)];
+            g.header.layouts.push(Layout { slots: 16, ciphertexts: 1 << 22, axes, replicas: vec![] });
+        }
+    });
+    assert_eq!(total, ["S4"]);
+}
+
+#[test]
+fn the_interpreter_agrees_with_arithmetic_by_hand() {
+    let header = ScheduleHeader {
+        slots: 4,
+        moduli: vec![2f64.powi(40); 2],
+        inputs: vec![PackedValue { name: "x".into(), layout: random::flat(4, 1) }],
+        outputs: vec![PackedValue { name: "y".into(), layout: random::flat(4, 1) }],
+        layouts: vec![random::flat(4, 1)],
+        ..ScheduleHeader::default()
+    };
+    let mut g = Schedule::new("hand", header);
+    let value = g.add_constant(crate::Constant::new([4], [1.0, 10.0, 100.0, 1000.0]));
+    let x = g.push_input(0, 0, 1, 2f64.powi(30));
+    let r = g.push_inferred(ScheduleOp::Rotate { step: 1 }, vec![x], "").unwrap();
+    let recipe = Recipe::Spread { value, row: 0, layout: 0, ct: 0 };
+    let plain_scale = 2f64.powi(40);
+    let mac = ScheduleOp::MulAcc { recipes: vec![recipe], plain_scale };
+    let y = g.push_inferred(mac, vec![r], "").unwrap();
+    let y = g.push_inferred(ScheduleOp::Rescale, vec![y], "").unwrap();
+    let y = g.push_inferred(ScheduleOp::Relabel { factor: 2.0 }, vec![y], "").unwrap();
+    g.add_output("y#0", y);
+    assert_eq!(g.ty(y).scale, 2f64.powi(29));
+    let needs = key_needs(&g);
+    assert_eq!(needs.rotations.into_iter().collect::<Vec<_>>(), [(1, 1)]);
+    let g = verify(g).unwrap();
+    let out = interpret(&g, &[vec![vec![1.0, 2.0, 3.0, 4.0]]]).unwrap();
+    assert_eq!(out, [[[4.0, 60.0, 800.0, 2000.0]]]);
+    assert!(interpret(&g, &[]).is_err());
+    assert!(interpret(&g, &[vec![vec![1.0; 3]]]).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn text_round_trip(seed in any::<u64>()) {
+        let graph = random::schedule(seed, &options(25));
+        let printed = text::print(&*graph);
+        prop_assert_eq!(&text::parse::<ScheduleOp>(&printed).unwrap(), &*graph);
+    }
+
+    #[test]
+    fn compaction_changes_no_result(seed in any::<u64>()) {
+        let graph = random::schedule(seed, &options(25));
+        let inputs = random::inputs(seed, &graph);
+        let small = verify(graph.compacted()).unwrap();
+        let out = interpret(&graph, &inputs).unwrap();
+        prop_assert!(out.iter().flatten().flatten().all(|x| x.abs() <= 4.0 + 1e-9));
+        prop_assert_eq!(out, interpret(&small, &inputs).unwrap());
+    }
+
+    #[test]
+    fn mutated_text_never_panics(seed in any::<u64>(), at in any::<prop::sample::Index>(), byte in 32u8..127) {
+        let mut bytes = text::print(&*random::schedule(seed % 8, &options(12))).into_bytes();
+        let k = at.index(bytes.len());
+        bytes[k] = byte;
+        if let Ok(graph) = text::parse::<ScheduleOp>(std::str::from_utf8(&bytes).unwrap()) {
+            let _ = verify(graph);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Slot vectors of plaintexts: what the recipes of a schedule mean.
+
+use std::collections::HashMap;
+
+use super::LinearMap;
+use super::routing::{Class, Routing};
+use crate::Constant;
+use crate::layout::Layout;
+
+/// The slot vector of every product of the map's plan, already rotated by its giant step. A vector that repeats
+/// is cut to its period, a power of two.
+///
+/// # Errors
+/// If the map has no plan or one that does not cover it.
+pub fn products(map: &LinearMap, constants: &[Constant]) -> Result<Vec<Vec<f64>>, String> {
+    let plan = map.plan.as_ref().ok_or("the linear map has no plan")?;
+    let routing = Routing::new(map, &plan.reduce)?;
+    let slots = map.output.slots;
+    let mut by_class = HashMap::new();
+    for (k, product) in plan.products.iter().enumerate() {
+        if product.operand as usize >= map.inputs.len() {
+            return Err(format!("product {k} names operand {}", product.operand));
+        }
+        let offset = (product.baby as usize + product.giant as usize) & (slots - 1);
+        let class = Class {
+            out_ct: product.out_ct,
+            operand: product.operand,
+            in_ct: product.in_ct,
+            offset: (offset & (routing.modulus(product.operand as usize) - 1)) as u32,
+        };
+        if by_class.insert(class, (k, offset)).is_some() {
+            return Err(format!("the plan has {class:?} twice"));
+        }
+    }
+    let mut vectors = vec![Vec::new(); plan.products.len()];
+    let mut failure = None;
+    for (operand, term) in map.terms.iter().enumerate() {
+        term.for_each_entry(routing.inputs[operand].len(), constants, |o, i, w| {
+            if w == 0.0 || failure.is_some() {
+                return;
+            }
+            let (p, q) = (routing.inputs[operand][i] as usize, routing.output[o] as usize);
+            let result = routing.targets(
+                operand,
+                p,
+                q,
+                |class| by_class.get(&class).copied(),
+                |k, slot| {
+                    if vectors[k].is_empty() {
+                        vectors[k] = vec![0.0; slots];
+                    }
+                    vectors[k][(slot + plan.products[k].giant as usize) & (slots - 1)] += w;
+                },
+            );
+            failure = result.err();
+        });
+    }
+    match failure {
+        Some(message) => Err(message),
+        None => Ok(vectors.into_iter().map(shortened).collect()),
+    }
+}
+
+/// The constant part of the map: one slot vector per output ciphertext; None if it is 0.
+///
+/// # Errors
+/// Never for a verified map.
+pub fn bias(map: &LinearMap, constants: &[Constant]) -> Result<Option<Vec<Vec<f64>>>, String> {
+    let mut sum: Option<Vec<f64>> = None;
+    for part in map.terms.iter().filter_map(|t| t.constant_part(constants)) {
+        match &mut sum {
+            None => sum = Some(part),
+            Some(sum) => sum.iter_mut().zip(part).for_each(|(a, b)| *a += b),
+        }
+    }
+    Ok(sum.map(|values| map.output.pack(&values)))
+}
+
+/// Ciphertext `ct` of a constant broadcast to a layout. If the constant has one axis more than the layout, `row`
+/// picks along its first axis.
+///
+/// # Errors
+/// If the shapes do not broadcast.
+pub fn spread(constant: &Constant, row: u32, layout: &Layout, ct: u32) -> Result<Vec<f64>, String> {
+    let (shape, data) = row_of(constant, row, layout.axes.len())?;
+    let mut positions = vec![(0usize, 0usize)];
+    for (axis, &extent) in layout.axes.iter().zip(shape) {
+        if extent != 1 && extent != axis.extent {
+            return Err(format!("a constant of shape {shape:?} does not broadcast to {:?}", layout.shape()));
+        }
+        let table = axis.table();
+        positions = positions
+            .iter()
+            .flat_map(|&(p, i)| {
+                table
+                    .iter()
+                    .enumerate()
+                    .map(move |(k, t)| (p + t, i * extent + if extent == 1 { 0 } else { k }))
+            })
+            .collect();
+    }
+    let mut slots = vec![0.0; layout.slots];
+    let offsets = layout.replica_offsets();
+    for (p, i) in positions {
+        for o in &offsets {
+            let p = p + o;
+            if p / layout.slots == ct as usize {
+                slots[p % layout.slots] = f64::from(data[i]);
+            }
+        }
+    }
+    Ok(slots)
+}
+
+fn row_of(constant: &Constant, row: u32, rank: usize) -> Result<(&[usize], &[f32]), String> {
+    let (shape, row) = (&constant.shape, row as usize);
+    if shape.len() == rank {
+        return Ok((shape, &constant.data));
+    }
+    if shape.len() != rank + 1 || row >= shape[0] {
+        return Err(format!("row {row} of a constant of shape {shape:?} for a value of {rank} axes"));
+    }
+    let size: usize = shape[1..].iter().product();
+    Ok((&shape[1..], &constant.data[row * size..(row + 1) * size]))
+}
+
+/// Cuts a vector to its smallest power-of-two period; an empty one stands for 0.
+fn shortened(mut v: Vec<f64>) -> Vec<f64> {
+    if v.is_empty() {
+        return vec![0.0];
+    }
+    while v.len() > 1 {
+        let (a, b) = v.split_at(v.len() / 2);
+        if a != b {
+            break;
+        }
+        v.truncate(v.len() / 2);
+    }
+    v
+}

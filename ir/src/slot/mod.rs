@@ -1,0 +1,31 @@
+//! Slot IR: the network on packed values.
+//!
+//! # Semantics
+//! A value is an array of slot vectors holding a tensor in the [`Layout`] that is its type; slots that no element
+//! reaches hold anything, but something bounded. Linear layers of every kind are one op, [`SlotOp::Linear`],
+//! described by the network ops it stands for and never as a dense matrix. Element-wise ops act slot by slot.
+//! Scales are absent. Levels are an annotation: `place` writes the level at which each value becomes available.
+//!
+//! # Invariants
+//! * **L1** a node has as many operands as its op takes.
+//! * **L2** every layout is well formed ([`Layout::check`]) and has the graph's number of slots.
+//! * **L3** element-wise ops have operands of one layout, which is the result's.
+//! * **L4** a linear map's operand and result layouts are the types; its stages are linear ops whose shapes chain
+//!   from the operand's shape to the result's element count.
+//! * **L5** a map's plan covers every offset that the map has ([`routing`]), and nothing twice.
+//! * **L6** constants broadcast to the layout's shape; polynomials have at least two coefficients.
+//! * **L7** levels, where given, do not rise along an operand edge, and fall by the depth of the op.
+//!
+//! [`Layout`]: crate::layout::Layout
+//! [`Layout::check`]: crate::layout::Layout::check
+
+pub mod encode;
+pub mod interp;
+mod map;
+mod node;
+mod op;
+pub mod routing;
+mod term;
+
+pub use map::{LinearMap, MapPlan, Product, Stage, Term};
+pub use op::{PolyStrategy, SlotGraph, SlotHeader, SlotOp, SlotType};

@@ -1,0 +1,118 @@
+//! The entries of a linear map's term: its matrix, enumerated without being stored where that is possible.
+
+use super::{Stage, Term};
+use crate::Constant;
+use crate::tensor::linear::for_each_entry;
+use crate::tensor::{Tensor, TensorOp, eval_op};
+
+/// For element m of an intermediate value: the operand's element it copies, times a factor.
+type Copies = Vec<Option<(u32, f64)>>;
+
+impl Term {
+    /// Calls `f(out, in, weight)` for every structural entry of the matrix, by row-major element indices.
+    /// `elements` is the number of elements of the operand. An entry may come in several parts.
+    pub fn for_each_entry(
+        &self,
+        elements: usize,
+        constants: &[Constant],
+        mut f: impl FnMut(usize, usize, f64),
+    ) {
+        let Some((last, init)) = self.stages.split_last() else {
+            (0..elements).for_each(|i| f(i, i, 1.0));
+            return;
+        };
+        let mut state = State::Copies((0..elements as u32).map(|i| Some((i, 1.0))).collect());
+        for stage in init {
+            let size = stage.out_shape.iter().product();
+            let mut next = match (&state, is_copy(&stage.op)) {
+                (State::Copies(_), true) => State::Copies(vec![None; size]),
+                _ => State::Rows(vec![Vec::new(); size]),
+            };
+            let shapes = stage.shapes();
+            for_each_entry(constants, &stage.op, stage.operand, &shapes, &stage.out_shape, |o, i, w| match (
+                &mut next, &state,
+            ) {
+                (State::Copies(next), State::Copies(c)) => next[o] = c[i].map(|(i, v)| (i, v * w)),
+                (State::Rows(next), State::Copies(c)) => next[o].extend(c[i].map(|(i, v)| (i, v * w))),
+                (State::Rows(next), State::Rows(r)) => next[o].extend(r[i].iter().map(|&(i, v)| (i, v * w))),
+                (State::Copies(_), State::Rows(_)) => unreachable!("rows never become copies"),
+            });
+            if let State::Rows(rows) = &mut next {
+                rows.iter_mut().for_each(merge);
+            }
+            state = next;
+        }
+        let shapes = last.shapes();
+        for_each_entry(constants, &last.op, last.operand, &shapes, &last.out_shape, |o, i, w| match &state {
+            State::Copies(copies) => {
+                if let Some((i, v)) = copies[i] {
+                    f(o, i as usize, v * w);
+                }
+            }
+            State::Rows(rows) => rows[i].iter().for_each(|&(i, v)| f(o, i as usize, v * w)),
+        });
+    }
+
+    /// The term's value at 0: biases, shifts and pad values carried through the stages. None if it is 0.
+    pub fn constant_part(&self, constants: &[Constant]) -> Option<Vec<f64>> {
+        let first = self.stages.iter().position(|s| has_constant_part(s))?;
+        let stage = &self.stages[first];
+        let mut value = Tensor::zeros(stage.in_shapes[stage.operand].clone());
+        for stage in &self.stages[first..] {
+            let zeros: Vec<Tensor<f64>> = stage.in_shapes.iter().map(|s| Tensor::zeros(s.clone())).collect();
+            let args: Vec<&Tensor<f64>> =
+                zeros.iter().enumerate().map(|(k, z)| if k == stage.operand { &value } else { z }).collect();
+            value = eval_op(constants, &stage.op, &args);
+        }
+        Some(value.data)
+    }
+}
+
+impl Stage {
+    fn shapes(&self) -> Vec<&[usize]> {
+        self.in_shapes.iter().map(Vec::as_slice).collect()
+    }
+}
+
+fn has_constant_part(stage: &Stage) -> bool {
+    match &stage.op {
+        TensorOp::Conv { bias, .. } | TensorOp::ConvTranspose { bias, .. } | TensorOp::Gemm { bias, .. } => {
+            bias.is_some()
+        }
+        TensorOp::Affine { shift, .. } => shift.is_some(),
+        TensorOp::Pad { value, .. } => *value != 0.0,
+        _ => false,
+    }
+}
+
+enum State {
+    Copies(Copies),
+    Rows(Vec<Vec<(u32, f64)>>),
+}
+
+/// Ops that give every output element at most one input element.
+fn is_copy(op: &TensorOp) -> bool {
+    matches!(
+        op,
+        TensorOp::Slice { .. }
+            | TensorOp::Pad { .. }
+            | TensorOp::Gather { .. }
+            | TensorOp::Reshape { .. }
+            | TensorOp::Transpose { .. }
+            | TensorOp::Expand { .. }
+            | TensorOp::Concat { .. }
+            | TensorOp::Affine { .. }
+    )
+}
+
+/// Adds up entries of one column.
+fn merge(row: &mut Vec<(u32, f64)>) {
+    row.sort_unstable_by_key(|e| e.0);
+    row.dedup_by(|b, a| {
+        let same = a.0 == b.0;
+        if same {
+            a.1 += b.1;
+        }
+        same
+    });
+}

@@ -1,0 +1,424 @@
+//! The walk over the network.
+
+use fhec_ir::layout::{Axis, Factor, Layout};
+use fhec_ir::slot::{LinearMap, SlotGraph, SlotHeader, SlotOp, Stage, Term};
+use fhec_ir::tensor::{Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
+use fhec_ir::{ConstId, Constant, ValueId};
+
+use super::gip::{Base, Step};
+use super::views;
+use crate::PassError;
+
+const PASS: &str = "assign-layout";
+
+/// Where a tensor value is: a packed value and stages not yet applied to it.
+#[derive(Clone)]
+struct Place {
+    value: ValueId,
+    chain: Vec<Stage>,
+    step: Step,
+}
+
+pub(super) struct Packer<'g> {
+    tensors: &'g TensorGraph,
+    base: Base,
+    slots: SlotGraph,
+    places: Vec<Option<Place>>,
+    users: Vec<Vec<ValueId>>,
+}
+
+impl<'g> Packer<'g> {
+    pub(super) fn new(tensors: &'g TensorGraph, base: Base) -> Self {
+        let mut slots = SlotGraph::new(tensors.name.clone(), SlotHeader { slots: base.slots });
+        slots.constants.clone_from(&tensors.constants);
+        Self { tensors, base, slots, places: vec![None; tensors.len()], users: tensors.users() }
+    }
+
+    pub(super) fn run(mut self) -> Result<SlotGraph, PassError> {
+        for id in self.tensors.ids() {
+            let place = self.pack(id)?;
+            self.places[id.index()] = Some(place);
+        }
+        for output in &self.tensors.outputs {
+            let value = self.materialise(output.value);
+            self.slots.add_output(output.name.clone(), value);
+        }
+        Ok(self.slots.compacted())
+    }
+
+    fn shape(&self, id: ValueId) -> &'g Shape {
+        self.tensors.ty(id)
+    }
+
+    fn place(&self, id: ValueId) -> &Place {
+        self.places[id.index()].as_ref().expect("operands come first")
+    }
+
+    fn name(&self, id: ValueId) -> &'g str {
+        &self.tensors.node(id).name
+    }
+
+    fn pack(&mut self, id: ValueId) -> Result<Place, PassError> {
+        let node = self.tensors.node(id);
+        let arg = |k: usize| node.args[k];
+        match &node.op {
+            TensorOp::Input { name, shape } => {
+                let layout = self.base.layout(shape, [1.0; 2]);
+                let value = self.slots.push_packed(SlotOp::Input { name: name.clone() }, vec![], layout, "");
+                Ok(Place { value, chain: vec![], step: [1.0; 2] })
+            }
+            TensorOp::Constant { value } => {
+                let layout = self.base.layout(self.shape(id), [1.0; 2]);
+                let op = SlotOp::Constant { value: *value };
+                let value = self.slots.push_packed(op, vec![], layout, self.name(id));
+                Ok(Place { value, chain: vec![], step: [1.0; 2] })
+            }
+            TensorOp::Reshape { .. } | TensorOp::Transpose { .. } => Ok(self.view_or_defer(id, arg(0))),
+            TensorOp::Slice { .. }
+            | TensorOp::Pad { .. }
+            | TensorOp::Gather { .. }
+            | TensorOp::Expand { .. } => Ok(self.deferred(id, arg(0))),
+            TensorOp::Pool { kind: Pool::Max, window, out } => Ok(self.max_pool(id, arg(0), window, *out)),
+            TensorOp::Pool { window, .. } => match self.pool_as_shifts(id, arg(0), window) {
+                Some(place) => Ok(place),
+                None => Ok(self.linear(id)),
+            },
+            TensorOp::Reduce { kind, axes, keep } => {
+                match self.reduce_as_shifts(id, arg(0), *kind, axes, *keep) {
+                    Some(place) => Ok(place),
+                    None => Ok(self.linear(id)),
+                }
+            }
+            TensorOp::Affine { scale: None, shift: Some(value) } => {
+                Ok(self.element_wise(id, SlotOp::AddConst { value: *value }))
+            }
+            TensorOp::Conv { .. }
+            | TensorOp::ConvTranspose { .. }
+            | TensorOp::Gemm { .. }
+            | TensorOp::Resample { .. }
+            | TensorOp::Concat { .. } => Ok(self.linear(id)),
+            TensorOp::Affine { .. } => {
+                // The same layout on both sides keeps it a single product per ciphertext.
+                let place = self.place(arg(0)).clone();
+                if place.chain.is_empty() {
+                    let layout = self.slots.ty(place.value).layout.clone();
+                    Ok(self.linear_into(id, layout, place.step))
+                } else {
+                    Ok(self.linear(id))
+                }
+            }
+            TensorOp::Add => Ok(self.element_wise(id, SlotOp::Add)),
+            TensorOp::Sub => Ok(self.element_wise(id, SlotOp::Sub)),
+            TensorOp::Mul => Ok(self.element_wise(id, SlotOp::Mul)),
+            TensorOp::Div => Ok(self.element_wise(id, SlotOp::Div)),
+            TensorOp::Max => Ok(self.element_wise(id, SlotOp::Max)),
+            TensorOp::Min => Ok(self.element_wise(id, SlotOp::Min)),
+            TensorOp::Activation(a) => Ok(self.element_wise(id, SlotOp::Activation(*a))),
+            TensorOp::PRelu { slope } => Ok(self.element_wise(id, SlotOp::PRelu { slope: *slope })),
+            TensorOp::Poly { coeffs } => {
+                let coeffs = self.poly_coefficients(id, *coeffs)?;
+                Ok(self.element_wise(id, SlotOp::Poly { coeffs, strategy: None }))
+            }
+        }
+    }
+
+    /// [degree+1, C] → [degree+1, 1, C, 1, …] to broadcast over the value.
+    fn poly_coefficients(&mut self, id: ValueId, coeffs: ConstId) -> Result<ConstId, PassError> {
+        let constant = self.tensors.constant(coeffs);
+        let rank = self.shape(id).len();
+        let (terms, channels) = (constant.shape[0], constant.shape[1]);
+        if rank < 2 && channels > 1 {
+            return Err(PassError::at(
+                PASS,
+                self.tensors,
+                id,
+                "per-channel polynomial of a value without channels",
+            ));
+        }
+        let mut shape = vec![1; rank + 1];
+        shape[0] = terms;
+        if channels > 1 {
+            shape[2] = channels;
+        }
+        Ok(self.slots.add_constant(Constant { shape, data: constant.data.clone() }))
+    }
+
+    /// This op as a stage of a chain.
+    fn stage(&self, id: ValueId, operand: usize) -> Stage {
+        let node = self.tensors.node(id);
+        Stage {
+            op: node.op.clone(),
+            operand,
+            in_shapes: node.args.iter().map(|a| self.shape(*a).clone()).collect(),
+            out_shape: self.shape(id).clone(),
+        }
+    }
+
+    fn deferred(&self, id: ValueId, arg: ValueId) -> Place {
+        let mut place = self.place(arg).clone();
+        place.step = self.step_after(id, place.step);
+        place.chain.push(self.stage(id, 0));
+        place
+    }
+
+    fn view_or_defer(&mut self, id: ValueId, arg: ValueId) -> Place {
+        let place = self.place(arg);
+        let layout = &self.slots.ty(place.value).layout;
+        let view = match &self.tensors.node(id).op {
+            _ if !place.chain.is_empty() => None,
+            TensorOp::Transpose { perm } => Some(views::transposed(layout, perm)),
+            _ => views::reshaped(layout, self.shape(id)),
+        };
+        match view {
+            Some(view) => {
+                let (value, step) = (place.value, self.step_after(id, place.step));
+                let value = self.slots.push_packed(SlotOp::View, vec![value], view, self.name(id));
+                Place { value, chain: vec![], step }
+            }
+            None => self.deferred(id, arg),
+        }
+    }
+
+    /// The step of the result of an op whose operand has the given step.
+    fn step_after(&self, id: ValueId, step: Step) -> Step {
+        let node = self.tensors.node(id);
+        let (Some(from), to) = (node.args.first().map(|a| self.shape(*a)), self.shape(id)) else {
+            return step;
+        };
+        if from.len() != 4 || to.len() != 4 {
+            return if to.len() == 4 { self.step_for(to) } else { step };
+        }
+        let scaled = |factor: [f64; 2]| [step[0] * factor[0], step[1] * factor[1]];
+        let strides = |w: &Window| w.stride.map(|s| s as f64);
+        match &node.op {
+            TensorOp::Conv { window, .. } | TensorOp::Pool { window, .. } => scaled(strides(window)),
+            TensorOp::ConvTranspose { window, .. } => scaled(strides(window).map(|s| 1.0 / s)),
+            TensorOp::Gather { axis: 2, .. } | TensorOp::Resample { axis: 2, .. } => {
+                scaled([ratio(from[2], to[2]), 1.0])
+            }
+            TensorOp::Gather { axis: 3, .. } | TensorOp::Resample { axis: 3, .. } => {
+                scaled([1.0, ratio(from[3], to[3])])
+            }
+            TensorOp::Slice { step: by, .. } => {
+                scaled([by[2].unsigned_abs() as f64, by[3].unsigned_abs() as f64])
+            }
+            TensorOp::Reshape { .. } | TensorOp::Transpose { .. } => self.step_for(to),
+            _ => step,
+        }
+    }
+
+    /// The step at which a map would fill its tile: for maps that do not descend from another map.
+    fn step_for(&self, shape: &[usize]) -> Step {
+        let along = |side: usize, extent: usize| {
+            let extent = extent.next_power_of_two();
+            if extent <= side { (side / extent) as f64 } else { 1.0 / (extent / side) as f64 }
+        };
+        [along(self.base.tile[0], shape[2]), along(self.base.tile[1], shape[3])]
+    }
+
+    /// The packed value itself, after a linear map for the stages that are still due.
+    fn materialise(&mut self, id: ValueId) -> ValueId {
+        let place = self.place(id).clone();
+        if place.chain.is_empty() {
+            return place.value;
+        }
+        let layout = self.base.layout(self.shape(id), place.step);
+        self.materialise_into(id, layout)
+    }
+
+    fn materialise_into(&mut self, id: ValueId, layout: Layout) -> ValueId {
+        let place = self.place(id).clone();
+        if place.chain.is_empty() && self.slots.ty(place.value).layout == layout {
+            return place.value;
+        }
+        let name = self.name(id);
+        let value = self.push_linear(vec![(place.value, place.chain)], layout, name);
+        self.places[id.index()] = Some(Place { value, chain: vec![], step: place.step });
+        value
+    }
+
+    fn push_linear(&mut self, operands: Vec<(ValueId, Vec<Stage>)>, output: Layout, name: &str) -> ValueId {
+        let (args, chains): (Vec<_>, Vec<_>) = operands.into_iter().unzip();
+        let inputs = args.iter().map(|a| self.slots.ty(*a).layout.clone()).collect();
+        let terms = chains.into_iter().map(|stages| Term { stages }).collect();
+        let map = LinearMap { inputs, terms, output: output.clone(), plan: None };
+        self.slots.push_packed(SlotOp::Linear(Box::new(map)), args, output, name)
+    }
+
+    fn linear(&mut self, id: ValueId) -> Place {
+        let first = self.place(self.tensors.node(id).args[0]).step;
+        let step = self.step_after(id, first);
+        let layout = self.base.layout(self.shape(id), step);
+        self.linear_into(id, layout, step)
+    }
+
+    fn linear_into(&mut self, id: ValueId, layout: Layout, step: Step) -> Place {
+        let node = self.tensors.node(id);
+        let operands = node.args.iter().enumerate().map(|(k, a)| {
+            let mut place = self.place(*a).clone();
+            place.chain.push(self.stage(id, k));
+            (place.value, place.chain)
+        });
+        let operands = operands.collect();
+        let value = self.push_linear(operands, layout, &node.name);
+        Place { value, chain: vec![], step }
+    }
+
+    /// Brings all operands into one layout: that of the first operand that has one, moving linear layers' results
+    /// there for free where this is their only use.
+    fn element_wise(&mut self, id: ValueId, op: SlotOp) -> Place {
+        let args = &self.tensors.node(id).args;
+        let fixed = |p: &Self, a: ValueId| p.place(a).chain.is_empty() && !p.can_retarget(a);
+        let ready = |p: &Self, a: ValueId| p.place(a).chain.is_empty();
+        let lead = args.iter().copied().find(|a| fixed(self, *a));
+        let lead = lead.or_else(|| args.iter().copied().find(|a| ready(self, *a))).unwrap_or(args[0]);
+        let value = self.materialise(lead);
+        let layout = self.slots.ty(value).layout.clone();
+        let step = self.place(lead).step;
+        let operands = args.iter().map(|a| self.brought_into(*a, &layout)).collect();
+        let value = self.slots.push_packed(op, operands, layout, self.name(id));
+        Place { value, chain: vec![], step }
+    }
+
+    fn can_retarget(&self, id: ValueId) -> bool {
+        let value = self.place(id).value;
+        matches!(self.slots.node(value).op, SlotOp::Linear(_))
+            && self.users[id.index()].len() == 1
+            && self.tensors.outputs.iter().all(|o| o.value != id)
+            && self.slots.iter().all(|(_, n)| !n.args.contains(&value))
+    }
+
+    fn brought_into(&mut self, id: ValueId, layout: &Layout) -> ValueId {
+        let place = self.place(id);
+        let value = place.value;
+        if place.chain.is_empty() && self.slots.ty(value).layout != *layout && self.can_retarget(id) {
+            let node = self.slots.node_mut(value);
+            node.ty = layout.clone().into();
+            if let SlotOp::Linear(map) = &mut node.op {
+                map.output = layout.clone();
+            }
+            return value;
+        }
+        self.materialise_into(id, layout.clone())
+    }
+
+    /// Average pooling without padding: sums of copies shifted along uniformly spaced axes.
+    fn pool_as_shifts(&mut self, id: ValueId, arg: ValueId, window: &Window) -> Option<Place> {
+        let (place, from, to) = (self.place(arg), self.shape(arg), self.shape(id));
+        let layout = &self.slots.ty(place.value).layout;
+        if !place.chain.is_empty() || window.pads != [0; 4] {
+            return None;
+        }
+        let mut out = layout.clone();
+        let mut shifts = Vec::new();
+        for k in 0..2 {
+            let stride = layout.axes[2 + k].uniform_stride()?;
+            let last = (to[2 + k] - 1) * window.stride[k] + (window.kernel[k] - 1) * window.dilation[k];
+            if last >= from[2 + k] {
+                return None;
+            }
+            shifts.push(Factor { extent: window.kernel[k], stride: stride * window.dilation[k] });
+            out.axes[2 + k] = Axis::strided(to[2 + k], stride * window.stride[k]);
+        }
+        let count: usize = window.kernel.iter().product();
+        let step = self.step_after(id, place.step);
+        Some(self.push_shifts(id, place.value, shifts, 1.0 / count as f64, out, step))
+    }
+
+    /// Sums and means over whole uniformly spaced axes.
+    fn reduce_as_shifts(
+        &mut self,
+        id: ValueId,
+        arg: ValueId,
+        kind: ReduceKind,
+        axes: &[usize],
+        keep: bool,
+    ) -> Option<Place> {
+        let place = self.place(arg);
+        let layout = &self.slots.ty(place.value).layout;
+        if !place.chain.is_empty() {
+            return None;
+        }
+        let mut out = layout.clone();
+        let (mut shifts, mut count) = (Vec::new(), 1);
+        for &k in axes {
+            let extent = layout.axes[k].extent;
+            shifts.push(Factor { extent, stride: layout.axes[k].uniform_stride()? });
+            out.axes[k] = Axis::strided(1, 1);
+            count *= extent;
+        }
+        if layout.ciphertexts > 1 && shifts.iter().any(|s| (s.extent - 1) * s.stride >= layout.slots) {
+            return None;
+        }
+        if !keep {
+            let kept = out.axes.iter().enumerate().filter(|(k, _)| !axes.contains(k));
+            out.axes = kept.map(|(_, a)| a.clone()).collect();
+        }
+        let factor = if kind == ReduceKind::Mean { 1.0 / count as f64 } else { 1.0 };
+        let step = place.step;
+        Some(self.push_shifts(id, place.value, shifts, factor, out, step))
+    }
+
+    fn push_shifts(
+        &mut self,
+        id: ValueId,
+        value: ValueId,
+        shifts: Vec<Factor>,
+        factor: f64,
+        out: Layout,
+        step: Step,
+    ) -> Place {
+        let shifts = shifts.into_iter().filter(|s| s.extent > 1).collect();
+        let op = SlotOp::ShiftSum { shifts, factor };
+        let value = self.slots.push_packed(op, vec![value], out, self.name(id));
+        Place { value, chain: vec![], step }
+    }
+
+    /// Maxima of shifted copies, first over rows, then over columns. A tap outside the image is replaced by one
+    /// inside, which leaves the maximum as it is.
+    fn max_pool(&mut self, id: ValueId, arg: ValueId, window: &Window, out: [usize; 2]) -> Place {
+        let place = self.place(arg).clone();
+        let mut shape = self.shape(arg).clone();
+        let (mut operand, mut step) = ((place.value, place.chain), place.step);
+        for k in 0..2 {
+            let extent = shape[2 + k];
+            let mut out_shape = shape.clone();
+            out_shape[2 + k] = out[k];
+            step[k] *= window.stride[k] as f64;
+            let layout = self.base.layout(&out_shape, step);
+            let mut result: Option<ValueId> = None;
+            for tap in 0..window.kernel[k] {
+                let index = |o: usize, tap: usize| {
+                    let i = (o * window.stride[k] + tap * window.dilation[k]).checked_sub(window.pads[k]);
+                    i.filter(|i| *i < extent)
+                };
+                let inside = |o: usize| (0..window.kernel[k]).find_map(|t| index(o, t)).unwrap_or(0);
+                let indices = (0..out[k]).map(|o| index(o, tap).unwrap_or_else(|| inside(o))).collect();
+                let stage = Stage {
+                    op: TensorOp::Gather { axis: 2 + k, indices },
+                    operand: 0,
+                    in_shapes: vec![shape.clone()],
+                    out_shape: out_shape.clone(),
+                };
+                let mut chain = operand.1.clone();
+                chain.push(stage);
+                let copy = self.push_linear(vec![(operand.0, chain)], layout.clone(), self.name(id));
+                result = Some(match result {
+                    None => copy,
+                    Some(r) => {
+                        self.slots.push_packed(SlotOp::Max, vec![r, copy], layout.clone(), self.name(id))
+                    }
+                });
+            }
+            operand = (result.expect("a kernel has taps"), vec![]);
+            shape = out_shape;
+        }
+        Place { value: operand.0, chain: vec![], step }
+    }
+}
+
+/// Extent ratio of a resizing as a power of two, so that steps stay steps.
+fn ratio(from: usize, to: usize) -> f64 {
+    let ratio = from as f64 / to as f64;
+    if ratio >= 1.0 { ratio.round() } else { 1.0 / (1.0 / ratio).round() }
+}

@@ -1,0 +1,63 @@
+//! Why a pass refuses a graph.
+
+use std::fmt;
+
+use fhec_ir::{Graph, Op, ValueId, Violations};
+
+/// One node that a pass cannot handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Name of the network node, or its id.
+    pub node: String,
+    /// Operator.
+    pub op: String,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// Refuses the node that computes `id`.
+    pub fn new<O: Op>(graph: &Graph<O>, id: ValueId, reason: impl Into<String>) -> Self {
+        let node = graph.node(id);
+        let name = if node.name.is_empty() { id.to_string() } else { node.name.clone() };
+        Self { node: name, op: node.op.mnemonic().into(), reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.node, self.op, self.reason)
+    }
+}
+
+/// Failure of a pass.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PassError {
+    /// Nodes that cannot be compiled, all of them.
+    #[error("{pass} refuses {} node(s):{}", nodes.len(), list(nodes))]
+    Refused {
+        /// The pass.
+        pass: &'static str,
+        /// The nodes.
+        nodes: Vec<Refusal>,
+    },
+    /// A pass made a graph that breaks invariants: a defect of the compiler.
+    #[error("internal error: after {pass} {violations}")]
+    Broken {
+        /// The pass.
+        pass: &'static str,
+        /// What it broke.
+        violations: Violations,
+    },
+}
+
+impl PassError {
+    /// A refusal of one node.
+    pub fn at<O: Op>(pass: &'static str, graph: &Graph<O>, id: ValueId, reason: impl Into<String>) -> Self {
+        Self::Refused { pass, nodes: vec![Refusal::new(graph, id, reason)] }
+    }
+}
+
+fn list(nodes: &[Refusal]) -> String {
+    nodes.iter().map(|n| format!("\n  {n}")).collect()
+}

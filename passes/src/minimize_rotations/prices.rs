@@ -1,0 +1,25 @@
+//! What the parts of a plan cost, relative to each other.
+
+/// Prices in units of one whole rotation at the level where the map runs. The defaults are ratios of the kernel
+/// times in `ckks.md`: a hoisted rotation in QP is one inner product, a giant step lacks half a ModDown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prices {
+    /// One whole rotation.
+    pub rotation: f64,
+    /// Decomposition of one ciphertext, shared by its baby steps.
+    pub hoist: f64,
+    /// One baby step after the decomposition.
+    pub baby: f64,
+    /// One giant step.
+    pub giant: f64,
+    /// One plaintext multiply-accumulate.
+    pub product: f64,
+    /// Encoding one plaintext of full length.
+    pub encode: f64,
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        Self { rotation: 1.0, hoist: 0.4, baby: 0.22, giant: 0.8, product: 0.05, encode: 0.05 }
+    }
+}

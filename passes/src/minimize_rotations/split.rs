@@ -1,0 +1,90 @@
+//! Baby-step/giant-step splits of an offset set.
+//!
+//! Candidates are the positional splits: with a power of two m, one step takes the offset modulo m (centred or not),
+//! the other the rest. GIP offsets are sums of a tap and a channel part at power-of-two strides, so one of these
+//! separates them; which part becomes the babies is a matter of price.
+
+use std::collections::HashSet;
+
+use fhec_ir::slot::routing::{Class, Routing};
+use fhec_ir::slot::{LinearMap, Product};
+
+use super::Prices;
+
+/// How an offset is cut in two.
+#[derive(Clone, Copy, Debug)]
+struct Split {
+    modulus: usize,
+    centred: bool,
+    /// The part below the modulus is the giant step.
+    swapped: bool,
+}
+
+impl Split {
+    /// (baby, giant), both below `slots`, with sum ≡ offset modulo the map's modulus `g`.
+    fn cut(self, offset: usize, g: usize, slots: usize) -> (usize, usize) {
+        let m = self.modulus.min(g);
+        let mut low = offset & (m - 1);
+        if self.centred && low > m / 2 {
+            low = low.wrapping_sub(m);
+        }
+        let mut high = offset.wrapping_sub(low) & (g - 1);
+        // The equivalent step nearest to 0 keeps plans of neighbouring layers on the same keys.
+        if high > g / 2 {
+            high = high.wrapping_sub(g);
+        }
+        let (low, high) = (low & (slots - 1), high & (slots - 1));
+        if self.swapped { (high, low) } else { (low, high) }
+    }
+}
+
+/// The cheapest split's products, sorted, and its price.
+pub(super) fn cheapest(
+    map: &LinearMap,
+    routing: &Routing,
+    classes: &[Class],
+    prices: &Prices,
+) -> (Vec<Product>, f64) {
+    let slots = map.output.slots;
+    let moduli = (0..=slots.trailing_zeros()).map(|k| 1usize << k);
+    let splits = moduli.flat_map(|modulus| {
+        [(false, false), (false, true), (true, false), (true, true)].map(|(centred, swapped)| Split {
+            modulus,
+            centred,
+            swapped,
+        })
+    });
+    let cut = |split: Split, class: &Class| {
+        let (baby, giant) = split.cut(class.offset as usize, routing.modulus(class.operand as usize), slots);
+        Product {
+            out_ct: class.out_ct,
+            giant: giant as u32,
+            operand: class.operand,
+            in_ct: class.in_ct,
+            baby: baby as u32,
+        }
+    };
+    let price = |split: Split| {
+        let (mut babies, mut giants) = (HashSet::new(), HashSet::new());
+        for class in classes {
+            let p = cut(split, class);
+            if p.baby != 0 {
+                babies.insert((p.operand, p.in_ct, p.baby));
+            }
+            if p.giant != 0 {
+                giants.insert((p.out_ct, p.giant));
+            }
+        }
+        let hoists: HashSet<_> = babies.iter().map(|b| (b.0, b.1)).collect();
+        prices.hoist * hoists.len() as f64
+            + prices.baby * babies.len() as f64
+            + prices.giant * giants.len() as f64
+    };
+    let (split, steps) =
+        splits.map(|s| (s, price(s))).min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are splits");
+    let mut products: Vec<Product> = classes.iter().map(|c| cut(split, c)).collect();
+    products.sort_unstable();
+    let each = prices.product + prices.encode * map.output.period() as f64 / slots as f64;
+    let price = steps + each * products.len() as f64;
+    (products, price)
+}

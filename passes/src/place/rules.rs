@@ -1,0 +1,108 @@
+//! The rules: alternative computations of a value. `RULES.md` says how to write one.
+
+use egg::{
+    Analysis, Applier, EGraph, Id, Language, PatternAst, Rewrite, SearchMatches, Searcher, Subst, Symbol, Var,
+};
+use fhec_ir::slot::PolyStrategy;
+
+use super::choices::{Facts, Kernel};
+
+/// All rules.
+pub(super) fn rules() -> Vec<Rewrite<Kernel, Facts>> {
+    vec![strategy_rule("poly-monic-square", PolyStrategy::MonicSquare, |p| p.monic_square)]
+        .into_iter()
+        .chain([
+            strategy_rule("poly-monic-quartic", PolyStrategy::MonicQuartic, |p| p.monic_quartic),
+            strategy_rule("poly-power-basis", PolyStrategy::PowerBasis, |p| !p.monic_square),
+            // Horner beats the power basis in depth at degree 2 and 3 at most, and never in products.
+            strategy_rule("poly-horner", PolyStrategy::Horner, |p| p.degree <= 1),
+        ])
+        .collect()
+}
+
+/// What decides how a polynomial may be evaluated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct PolyForm {
+    /// Degree, at least 1.
+    pub degree: usize,
+    /// [c, 0, 1] in all channels.
+    pub monic_square: bool,
+    /// Degree 4, leading coefficient 1 in all channels or −1 in all, no cube.
+    pub monic_quartic: bool,
+}
+
+fn strategy_rule(name: &str, strategy: PolyStrategy, fits: fn(PolyForm) -> bool) -> Rewrite<Kernel, Facts> {
+    let rule = StrategyRule { strategy, fits };
+    Rewrite::new(name, rule, rule).expect("the rule binds no variables")
+}
+
+/// Finds polynomials without a strategy that fit one, and adds them with it.
+#[derive(Clone, Copy)]
+struct StrategyRule {
+    strategy: PolyStrategy,
+    fits: fn(PolyForm) -> bool,
+}
+
+impl StrategyRule {
+    fn matching(&self, egraph: &EGraph<Kernel, Facts>, class: Id) -> Option<Kernel> {
+        let open = egraph[class].nodes.iter().find(|k| k.strategy.is_none());
+        let form = |k: &&Kernel| egraph.analysis.polys.get(&k.value).copied();
+        open.filter(|k| form(k).is_some_and(self.fits)).cloned()
+    }
+}
+
+impl Searcher<Kernel, Facts> for StrategyRule {
+    fn search_eclass_with_limit(
+        &self,
+        egraph: &EGraph<Kernel, Facts>,
+        eclass: Id,
+        _limit: usize,
+    ) -> Option<SearchMatches<'_, Kernel>> {
+        self.matching(egraph, eclass)?;
+        Some(SearchMatches { eclass, substs: vec![Subst::default()], ast: None })
+    }
+
+    fn vars(&self) -> Vec<Var> {
+        vec![]
+    }
+}
+
+impl Applier<Kernel, Facts> for StrategyRule {
+    fn apply_one(
+        &self,
+        egraph: &mut EGraph<Kernel, Facts>,
+        eclass: Id,
+        _subst: &Subst,
+        _ast: Option<&PatternAst<Kernel>>,
+        _rule: Symbol,
+    ) -> Vec<Id> {
+        let Some(open) = self.matching(egraph, eclass) else { return vec![] };
+        let id = egraph.add(Kernel { strategy: Some(self.strategy), ..open });
+        if egraph.union(eclass, id) { vec![id] } else { vec![] }
+    }
+}
+
+/// Keeps the trait bound in one place: facts are looked up, never merged.
+impl Analysis<Kernel> for Facts {
+    type Data = ();
+    fn make(_: &mut EGraph<Kernel, Self>, _: &Kernel, _: Id) {}
+    fn merge(&mut self, (): &mut (), (): ()) -> egg::DidMerge {
+        egg::DidMerge(false, false)
+    }
+}
+
+impl Language for Kernel {
+    type Discriminant = (u32, Option<PolyStrategy>);
+    fn discriminant(&self) -> Self::Discriminant {
+        (self.value, self.strategy)
+    }
+    fn matches(&self, other: &Self) -> bool {
+        self.value == other.value && self.strategy == other.strategy
+    }
+    fn children(&self) -> &[Id] {
+        &self.children
+    }
+    fn children_mut(&mut self) -> &mut [Id] {
+        &mut self.children
+    }
+}

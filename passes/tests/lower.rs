@@ -1,0 +1,53 @@
+//! `place` and `lower` preserve meaning: the schedule computes what the tensors compute, with exact levels and scales.
+
+use fhec_ir::tensor::random::{self, Options};
+use fhec_ir::{schedule, tensor, verify};
+use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
+
+#[test]
+fn lowered_random_networks_equal_their_tensors() {
+    let (mut run, mut refused) = (0, 0);
+    for seed in 0..150 {
+        let options = Options { exact: false, products: seed % 3 == 0, ..Options::default() };
+        let graph = random::graph(seed, &options);
+        let inputs = random::inputs(&graph, seed ^ 0x5eed);
+        let want = tensor::run(&graph, &inputs).unwrap();
+        for slots in [64, 1024, 4096] {
+            let packed = assign_layout::run(&graph, &assign_layout::Config { slots, tile: None }).unwrap();
+            let planned = minimize_rotations::run(&verify(packed).unwrap(), &Default::default()).unwrap();
+            let placed = match place::run(&verify(planned).unwrap(), &Default::default()) {
+                Ok(placed) => verify(placed).unwrap(),
+                Err(PassError::Refused { .. }) => {
+                    refused += 1;
+                    continue;
+                }
+                Err(e) => panic!("{e}"),
+            };
+            // Primes are never exact powers of two: let scales drift as they will.
+            let levels = lower::top_level(&placed);
+            let mut config = lower::Config::nominal(levels, 40, 60);
+            for (k, q) in config.moduli.iter_mut().enumerate() {
+                *q *= 1.0 + (k as f64 * 0.37).sin() * 1e-4;
+            }
+            let lowered = lower::run(&placed, &config)
+                .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", fhec_ir::text::summary(&*placed)));
+            let lowered = verify(lowered).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            let packed_inputs: Vec<_> =
+                lowered.header.inputs.iter().zip(&inputs).map(|(v, x)| v.layout.pack(&x.data)).collect();
+            let got = schedule::interp::interpret(&lowered, &packed_inputs).unwrap();
+            run += 1;
+            for ((want, got), packed) in want.iter().zip(&got).zip(&lowered.header.outputs) {
+                let got = packed.layout.unpack(got);
+                let scale = want.data.iter().fold(1.0f64, |m, x| m.max(x.abs()));
+                for (k, (a, b)) in want.data.iter().zip(&got).enumerate() {
+                    assert!(
+                        (a - b).abs() <= 1e-6 * scale,
+                        "seed {seed}, {slots} slots, element {k}: {a} {b}\n{}",
+                        fhec_ir::text::summary(&*placed)
+                    );
+                }
+            }
+        }
+    }
+    assert!(run > 200 && refused < run, "{run} networks ran, {refused} were refused");
+}
