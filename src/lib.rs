@@ -1,1 +1,21 @@
-//! The fhec compiler.
+//! The fhec compiler: convolutional networks on encrypted images.
+//!
+//! This facade compiles an ONNX file to a [`Plan`](plan::Plan) and gives the parts their names in one place. The stages
+//! live in crates of their own: `fhec-frontend` reads ONNX, `fhec-passes` transforms, `fhec-backend` selects parameters and
+//! emits, `fhec-runtime` executes.
+//!
+//! ```no_run
+//! let compiled = fhec::compile("lenet.onnx".as_ref(), &fhec::CompileOptions::default())?;
+//! println!("log2 N = {}", compiled.plan.expect("ran to the end").parameters.log_n);
+//! # Ok::<(), fhec::CompileError>(())
+//! ```
+
+mod compile;
+mod probe;
+
+pub use compile::{CompileError, CompileOptions, Compiled, compile, compile_with};
+pub use fhec_frontend as frontend;
+pub use fhec_ir as ir;
+pub use fhec_ir::plan;
+pub use fhec_passes::{Pipeline, pipeline};
+pub use fhec_runtime as runtime;
