@@ -4,7 +4,7 @@
 pub mod absorb;
 pub mod approximate;
 pub mod assign_layout;
-
+pub mod canonicalize;
 pub mod error;
 pub mod lower;
 pub mod minimize_rotations;
