@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 pub use error::ParameterError;
 pub use key_shape::{GADGET_HEADROOM_BITS, KeyShape, TARGET_DIGITS};
 pub use primes::{MAX_PRIME_BITS, MIN_PRIME_BITS, is_prime, ntt_primes};
-pub(crate) use primes::{inv_mod, mul_mod};
+pub(crate) use primes::{inv_mod, mul_mod, pow_mod};
 
 /// Standard deviation of the error the security table is for.
 pub const SIGMA: f64 = 3.19;

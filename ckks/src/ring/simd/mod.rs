@@ -5,11 +5,15 @@
 
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+#[cfg(target_arch = "x86_64")]
+mod ntt_ifma;
 pub(crate) mod scalar;
 #[cfg(test)]
 mod tests;
 
 use super::modulus::{Modulus, Shoup};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use ntt_ifma::Tables as NttTables;
 
 /// Whether this machine has the instructions of the IFMA kernels.
 pub(crate) fn ifma_available() -> bool {
