@@ -5,12 +5,19 @@
 //! word are meaningful; carries into the upper twelve are ignored by the next `madd52`. Where a
 //! comparison is needed the word is masked first.
 //!
-//! * LAZY (34p < 2^52): the forward transform never reduces, since x grows by 2p a layer; the inverse
-//!   reduces once per pass, by Barrett.
+//! * LAZY (48p < 2^52): the forward transform never reduces, since x grows by 2p a layer (35p after
+//!   17); the inverse reduces once per pass, by Barrett.
 //! * otherwise (p < 2^50): every layer brings x below 2p, so that words stay below 4p < 2^52.
 //!
-//! Layers are grouped: passes of two to four layers over strided vectors, then one pass over runs of
-//! 64 words that does the last six, the final three of them after an 8×8 transpose.
+//! Layers are grouped: passes of one to three layers (four spill registers and thrash the cache's sets) over strided vectors until blocks of
+//! [`BLOCK`] words fit the first-level cache; each block is then finished by itself, its last six
+//! layers in one pass over runs of 64 words, the final three of them after an 8×8 transpose.
+//!
+//! Twiddle tables, not arithmetic, bound an engine that cycles over dozens of primes. For lazy moduli
+//! four of the seven twiddle vectors of a run are therefore derived from the other three: block
+//! twiddles of a layer differ by constants, w[2b+1] = w[2b]·ι, and Shoup's quotient of a product
+//! w·κ is the fraction of w·(κ/p), with κ/p to 104 bits. It is short by less than 1.25, so that the
+//! lazy product stays below 2p for words below 34/48·2^52.
 
 use crate::ring::modulus::{Modulus, Shoup};
 use std::arch::x86_64::*;
@@ -18,8 +25,14 @@ use std::arch::x86_64::*;
 /// Smallest degree handled.
 const MIN_N: usize = 64;
 const MASK: u64 = (1 << 52) - 1;
-/// Words of the twiddle table per run of 64.
-const RUN_TWIDDLES: usize = 7 * 16;
+/// Words of a block that stays in the first-level cache (32 KiB).
+const BLOCK: usize = 1 << 12;
+/// Layers done on runs of 64 words.
+const RUN_LAYERS: u32 = 6;
+/// Twiddles stored per run of 64: (blocks of the layer per group of eight words, block).
+const FULL: [(usize, usize); 7] = [(1, 0), (2, 0), (4, 0), (2, 1), (4, 1), (4, 2), (4, 3)];
+/// Those a lazy table stores.
+const STORED: usize = 3;
 
 /// Twiddles of one modulus and degree, both directions.
 pub(crate) struct Tables {
@@ -34,25 +47,44 @@ pub(crate) struct Tables {
 struct Direction {
     /// (w, ⌊w·2^52/p⌋) of block i of the stage with m blocks at 2(m + i), for m < N/8.
     upper: Vec<u64>,
-    /// Per run of 64 words, for its eight groups of eight: seven vectors of twiddles (one of the
-    /// layer of stride 4, two of stride 2, four of stride 1), each followed by its quotients.
+    /// Per run of 64 words, for its eight groups of eight: the vectors of [`FULL`] (the first
+    /// [`STORED`] if lazy), each followed by its quotients.
     lower: Vec<u64>,
+    /// ι, κ, κι with κ² = ι = w[1].
+    derived: [Factor; 3],
+}
+
+/// A constant c with c/p to 104 bits.
+#[derive(Clone, Copy)]
+struct Factor {
+    c: u64,
+    high: u64,
+    low: u64,
+}
+
+impl Factor {
+    fn new(c: u64, p: u64) -> Self {
+        let shifted = u128::from(c) << 52;
+        let rest = (shifted % u128::from(p)) << 52;
+        Self { c, high: (shifted / u128::from(p)) as u64, low: (rest / u128::from(p)) as u64 }
+    }
 }
 
 impl Direction {
-    fn new(modulus: &Modulus, w: &[u64]) -> Self {
+    fn new(modulus: &Modulus, w: &[u64], lazy: bool) -> Self {
         let n = w.len();
         let pair = |w: u64| [w, Shoup::new(w, modulus.q).w52];
         let upper = w[..n / 8].iter().flat_map(|w| pair(*w)).collect();
-        let mut lower = Vec::with_capacity(n / 64 * RUN_TWIDDLES);
+        let stored = if lazy { STORED } else { FULL.len() };
+        let mut lower = Vec::with_capacity(n / 4 * stored);
         for run in 0..n / 64 {
-            for (blocks, j) in [(1, 0), (2, 0), (2, 1), (4, 0), (4, 1), (4, 2), (4, 3)] {
+            for (blocks, j) in &FULL[..stored] {
                 let twiddle = |group: usize| pair(w[(n / 8 + 8 * run + group) * blocks + j]);
                 lower.extend((0..8).map(|g| twiddle(g)[0]));
                 lower.extend((0..8).map(|g| twiddle(g)[1]));
             }
         }
-        Self { upper, lower }
+        Self { upper, lower, derived: [w[1], w[2], w[3]].map(|c| Factor::new(c, modulus.q)) }
     }
 }
 
@@ -74,12 +106,13 @@ impl Tables {
             }
             w
         };
+        let lazy = modulus.q < (1 << 52) / 48;
         Some(Self {
             n,
             modulus: *modulus,
-            lazy: 34 * u128::from(modulus.q) < 1 << 52,
-            forward: Direction::new(modulus, &reversed(psi)),
-            inverse: Direction::new(modulus, &reversed(modulus.inv(psi))),
+            lazy,
+            forward: Direction::new(modulus, &reversed(psi), lazy),
+            inverse: Direction::new(modulus, &reversed(modulus.inv(psi)), lazy),
         })
     }
 
@@ -111,12 +144,17 @@ impl Tables {
     }
 }
 
-/// Layers of each strided pass, outermost first: all but the six of the last pass.
-fn split(log_n: u32) -> impl DoubleEndedIterator<Item = u32> {
-    let layers = log_n - 6;
-    // At most four layers a pass, as even as possible.
-    let passes = layers.div_ceil(4);
+/// Cuts `layers` into passes of at most three, as even as possible.
+fn split(layers: u32) -> impl DoubleEndedIterator<Item = u32> {
+    let passes = layers.div_ceil(3);
     (0..passes).map(move |i| layers / passes + u32::from(i < layers % passes))
+}
+
+/// Passes over the whole transform of n words, then those within a block.
+fn plan(n: usize) -> (impl DoubleEndedIterator<Item = u32>, usize, impl DoubleEndedIterator<Item = u32>) {
+    let block = n.min(BLOCK);
+    let outer = (n / block).trailing_zeros();
+    (split(outer), block, split(block.trailing_zeros() - RUN_LAYERS))
 }
 
 /// Broadcast constants.
@@ -128,6 +166,7 @@ struct Consts {
     mu: __m512i,
     mask: __m512i,
     zero: __m512i,
+    modulus: u64,
 }
 
 type V = __m512i;
@@ -163,6 +202,7 @@ impl Consts {
             mu: splat(m.mu52),
             mask: splat(MASK),
             zero: _mm512_setzero_si512(),
+            modulus: m.q,
         }
     }
 
@@ -179,7 +219,7 @@ impl Consts {
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn barrett(&self, x: V) -> V {
         let quotient = _mm512_madd52hi_epu64(self.zero, x, self.mu);
-        _mm512_madd52lo_epu64(_mm512_and_si512(x, self.mask), quotient, self.neg_p)
+        _mm512_madd52lo_epu64(x, quotient, self.neg_p)
     }
 
     /// Canonical from a word below 2p.
@@ -226,90 +266,148 @@ fn pair(table: &[u64], i: usize) -> (V, V) {
     (splat(table[2 * i]), splat(table[2 * i + 1]))
 }
 
-/// log2(R) forward layers on R vectors; `first` is the table index of the outermost twiddle.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn forward_layers<const R: usize, const LAZY: bool>(k: &Consts, x: &mut [V; R], table: &[u64], first: usize) {
-    let mut half = R / 2;
-    let mut blocks = 1;
-    while half >= 1 {
-        for b in 0..blocks {
-            let w = pair(table, first * blocks + b);
-            for j in 0..half {
-                let (lo, hi) = (2 * b * half + j, (2 * b + 1) * half + j);
-                (x[lo], x[hi]) = k.forward::<LAZY>(x[lo], x[hi], w);
+// The layers are macros, not functions: called, they would pass their vectors through memory.
+
+/// The butterflies of one layer on R vectors at distance `half`.
+macro_rules! layer {
+    ($x:ident, $r:expr, $half:expr, $table:expr, $first:expr, |$a:ident, $b:ident, $w:ident| $butterfly:expr) => {{
+        const BLOCKS: usize = $r / (2 * $half);
+        for block in 0..BLOCKS {
+            let $w = pair($table, ($first) * BLOCKS + block);
+            for j in 0..$half {
+                let (lo, hi) = (2 * block * $half + j, (2 * block + 1) * $half + j);
+                let ($a, $b) = ($x[lo], $x[hi]);
+                ($x[lo], $x[hi]) = $butterfly;
             }
         }
-        half /= 2;
-        blocks *= 2;
-    }
+    }};
 }
 
-/// log2(R) inverse layers on R vectors below 2p, leaving them below 2p.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn inverse_layers<const R: usize, const LAZY: bool>(k: &Consts, x: &mut [V; R], table: &[u64], first: usize) {
-    let mut half = 1;
-    let mut blocks = R / 2;
-    let mut offset = k.two_p;
-    while blocks >= 1 {
-        for b in 0..blocks {
-            let w = pair(table, first * blocks + b);
-            for j in 0..half {
-                let (lo, hi) = (2 * b * half + j, (2 * b + 1) * half + j);
-                (x[lo], x[hi]) = k.inverse::<LAZY>(x[lo], x[hi], w, offset);
-            }
-        }
-        half *= 2;
-        blocks /= 2;
-        if LAZY {
+/// The forward layers of the given distances.
+macro_rules! forward_layers {
+    ($k:expr, $x:ident, $r:expr, [$($half:expr),*], $table:expr, $first:expr) => {
+        $(layer!($x, $r, $half, $table, $first, |a, b, w| $k.forward::<LAZY>(a, b, w));)*
+    };
+}
+
+/// The inverse layers of the given distances on words below 2p, which they are again afterwards.
+macro_rules! inverse_layers {
+    ($k:expr, $x:ident, $r:expr, [$($half:expr),*], $table:expr, $first:expr) => {
+        $(
             // Sums double a layer; words that came out of a product are below 2p anyway.
-            offset = _mm512_add_epi64(offset, offset);
+            let offset = if LAZY { splat(2 * $half * $k.modulus) } else { $k.two_p };
+            layer!($x, $r, $half, $table, $first, |a, b, w| $k.inverse::<LAZY>(a, b, w, offset));
+        )*
+        if LAZY {
+            // The second half of the vectors are products of the last layer.
+            for x in &mut $x[..$r / 2] {
+                *x = $k.barrett(*x);
+            }
         }
-    }
-    if LAZY {
-        // The second half of the vectors are products of the last layer.
-        for x in &mut x[..R / 2] {
-            *x = k.barrett(*x);
-        }
-    }
+    };
 }
 
-/// One strided pass of log2(R) layers; before it there are `m` blocks.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn strided<const R: usize, const LAZY: bool, const FORWARD: bool>(
-    k: &Consts,
-    data: &mut [u64],
-    table: &[u64],
-    m: usize,
-    scale: Option<Shoup>,
-) {
-    let block = data.len() / m;
-    let stride = block / R;
-    let scale = scale.map(|s| (splat(s.w), splat(s.w52)));
-    for (i, block) in data.chunks_exact_mut(block).enumerate() {
-        for j in (0..stride).step_by(8) {
-            let base = block[j..].as_mut_ptr();
-            let mut x = [k.zero; R];
-            for (r, x) in x.iter_mut().enumerate() {
-                // SAFETY: r·stride + j + 8 ≤ R·stride, the block's length.
-                *x = unsafe { load(base.add(r * stride)) };
-            }
-            if FORWARD {
-                forward_layers::<R, LAZY>(k, &mut x, table, m + i);
-            } else {
-                inverse_layers::<R, LAZY>(k, &mut x, table, m + i);
-            }
-            if let Some(scale) = scale {
-                for x in &mut x {
-                    *x = k.canonical(k.mul_add(k.zero, *x, scale));
+/// Defines a strided pass of log2(R) layers over `data`: the blocks `first`.. of a stage with as many
+/// blocks, as numbered in `table`, each cut into R strides.
+macro_rules! strided {
+    ($forward_pass:ident, $inverse_pass:ident, $r:expr, [$($down:expr),*], [$($up:expr),*]) => {
+        #[target_feature(enable = "avx512f,avx512ifma")]
+        fn $forward_pass<const LAZY: bool>(
+            k: &Consts,
+            data: &mut [u64],
+            block: usize,
+            table: &[u64],
+            first: usize,
+        ) {
+            let stride = block / $r;
+            for (i, data) in data.chunks_exact_mut(block).enumerate() {
+                for j in (0..stride).step_by(8) {
+                    let base = data[j..].as_mut_ptr();
+                    let mut x = [k.zero; $r];
+                    for r in 0..$r {
+                        // SAFETY: r·stride + j + 8 ≤ R·stride, the block's length.
+                        x[r] = unsafe { load(base.add(r * stride)) };
+                    }
+                    forward_layers!(k, x, $r, [$($down),*], table, first + i);
+                    for r in 0..$r {
+                        // SAFETY: as above.
+                        unsafe { store(base.add(r * stride), x[r]) };
+                    }
                 }
             }
-            for (r, x) in x.iter().enumerate() {
-                // SAFETY: as above.
-                unsafe { store(base.add(r * stride), *x) };
+        }
+
+        #[target_feature(enable = "avx512f,avx512ifma")]
+        fn $inverse_pass<const LAZY: bool>(
+            k: &Consts,
+            data: &mut [u64],
+            block: usize,
+            table: &[u64],
+            first: usize,
+            scale: Option<Shoup>,
+        ) {
+            let stride = block / $r;
+            let scale = scale.map(|s| (splat(s.w), splat(s.w52)));
+            for (i, data) in data.chunks_exact_mut(block).enumerate() {
+                for j in (0..stride).step_by(8) {
+                    let base = data[j..].as_mut_ptr();
+                    let mut x = [k.zero; $r];
+                    for r in 0..$r {
+                        // SAFETY: r·stride + j + 8 ≤ R·stride, the block's length.
+                        x[r] = unsafe { load(base.add(r * stride)) };
+                    }
+                    inverse_layers!(k, x, $r, [$($up),*], table, first + i);
+                    if let Some(scale) = scale {
+                        for x in &mut x {
+                            *x = k.canonical(k.mul_add(k.zero, *x, scale));
+                        }
+                    }
+                    for r in 0..$r {
+                        // SAFETY: as above.
+                        unsafe { store(base.add(r * stride), x[r]) };
+                    }
+                }
             }
         }
+    };
+}
+
+strided!(forward_pass_2, inverse_pass_2, 2, [1], [1]);
+strided!(forward_pass_4, inverse_pass_4, 4, [2, 1], [1, 2]);
+strided!(forward_pass_8, inverse_pass_8, 8, [4, 2, 1], [1, 2, 4]);
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn forward_pass<const LAZY: bool>(
+    k: &Consts,
+    layers: u32,
+    data: &mut [u64],
+    block: usize,
+    table: &[u64],
+    first: usize,
+) {
+    match layers {
+        1 => forward_pass_2::<LAZY>(k, data, block, table, first),
+        2 => forward_pass_4::<LAZY>(k, data, block, table, first),
+        _ => forward_pass_8::<LAZY>(k, data, block, table, first),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn inverse_pass<const LAZY: bool>(
+    k: &Consts,
+    layers: u32,
+    data: &mut [u64],
+    block: usize,
+    table: &[u64],
+    first: usize,
+    scale: Option<Shoup>,
+) {
+    match layers {
+        1 => inverse_pass_2::<LAZY>(k, data, block, table, first, scale),
+        2 => inverse_pass_4::<LAZY>(k, data, block, table, first, scale),
+        _ => inverse_pass_8::<LAZY>(k, data, block, table, first, scale),
     }
 }
 
@@ -337,34 +435,62 @@ fn transpose(x: &mut [V; 8]) {
     }
 }
 
-/// The seven twiddle vectors of a run.
+/// w·c for a vector of twiddles w (only the words are needed), with its quotient.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn run_twiddles(lower: &[u64]) -> [(V, V); 7] {
-    let lower = &lower[..RUN_TWIDDLES];
-    let zero = _mm512_setzero_si512();
-    let mut twiddles = [(zero, zero); 7];
-    for (i, t) in twiddles.iter_mut().enumerate() {
-        // SAFETY: 16·i + 16 ≤ RUN_TWIDDLES, the slice's length.
-        *t = unsafe { (load(lower[16 * i..].as_ptr()), load(lower[16 * i + 8..].as_ptr())) };
-    }
-    twiddles
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn derive(k: &Consts, w: V, factor: &Factor) -> (V, V) {
+    let (c, high, low) = (splat(factor.c), splat(factor.high), splat(factor.low));
+    let fraction = _mm512_madd52lo_epu64(_mm512_madd52hi_epu64(k.zero, w, low), w, high);
+    let carry = _mm512_srli_epi64::<52>(fraction);
+    let quotient = _mm512_add_epi64(_mm512_madd52hi_epu64(k.zero, w, high), carry);
+    (_mm512_madd52lo_epu64(_mm512_madd52lo_epu64(k.zero, w, c), quotient, k.neg_p), fraction)
 }
 
-/// The butterflies of strides 4, 2 and 1: (low index, high index, twiddle).
-const IN_GROUP: [(usize, usize, usize); 12] = [
-    (0, 4, 0),
-    (1, 5, 0),
-    (2, 6, 0),
-    (3, 7, 0),
-    (0, 2, 1),
-    (1, 3, 1),
-    (4, 6, 2),
-    (5, 7, 2),
-    (0, 1, 3),
-    (2, 3, 4),
-    (4, 5, 5),
-    (6, 7, 6),
+/// Twiddle vector `i` of a run, as stored.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn stored(lower: &[u64], i: usize) -> (V, V) {
+    let words = &lower[16 * i..16 * i + 16];
+    // SAFETY: the slice has sixteen words.
+    unsafe { (load(words.as_ptr()), load(words[8..].as_ptr())) }
+}
+
+/// Twiddles of one run; vectors are loaded or derived where they are used, to spare registers.
+struct RunTwiddles<'a, const LAZY: bool> {
+    lower: &'a [u64],
+    derived: &'a [Factor; 3],
+}
+
+impl<'a, const LAZY: bool> RunTwiddles<'a, LAZY> {
+    #[inline]
+    fn new(direction: &'a Direction, i: usize) -> Self {
+        let words = 16 * if LAZY { STORED } else { FULL.len() };
+        Self { lower: &direction.lower[words * i..][..words], derived: &direction.derived }
+    }
+
+    /// Vector `i` of [`FULL`]: vector `base` times constant `factor` if it is not stored.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn get(&self, k: &Consts, i: usize, base: usize, factor: usize) -> (V, V) {
+        if LAZY && i >= STORED {
+            derive(k, stored(self.lower, base).0, &self.derived[factor])
+        } else {
+            stored(self.lower, i)
+        }
+    }
+}
+
+/// The layers of strides 4, 2 and 1: per twiddle its index in [`FULL`], what it derives from, and the
+/// index pairs it serves.
+type GroupLayer = (usize, usize, usize, &'static [(usize, usize)]);
+const IN_GROUP: [GroupLayer; 7] = [
+    (0, 0, 0, &[(0, 4), (1, 5), (2, 6), (3, 7)]),
+    (1, 0, 0, &[(0, 2), (1, 3)]),
+    (3, 1, 0, &[(4, 6), (5, 7)]),
+    (2, 0, 0, &[(0, 1)]),
+    (4, 2, 0, &[(2, 3)]),
+    (5, 2, 1, &[(4, 5)]),
+    (6, 2, 2, &[(6, 7)]),
 ];
 
 #[inline]
@@ -391,69 +517,98 @@ fn store_run(run: &mut [u64], x: &[V; 8]) {
 fn forward<const LAZY: bool>(t: &Tables, data: &mut [u64]) {
     let k = Consts::new(&t.modulus);
     let table = &t.forward.upper;
+    let (outer, block, _) = plan(t.n);
     let mut m = 1;
-    for layers in split(t.n.trailing_zeros()) {
-        match layers {
-            1 => strided::<2, LAZY, true>(&k, data, table, m, None),
-            2 => strided::<4, LAZY, true>(&k, data, table, m, None),
-            3 => strided::<8, LAZY, true>(&k, data, table, m, None),
-            _ => strided::<16, LAZY, true>(&k, data, table, m, None),
-        }
+    for layers in outer {
+        forward_pass::<LAZY>(&k, layers, data, t.n / m, table, m);
         m <<= layers;
     }
-    for (i, run) in data.chunks_exact_mut(64).enumerate() {
-        let mut x = load_run(run);
-        forward_layers::<8, LAZY>(&k, &mut x, table, m + i);
-        transpose(&mut x);
-        let w = run_twiddles(&t.forward.lower[i * RUN_TWIDDLES..]);
-        for (lo, hi, twiddle) in IN_GROUP {
-            (x[lo], x[hi]) = k.forward::<LAZY>(x[lo], x[hi], w[twiddle]);
+    for (b, data) in data.chunks_exact_mut(block).enumerate() {
+        // Blocks of this block: `inside` at present, `inside·b` before them.
+        let mut inside = 1;
+        for layers in plan(t.n).2 {
+            forward_pass::<LAZY>(&k, layers, data, block / inside, table, (m + b) * inside);
+            inside <<= layers;
         }
-        for x in &mut x {
-            *x = k.canonical(if LAZY { k.barrett(*x) } else { k.below_two_p(*x) });
+        for (i, run) in data.chunks_exact_mut(64).enumerate() {
+            forward_run::<LAZY>(&k, t, run, b * inside + i);
         }
-        transpose(&mut x);
-        store_run(run, &x);
     }
+}
+
+/// The last six layers on run `i` of the transform.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn forward_run<const LAZY: bool>(k: &Consts, t: &Tables, run: &mut [u64], i: usize) {
+    let mut x = load_run(run);
+    let first = t.n / 64 + i;
+    forward_layers!(k, x, 8, [4, 2, 1], &t.forward.upper, first);
+    transpose(&mut x);
+    let twiddles = RunTwiddles::<LAZY>::new(&t.forward, i);
+    for (i, base, factor, pairs) in IN_GROUP {
+        let w = twiddles.get(k, i, base, factor);
+        for &(lo, hi) in pairs {
+            (x[lo], x[hi]) = k.forward::<LAZY>(x[lo], x[hi], w);
+        }
+    }
+    for x in &mut x {
+        *x = k.canonical(if LAZY { k.barrett(*x) } else { k.below_two_p(*x) });
+    }
+    transpose(&mut x);
+    store_run(run, &x);
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn inverse<const LAZY: bool>(t: &Tables, data: &mut [u64], factor: Shoup) {
     let k = Consts::new(&t.modulus);
     let table = &t.inverse.upper;
-    let mut m = t.n / 64;
-    let alone = m == 1;
-    for (i, run) in data.chunks_exact_mut(64).enumerate() {
-        let mut x = load_run(run);
-        transpose(&mut x);
-        let w = run_twiddles(&t.inverse.lower[i * RUN_TWIDDLES..]);
-        // Sums of three layers reach 16p; the offset covers every stage's y.
-        let offset = if LAZY { _mm512_slli_epi64::<3>(k.two_p) } else { k.two_p };
-        for (lo, hi, twiddle) in IN_GROUP.iter().rev() {
-            (x[*lo], x[*hi]) = k.inverse::<LAZY>(x[*lo], x[*hi], w[*twiddle], offset);
+    let (outer, block, _) = plan(t.n);
+    let mut m = t.n / block;
+    for (b, data) in data.chunks_exact_mut(block).enumerate() {
+        let mut inside = block / 64;
+        for (i, run) in data.chunks_exact_mut(64).enumerate() {
+            inverse_run::<LAZY>(&k, t, run, b * inside + i, (t.n == 64).then_some(factor));
         }
-        if LAZY {
-            for x in &mut x[..4] {
-                *x = k.barrett(*x);
-            }
+        for layers in plan(t.n).2.rev() {
+            inside >>= layers;
+            let scale = (m * inside == 1).then_some(factor);
+            inverse_pass::<LAZY>(&k, layers, data, block / inside, table, (m + b) * inside, scale);
         }
-        transpose(&mut x);
-        inverse_layers::<8, LAZY>(&k, &mut x, table, m + i);
-        if alone {
-            for x in &mut x {
-                *x = k.canonical(k.mul_add(k.zero, *x, (splat(factor.w), splat(factor.w52))));
-            }
-        }
-        store_run(run, &x);
     }
-    for layers in split(t.n.trailing_zeros()).rev() {
+    for layers in outer.rev() {
         m >>= layers;
         let scale = (m == 1).then_some(factor);
-        match layers {
-            1 => strided::<2, LAZY, false>(&k, data, table, m, scale),
-            2 => strided::<4, LAZY, false>(&k, data, table, m, scale),
-            3 => strided::<8, LAZY, false>(&k, data, table, m, scale),
-            _ => strided::<16, LAZY, false>(&k, data, table, m, scale),
+        inverse_pass::<LAZY>(&k, layers, data, t.n / m, table, m, scale);
+    }
+}
+
+/// The first six inverse layers on run `i` of the transform.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn inverse_run<const LAZY: bool>(k: &Consts, t: &Tables, run: &mut [u64], i: usize, scale: Option<Shoup>) {
+    let mut x = load_run(run);
+    transpose(&mut x);
+    let twiddles = RunTwiddles::<LAZY>::new(&t.inverse, i);
+    // Sums of three layers reach 8p; the offset covers every stage's y.
+    let offset = if LAZY { _mm512_slli_epi64::<3>(k.two_p) } else { k.two_p };
+    for (i, base, factor, pairs) in IN_GROUP.into_iter().rev() {
+        let w = twiddles.get(k, i, base, factor);
+        for &(lo, hi) in pairs {
+            (x[lo], x[hi]) = k.inverse::<LAZY>(x[lo], x[hi], w, offset);
         }
     }
+    if LAZY {
+        for x in &mut x[..4] {
+            *x = k.barrett(*x);
+        }
+    }
+    transpose(&mut x);
+    let first = t.n / 64 + i;
+    inverse_layers!(k, x, 8, [1, 2, 4], &t.inverse.upper, first);
+    if let Some(scale) = scale {
+        for x in &mut x {
+            *x = k.canonical(k.mul_add(k.zero, *x, (splat(scale.w), splat(scale.w52))));
+        }
+    }
+    store_run(run, &x);
 }
