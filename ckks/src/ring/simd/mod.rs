@@ -95,6 +95,20 @@ pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>
     dispatch!(m, out.len(), mul_acc(m, out, terms))
 }
 
+/// out0 ← Σ a0_t·b_t and out1 ← Σ a1_t·b_t: both halves of ciphertexts times plaintexts, each
+/// plaintext read once. `terms` holds (a0_t, a1_t, b_t).
+pub(crate) fn mul_acc_pair(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    terms: &[(&[u64], &[u64], Factor<'_>)],
+) {
+    let n = out0.len();
+    assert_eq!(out1.len(), n);
+    assert!(terms.iter().all(|(x, y, b)| x.len() == n && y.len() == n && b.covers(n)));
+    dispatch!(m, n, mul_acc_pair(m, out0, out1, terms))
+}
+
 /// Two polynomials' limbs to add to an inner product, either may be absent, times a constant.
 #[derive(Clone, Copy)]
 pub(crate) struct Addend<'a> {

@@ -33,7 +33,7 @@ fn twins(f: impl Fn(&Modulus, &mut Lcg) -> Vec<Vec<u64>>) {
     }
 }
 
-const N: usize = 72;
+const N: usize = 1096;
 
 #[test]
 fn linear_kernels() {
@@ -84,6 +84,10 @@ fn products_and_accumulations() {
             });
             assert_eq!(u128::from(o0[N - 1]), expected % u128::from(m.q));
             mul(m, o1, &rows[0][0], terms[0].1);
+            let pairs: Vec<_> = rows.iter().zip(&terms).map(|(r, t)| (&r[0][..], &r[2][..], t.1)).collect();
+            mul_acc_pair(m, o2, o3, &pairs);
+            assert_eq!(o2, o0);
+            results.push(o3.clone());
             let keys: Vec<_> = rows.iter().map(|r| (&r[0][..], &r[1][..], &r[2][..])).collect();
             let addend = rng.limb(N, m.q);
             let limbs = [count % 2 == 1, count % 3 == 0].map(|on| on.then_some(&addend[..]));
@@ -118,7 +122,8 @@ fn base_conversion_kernels() {
 fn block_permutation() {
     twins(|m, rng| {
         let input = rng.limb(N, m.q);
-        let blocks: Vec<u32> = (0..N as u32 / 8).map(|b| (((b * 5) % 9) << 3) | (b % 8)).collect();
+        let blocks: Vec<u32> =
+            (0..N as u32 / 8).map(|b| (((b * 5) % (N as u32 / 8)) << 3) | (b % 8)).collect();
         let lanes = std::array::from_fn(|h| std::array::from_fn(|l| ((l * 3 + h) % 8) as u64));
         let mut out = vec![0; N];
         permute_blocks(m, &mut out, &input, &blocks, &lanes);
