@@ -72,11 +72,20 @@ impl Ring {
     /// The ring of degree 2^`log_n` ≥ 16 over primes that are 1 modulo 2N (checked by
     /// [`Parameters`](crate::params::Parameters)).
     pub(crate) fn new(log_n: u32, q: &[u64], p: &[u64]) -> Self {
-        let moduli: Vec<_> = q.iter().chain(p).map(|q| Modulus::new(*q)).collect();
+        Self::with_moduli(log_n, q.len(), q.iter().chain(p).map(|q| Modulus::new(*q)).collect())
+    }
+
+    /// The same ring on the portable kernels only.
+    #[cfg(test)]
+    pub(crate) fn portable(log_n: u32, q: &[u64], p: &[u64]) -> Self {
+        Self::with_moduli(log_n, q.len(), q.iter().chain(p).map(|q| Modulus::portable(*q)).collect())
+    }
+
+    fn with_moduli(log_n: u32, q_count: usize, moduli: Vec<Modulus>) -> Self {
         let tables = moduli.iter().map(|_| (MIN_LOG_N..=log_n).map(|_| OnceLock::new()).collect()).collect();
         Self {
             log_n,
-            q_count: q.len(),
+            q_count,
             moduli,
             tables,
             converters: Mutex::default(),

@@ -234,3 +234,35 @@ fn reductions_match_big_integers() {
         }
     }
 }
+
+/// A chain of operations that touches every kernel; returns all results.
+fn workout(ring: &Ring) -> Vec<RnsPoly> {
+    let x = random(ring, 4, 0, 1);
+    let digits = ring.mod_up(&x, 2, 2);
+    let rows: Vec<_> = (0..2)
+        .map(|s| switch::KeyRow { b: random(ring, 4, 2, 10 + s), a: random(ring, 4, 2, 20 + s) })
+        .collect();
+    let (b, a) = ring.inner_product(&x, &digits, &rows, [Some(&x), None]);
+    let rotated = ring.automorphism(&a, 5);
+    let sum = ring.mul_acc(4, 2, &[(&a, &b), (&rotated, &a)]);
+    let [u, v] = ring.mul_acc_pair(4, 2, &[([&a, &b], &rotated), ([&b, &a], &sum)]);
+    let mut w = ring.mod_down_ref(&sum, 1);
+    ring.mul_by_i_assign(&mut w);
+    ring.neg_assign(&mut w);
+    vec![ring.mod_down_ref(&b, 0), w, rotated, sum, u, v, b, a]
+}
+
+#[test]
+fn portable_vector_and_parallel_paths_agree() {
+    let log_n = 12;
+    let q: Vec<u64> = [50, 40, 40, 46].iter().fold(vec![], |mut used, bits| {
+        used.extend(ntt_primes(*bits, log_n, 1, &used).unwrap());
+        used
+    });
+    let p = ntt_primes(50, log_n, 2, &q).unwrap();
+    let expected = workout(&Ring::portable(log_n, &q, &p));
+    let ring = Ring::new(log_n, &q, &p);
+    assert_eq!(workout(&ring), expected);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert_eq!(pool.install(|| workout(&ring)), expected);
+}
