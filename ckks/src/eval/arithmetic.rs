@@ -246,10 +246,7 @@ impl Evaluator {
 
     /// The scale after a rescale at `level`.
     pub(super) fn rescaled(&self, operation: &'static str, scale: f64, level: usize) -> Result<f64> {
-        if level == 0 {
-            return Err(CkksError::LevelExhausted { operation, level });
-        }
-        Ok(scale / self.params.q()[level] as f64)
+        self.params.rescaled(scale, level).ok_or(CkksError::LevelExhausted { operation, level })
     }
 
     /// The same message at a lower level (limbs are dropped, the scale stays).

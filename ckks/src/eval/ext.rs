@@ -92,10 +92,9 @@ impl Evaluator {
         let down = ring.mod_down_ref(&a.parts[1], 0);
         let digits = ring.mod_up(&down, key.special, key.digit_limbs);
         let key = self.keys.find(name, a.level(), Some(&key))?;
-        let (mut c0, c1) = ring.inner_product(&down, &digits, &key.rows, [None, None]);
-        ring.add_assign(&mut c0, &a.parts[0]);
-        let g = self.params.galois_element(name);
-        let parts = [ring.automorphism(&c0, g), ring.automorphism(&c1, g)];
+        let (rows, g) = (&key.rows, self.params.galois_element(name));
+        let extra = Some(&a.parts[0]);
+        let parts = ring.inner_product_image(&down, &digits, rows, [None, None], extra, g);
         Ok(ExtCiphertext { id: a.id, parts, scale: a.scale })
     }
 

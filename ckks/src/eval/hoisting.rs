@@ -3,8 +3,10 @@
 use super::Evaluator;
 use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::error::{CkksError, KeyName, Result};
+use crate::keys::SwitchingKey;
 use crate::params::{KeyShape, ParametersId};
 use crate::ring::{Digits, RnsPoly};
+use std::sync::Arc;
 
 /// A ciphertext with its second polynomial decomposed into digits over QP.
 pub struct Hoisted {
@@ -71,11 +73,12 @@ impl Evaluator {
             return Ok(Ciphertext { id: hoisted.id, parts, scale: hoisted.scale });
         }
         let name = KeyName::Rotation(step);
-        let (c0, c1) = self.switched(hoisted, name)?;
-        let (ring, g) = (self.ring(), self.params.galois_element(name));
+        let key = self.hoisted_key(hoisted, name)?;
+        let (ring, [p0, p1]) = (self.ring(), &hoisted.parts);
+        let (c0, c1) = ring.inner_product(p1, &hoisted.digits, &key.rows, [Some(p0), None]);
+        let g = self.params.galois_element(name);
         // Permuting after ModDown touches fewer limbs.
-        let finish = |c| ring.automorphism(&ring.mod_down(c, 0), g);
-        let parts = vec![finish(c0), finish(c1)];
+        let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
         Ok(Ciphertext { id: hoisted.id, parts, scale: hoisted.scale })
     }
 
@@ -84,26 +87,25 @@ impl Evaluator {
     /// # Errors
     /// `ParametersMismatch`, `MissingKey`.
     pub fn rotate_hoisted_ext(&self, hoisted: &Hoisted, step: i64) -> Result<ExtCiphertext> {
-        let ring = self.ring();
         let step = self.params.normalized_step(step);
         let parts = if step == 0 {
             self.check(hoisted.id)?;
             hoisted.parts.each_ref().map(|c| self.times_p(c, hoisted.shape.special))
         } else {
             let name = KeyName::Rotation(step);
-            let (c0, c1) = self.switched(hoisted, name)?;
+            let key = self.hoisted_key(hoisted, name)?;
+            let [p0, p1] = &hoisted.parts;
             let g = self.params.galois_element(name);
-            [ring.automorphism(&c0, g), ring.automorphism(&c1, g)]
+            let addend = [Some(p0), None];
+            self.ring().inner_product_image(p1, &hoisted.digits, &key.rows, addend, None, g)
         };
         Ok(ExtCiphertext { id: hoisted.id, parts, scale: hoisted.scale })
     }
 
-    /// The key switch of a hoisted ciphertext over QP, before the automorphism.
-    fn switched(&self, hoisted: &Hoisted, name: KeyName) -> Result<(RnsPoly, RnsPoly)> {
+    /// The key `name` for the decomposition at hand.
+    fn hoisted_key(&self, hoisted: &Hoisted, name: KeyName) -> Result<&Arc<SwitchingKey>> {
         self.check(hoisted.id)?;
-        let key = self.keys.find(name, hoisted.level(), Some(&hoisted.shape))?;
-        let [c0, c1] = &hoisted.parts;
-        Ok(self.ring().inner_product(c1, &hoisted.digits, &key.rows, [Some(c0), None]))
+        self.keys.find(name, hoisted.level(), Some(&hoisted.shape))
     }
 
     /// P·x over QP.

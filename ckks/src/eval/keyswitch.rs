@@ -82,7 +82,7 @@ impl Evaluator {
         let (c0, c1) = ring.inner_product(&a.parts[1], &digits, &key.rows, [Some(&a.parts[0]), None]);
         std::mem::drop(digits);
         let g = self.params.galois_element(name);
-        let finish = |c| ring.automorphism(&ring.mod_down(c, 0), g);
-        Ok(Self::with_parts(a, vec![finish(c0), finish(c1)], a.scale))
+        let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
+        Ok(Self::with_parts(a, parts, a.scale))
     }
 }

@@ -230,6 +230,13 @@ impl Parameters {
         self.0.log_q.iter().chain(&self.0.log_p).sum()
     }
 
+    /// The scale after a rescale at `level`: `scale` / q_level. `None` at level 0 or above the chain.
+    /// Planner, simulator and engine all use this.
+    pub fn rescaled(&self, scale: f64, level: usize) -> Option<f64> {
+        let q = self.q().get(level).filter(|_| level > 0)?;
+        Some(scale / *q as f64)
+    }
+
     /// log2 of q_0·…·q_level.
     pub fn log_q_at(&self, level: usize) -> f64 {
         self.0.log_q.iter().take(level + 1).sum()

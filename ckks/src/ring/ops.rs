@@ -149,7 +149,8 @@ impl Ring {
         monomial[0]
     }
 
-    /// The image of `a` under X → X^g.
+    /// The image of `a` under X → X^g: the definition the fused forms are tested against.
+    #[cfg(test)]
     pub(crate) fn automorphism(&self, a: &RnsPoly, g: u64) -> RnsPoly {
         let table = self.permutation(g);
         let mut out = self.uninit(a.q_limbs(), a.special());

@@ -1,5 +1,6 @@
 //! The ring side of hybrid key switching: decomposition (ModUp), inner product, ModDown and rescale.
 
+use super::automorphism::NttPermutation;
 use super::simd::Addend;
 use super::{Limbs, Ring, RnsPoly, par, simd};
 
@@ -82,7 +83,50 @@ impl Ring {
     ) -> (RnsPoly, RnsPoly) {
         let (q_limbs, special) = (digits.q_limbs, digits.special);
         let mut out = (self.uninit(q_limbs, special), self.uninit(q_limbs, special));
-        par::for_limbs2(self.n(), out.0.words_mut(), out.1.words_mut(), |i, o0, o1| {
+        let limb = self.inner_product_limb(source, digits, rows, addend);
+        par::for_limbs2(self.n(), out.0.words_mut(), out.1.words_mut(), limb);
+        out
+    }
+
+    /// The image under X → X^g of [`Ring::inner_product`] plus `extra` (over QP, to the first half):
+    /// each limb is permuted while it is in the cache.
+    pub(crate) fn inner_product_image(
+        &self,
+        source: &RnsPoly,
+        digits: &Digits,
+        rows: &[KeyRow],
+        addend: [Option<&RnsPoly>; 2],
+        extra: Option<&RnsPoly>,
+        g: u64,
+    ) -> [RnsPoly; 2] {
+        let (n, q_limbs, special) = (self.n(), digits.q_limbs, digits.special);
+        let mut out = [(); 2].map(|()| self.uninit(q_limbs, special));
+        let table = self.permutation(g);
+        let limb = self.inner_product_limb(source, digits, rows, addend);
+        let [out0, out1] = &mut out;
+        par::for_limbs2(n, out0.words_mut(), out1.words_mut(), |i, o0, o1| {
+            let m = self.modulus(self.index(q_limbs, i));
+            let (mut s0, mut s1) = (self.pool.take(n), self.pool.take(n));
+            limb(i, &mut s0, &mut s1);
+            if let Some(extra) = extra {
+                simd::add_assign(m, &mut s0, extra.limb(i));
+            }
+            simd::permute_blocks(m, o0, &s0, &table.blocks, &table.lanes);
+            simd::permute_blocks(m, o1, &s1, &table.blocks, &table.lanes);
+        });
+        out
+    }
+
+    /// The inner product of one limb, as a function of its index.
+    fn inner_product_limb(
+        &self,
+        source: &RnsPoly,
+        digits: &Digits,
+        rows: &[KeyRow],
+        addend: [Option<&RnsPoly>; 2],
+    ) -> impl Fn(usize, &mut [u64], &mut [u64]) + Sync + Send {
+        let (q_limbs, special) = (digits.q_limbs, digits.special);
+        move |i, o0, o1| {
             let m = self.modulus(self.index(q_limbs, i));
             let terms: Vec<_> = rows
                 .iter()
@@ -100,8 +144,7 @@ impl Ring {
                 Addend { limbs: [None; 2], factor: 0 }
             };
             simd::inner_product(m, o0, o1, &terms, addend);
-        });
-        out
+        }
     }
 
     /// Product of the first `special` special primes modulo modulus `index`.
@@ -117,7 +160,15 @@ impl Ring {
         let kept = x.q_limbs() - drop;
         let sources = Limbs { start: kept, end: x.q_limbs(), special: x.special() };
         let (head, tail) = x.words_mut().split_at_mut(kept * self.n());
-        self.divide(head, tail, sources)
+        self.divide(head, tail, sources, None)
+    }
+
+    /// The image under X → X^g of [`Ring::mod_down`] without dropping.
+    pub(crate) fn mod_down_image(&self, mut x: RnsPoly, g: u64) -> RnsPoly {
+        let kept = x.q_limbs();
+        let sources = Limbs { start: kept, end: kept, special: x.special() };
+        let (head, tail) = x.words_mut().split_at_mut(kept * self.n());
+        self.divide(head, tail, sources, Some(&self.permutation(g)))
     }
 
     /// [`Ring::mod_down`] of a polynomial that is kept: its dropped limbs are copied.
@@ -127,12 +178,18 @@ impl Ring {
         let (head, dropped) = x.words().split_at(kept * self.n());
         let mut tail = self.uninit(drop + x.special(), 0);
         tail.words_mut().copy_from_slice(dropped);
-        self.divide(head, tail.words_mut(), sources)
+        self.divide(head, tail.words_mut(), sources, None)
     }
 
     /// Divides the polynomial with limbs `head` and `tail`, the latter of moduli `sources`, by their
-    /// product. `tail` is overwritten.
-    fn divide(&self, head: &[u64], tail: &mut [u64], sources: Limbs) -> RnsPoly {
+    /// product, and permutes the result. `tail` is overwritten.
+    fn divide(
+        &self,
+        head: &[u64],
+        tail: &mut [u64],
+        sources: Limbs,
+        image: Option<&NttPermutation>,
+    ) -> RnsPoly {
         let n = self.n();
         let indices: Vec<usize> = sources.iter(self).collect();
         let converter = self.converter(sources);
@@ -147,6 +204,11 @@ impl Ring {
             self.ntt(i).forward(limb);
             let m = self.modulus(i);
             simd::sub_from_mul_const(m, limb, &head[i * n..][..n], m.shoup(converter.product_inv[i]));
+            if let Some(table) = image {
+                let mut permuted = self.pool.take(n);
+                simd::permute_blocks(m, &mut permuted, limb, &table.blocks, &table.lanes);
+                limb.copy_from_slice(&permuted);
+            }
         });
         out
     }

@@ -244,6 +244,10 @@ fn workout(ring: &Ring) -> Vec<RnsPoly> {
         .collect();
     let (b, a) = ring.inner_product(&x, &digits, &rows, [Some(&x), None]);
     let rotated = ring.automorphism(&a, 5);
+    let [_, fused] = ring.inner_product_image(&x, &digits, &rows, [Some(&x), None], Some(&b), 5);
+    assert_eq!(fused, rotated);
+    let image = ring.automorphism(&ring.mod_down_ref(&a, 0), 5);
+    assert_eq!(ring.mod_down_image(a.clone(), 5), image);
     let sum = ring.mul_acc(4, 2, &[(&a, &b), (&rotated, &a)]);
     let [u, v] = ring.mul_acc_pair(4, 2, &[([&a, &b], &rotated), ([&b, &a], &sum)]);
     let mut w = ring.mod_down_ref(&sum, 1);

@@ -13,17 +13,17 @@ const FOLD_TERMS: usize = 8;
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn load(a: &[u64], i: usize) -> __m512i {
-    debug_assert!(i + 8 <= a.len());
-    // SAFETY: callers iterate i over multiples of 8 below a length they have checked.
-    unsafe { _mm512_loadu_si512(a.as_ptr().add(i).cast()) }
+    let a = &a[i..i + 8];
+    // SAFETY: the slice has eight words.
+    unsafe { _mm512_loadu_si512(a.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn store(a: &mut [u64], i: usize, x: __m512i) {
-    debug_assert!(i + 8 <= a.len());
-    // SAFETY: callers iterate i over multiples of 8 below a length they have checked.
-    unsafe { _mm512_storeu_si512(a.as_mut_ptr().add(i).cast(), x) }
+    let a = &mut a[i..i + 8];
+    // SAFETY: the slice has eight words.
+    unsafe { _mm512_storeu_si512(a.as_mut_ptr().cast(), x) }
 }
 
 #[inline]
