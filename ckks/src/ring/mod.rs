@@ -1,4 +1,4 @@
-//! Arithmetic in Z[X]/(X^N+1) modulo products of NTT primes.
+//! Arithmetic in `Z[X]/(X^N+1)` modulo products of NTT primes.
 //!
 //! [`Ring`] owns the moduli (q_0..q_L, then the special primes), their NTT tables, the base
 //! converters, the Galois permutations and the buffer pool; tables are built on first use.

@@ -138,6 +138,15 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
     dispatch!(m, out.len(), sub_from_mul_const(m, out, x, c))
 }
 
+/// out ← x mod q for signed x.
+pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
+    assert_eq!(out.len(), x.len());
+    if x.iter().any(|x| x.unsigned_abs() >= 1 << 52) {
+        return scalar::reduce_signed(m, out, x);
+    }
+    dispatch!(m, out.len(), reduce_signed(m, out, x))
+}
+
 /// Rounded quotients of a base conversion: v ← floor(Σ y_i·inv_i + 1/2) in double precision, where
 /// inv_i = 1/q_i and y_i < 2^50.
 pub(crate) fn rounded_quotients(m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]) {

@@ -106,6 +106,10 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
     }
 }
 
+pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = m.residue_i64(*x));
+}
+
 pub(crate) fn rounded_quotients(_m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]) {
     for i in 0..v.len() {
         let sum = ys.iter().fold(0.5, |acc, (y, inv)| acc + y[i] as f64 * inv);

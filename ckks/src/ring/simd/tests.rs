@@ -119,6 +119,21 @@ fn base_conversion_kernels() {
 }
 
 #[test]
+fn signed_reduction() {
+    for limit in [1i64 << 20, (1 << 52) - 1, i64::MAX] {
+        twins(|m, rng| {
+            let mut x: Vec<i64> = (0..N).map(|_| (rng.next() as i64) % limit).collect();
+            x[..4].copy_from_slice(&[0, -1, limit - 1, 1 - limit]);
+            let mut out = vec![0; N];
+            reduce_signed(m, &mut out, &x);
+            let q = i128::from(m.q);
+            assert!(out.iter().zip(&x).all(|(r, x)| i128::from(*r) == i128::from(*x).rem_euclid(q)));
+            vec![out]
+        });
+    }
+}
+
+#[test]
 fn block_permutation() {
     twins(|m, rng| {
         let input = rng.limb(N, m.q);
