@@ -51,7 +51,7 @@ impl<'a> Decryptor<'a> {
         let params = self.secret.parameters();
         check_id(params, ciphertext.id)?;
         let ring = params.ring();
-        let parts = ciphertext.parts.iter().map(|p| ring.mod_down(p, 0)).collect();
+        let parts = ciphertext.parts.iter().map(|p| ring.mod_down_ref(p, 0)).collect();
         self.decrypt_for_self(&Ciphertext { id: ciphertext.id, parts, scale: ciphertext.scale })
     }
 
