@@ -1,23 +1,22 @@
 //! Constants of the ONNX graph while it is imported: weights and the integers that shapes are computed with.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use fhec_ir::Constant;
+use fhec_ir::{Constant, Weights};
 use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// Elements of a [`Literal`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Data {
     /// Floating point of any width, as f32.
-    Float(Arc<[f32]>),
+    Float(Weights),
     /// Integers and booleans.
     Int(Vec<i64>),
 }
 
 /// A constant tensor of the ONNX graph.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Literal {
     pub(crate) shape: Vec<usize>,
     pub(crate) data: Data,
@@ -28,7 +27,7 @@ impl Literal {
         Self { shape, data: Data::Int(data) }
     }
 
-    pub(crate) fn floats(shape: Vec<usize>, data: impl Into<Arc<[f32]>>) -> Self {
+    pub(crate) fn floats(shape: Vec<usize>, data: impl Into<Weights>) -> Self {
         Self { shape, data: Data::Float(data.into()) }
     }
 
@@ -40,7 +39,7 @@ impl Literal {
     }
 
     /// The elements as floats.
-    pub(crate) fn to_floats(&self) -> Arc<[f32]> {
+    pub(crate) fn to_floats(&self) -> Weights {
         match &self.data {
             Data::Float(d) => d.clone(),
             Data::Int(d) => d.iter().map(|&i| i as f32).collect(),

@@ -1,8 +1,13 @@
 //! Rewrites that give back what exporters took apart.
 
+mod activation;
+mod poly;
+
 use fhec_ir::tensor::TensorGraph;
 
-/// All rewrites.
+/// All rewrites. Polynomials come first: the tanh form of GELU has one inside.
 pub(crate) fn run(graph: &TensorGraph) -> TensorGraph {
-    graph.clone()
+    let mut graph = poly::run(graph).compacted();
+    activation::run(&mut graph);
+    graph
 }
