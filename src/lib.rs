@@ -2,7 +2,7 @@
 //!
 //! This facade compiles an ONNX file to a [`Plan`](plan::Plan) and gives the parts their names in one place. The stages
 //! live in crates of their own: `fhec-frontend` reads ONNX, `fhec-passes` transforms, `fhec-backend` selects parameters and
-//! emits, `fhec-runtime` executes.
+//! emits, `fhec-runtime` executes. The command line in `main.rs` is a thin layer over them.
 //!
 //! ```no_run
 //! let compiled = fhec::compile("lenet.onnx".as_ref(), &fhec::CompileOptions::default())?;
@@ -10,12 +10,17 @@
 //! # Ok::<(), fhec::CompileError>(())
 //! ```
 
+#[cfg(feature = "compiler")]
 mod compile;
+#[cfg(feature = "compiler")]
 mod probe;
 
-pub use compile::{CompileError, CompileOptions, Compiled, compile, compile_with};
+#[cfg(feature = "compiler")]
+pub use compile::{CompileError, CompileOptions, Compiled, compile, compile_with, pass_names};
+#[cfg(feature = "compiler")]
 pub use fhec_frontend as frontend;
 pub use fhec_ir as ir;
 pub use fhec_ir::plan;
+#[cfg(feature = "compiler")]
 pub use fhec_passes::{Pipeline, pipeline};
 pub use fhec_runtime as runtime;

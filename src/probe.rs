@@ -19,7 +19,11 @@ pub(crate) struct Magnitudes {
 }
 
 /// Runs the network on synthetic images that went through the inputs' normalisation.
-pub(crate) fn magnitudes(graph: &Verified<TensorGraph>, normalisations: &[Normalisation], seed: u64) -> Magnitudes {
+pub(crate) fn magnitudes(
+    graph: &Verified<TensorGraph>,
+    normalisations: &[Normalisation],
+    seed: u64,
+) -> Magnitudes {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut seen = Magnitudes { output: 0.0, rms: 0.0 };
     for kind in 0..6 {
