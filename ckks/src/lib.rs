@@ -10,7 +10,8 @@
 //! * [`keys`], [`cipher`]: key generation, encryption, decryption.
 //! * [`eval`]: the server's operations.
 //!
-//! Without the feature `client` no type that holds a secret key or decrypts is compiled.
+//! Without the feature `client` no type that holds a secret key or decrypts is compiled (the doc
+//! tests of such a build check that).
 //!
 //! ```
 //! # #[cfg(feature = "client")] {
@@ -48,6 +49,12 @@
 //! What is given: IND-CPA security of ciphertexts at 128 bits by the table in
 //! [`params::security_table`]. What is not: CCA security, circuit privacy, and IND-CPA-D security of
 //! decryptions other than through a release policy.
+
+#![cfg_attr(not(feature = "client"), doc = "```compile_fail\nuse fhec_ckks::keys::SecretKey;\n```")]
+#![cfg_attr(not(feature = "client"), doc = "```compile_fail\nuse fhec_ckks::keys::KeyGenerator;\n```")]
+#![cfg_attr(not(feature = "client"), doc = "```compile_fail\nuse fhec_ckks::cipher::Decryptor;\n```")]
+#![cfg_attr(not(feature = "client"), doc = "```compile_fail\nuse fhec_ckks::cipher::SecretEncryptor;\n```")]
+#![cfg_attr(not(feature = "client"), doc = "```\nuse fhec_ckks::cipher::Encryptor;\n```")]
 
 pub mod cipher;
 pub mod encoding;

@@ -91,6 +91,7 @@ pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
 
 /// out ← Σ a_t·b_t, reduced once (or every few terms).
 pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>)]) {
+    assert!(!terms.is_empty());
     assert!(terms.iter().all(|(a, b)| a.len() == out.len() && b.covers(out.len())));
     dispatch!(m, out.len(), mul_acc(m, out, terms))
 }
@@ -105,6 +106,7 @@ pub(crate) fn mul_acc_pair(
 ) {
     let n = out0.len();
     assert_eq!(out1.len(), n);
+    assert!(!terms.is_empty());
     assert!(terms.iter().all(|(x, y, b)| x.len() == n && y.len() == n && b.covers(n)));
     dispatch!(m, n, mul_acc_pair(m, out0, out1, terms))
 }

@@ -57,12 +57,14 @@ macro_rules! strided {
             first: usize,
         ) {
             let stride = block / $r;
+            assert!(stride.is_multiple_of(8));
             for (i, data) in data.chunks_exact_mut(block).enumerate() {
                 for j in (0..stride).step_by(8) {
                     let base = data[j..].as_mut_ptr();
                     let mut x = [k.zero; $r];
                     for r in 0..$r {
-                        // SAFETY: r·stride + j + 8 ≤ R·stride, the block's length.
+                        // SAFETY: stride and j are multiples of 8, so r·stride + j + 8 ≤ R·stride, which is
+                        // at most the length of the chunk.
                         x[r] = unsafe { load(base.add(r * stride)) };
                     }
                     forward_layers!(k, x, $r, [$($down),*], table, first + i);
@@ -84,13 +86,15 @@ macro_rules! strided {
             scale: Option<Shoup>,
         ) {
             let stride = block / $r;
+            assert!(stride.is_multiple_of(8));
             let scale = scale.map(|s| (splat(s.w), splat(s.w52)));
             for (i, data) in data.chunks_exact_mut(block).enumerate() {
                 for j in (0..stride).step_by(8) {
                     let base = data[j..].as_mut_ptr();
                     let mut x = [k.zero; $r];
                     for r in 0..$r {
-                        // SAFETY: r·stride + j + 8 ≤ R·stride, the block's length.
+                        // SAFETY: stride and j are multiples of 8, so r·stride + j + 8 ≤ R·stride, which is
+                        // at most the length of the chunk.
                         x[r] = unsafe { load(base.add(r * stride)) };
                     }
                     inverse_layers!(k, x, $r, [$($up),*], table, first + i);
