@@ -5,7 +5,7 @@ use fhec_ir::plan::Plan;
 #[cfg(feature = "compiler")]
 use fhec_ir::tensor::{self, Tensor, TensorGraph};
 #[cfg(feature = "compiler")]
-use fhec_ir::{Op, Verified};
+use fhec_ir::Verified;
 
 /// What an encrypted run is compared with.
 pub(crate) enum Reference {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fhec::{CompileOptions, Compiled};
+use fhec_frontend::Import;
 use fhec_ir::plan::Normalisation;
-use fhec_passes::pipeline::{Program, Timing};
+use fhec_passes::pipeline::{PASSES, Program, Timing};
 use serde::Deserialize;
 
 use super::output::bytes;
@@ -27,9 +28,15 @@ pub(crate) struct ModelArgs {
     /// log2 of the ring degree, 12 to 17; the smallest secure one if not given.
     #[arg(long, value_name = "LOG_N", value_parser = clap::value_parser!(u32).range(12..=17), help_heading = "Compilation")]
     log_n: Option<u32>,
-    /// Bits of the scale: more give more precision and need more of the modulus.
-    #[arg(long, value_name = "BITS", default_value_t = 40, value_parser = clap::value_parser!(u32).range(20..=49), help_heading = "Compilation")]
-    scale_bits: u32,
+    /// Bits of the scale; as few as the precision needs if not given.
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(20..=49), help_heading = "Compilation")]
+    scale_bits: Option<u32>,
+    /// Bits after the binary point that results should have.
+    #[arg(long, value_name = "BITS", default_value_t = 13.0, help_heading = "Compilation")]
+    precision_bits: f64,
+    /// Seed of the synthetic images that estimate magnitudes; the same seed gives the same plan.
+    #[arg(long, default_value_t = 0, help_heading = "Compilation")]
+    seed: u64,
     /// Keep activations as they are, down to the slot IR (for looking at, not for running).
     #[arg(long, help_heading = "Compilation")]
     exact_activations: bool,
@@ -60,9 +67,6 @@ pub(crate) struct CompileArgs {
     output: Option<PathBuf>,
     #[command(flatten)]
     options: ModelArgs,
-    /// Seed of everything random in compilation (nothing is, today; the plan is the same every time).
-    #[arg(long, default_value_t = 0, help_heading = "Compilation")]
-    seed: u64,
     /// End after this pass.
     #[arg(long, value_name = "PASS", value_parser = pass, help_heading = "Passes")]
     stop_after: Option<String>,
@@ -75,8 +79,7 @@ pub(crate) struct CompileArgs {
 }
 
 fn pass(name: &str) -> Result<String, String> {
-    let names = fhec::pass_names();
-    if names.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", names.join(", "))) }
+    if PASSES.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", PASSES.join(", "))) }
 }
 
 impl ModelArgs {
@@ -94,34 +97,24 @@ impl ModelArgs {
             bail!("standard deviations are positive numbers");
         }
         Ok(CompileOptions {
+            normalisations: vec![normalisation],
             log_n: self.log_n,
             scale_bits: self.scale_bits,
-            // Primes of at most 50 bits: wide scales leave less room above them.
-            headroom_bits: (50 - self.scale_bits.min(49)).clamp(1, 7).min(7),
+            precision_bits: self.precision_bits,
             exact_activations: self.exact_activations,
-            normalisations: vec![normalisation],
-            ..CompileOptions::default()
+            stop_after: None,
+            seed: self.seed,
         })
     }
 
-    /// Compiles a network to a plan.
-    pub(crate) fn compile(&self, model: &Path, context: &Context) -> Result<Compiled> {
-        self.observed(model, context, &mut |_, _| {})
-    }
-
-    /// Compiles, showing each pass.
-    pub(crate) fn observed(
+    /// Compiles a network to a plan, showing each pass.
+    pub(crate) fn compile(
         &self,
         model: &Path,
         context: &Context,
         observe: &mut dyn FnMut(&Program, Timing),
-    ) -> Result<Compiled> {
-        let mut options = self.options()?;
-        if self.exact_activations {
-            // Not lowered any further.
-            options.stop_after = Some("minimize-rotations".into());
-        }
-        run(model, &options, context, observe)
+    ) -> Result<(Import, Compiled)> {
+        run(model, &self.options()?, context, observe)
     }
 }
 
@@ -130,47 +123,35 @@ fn run(
     options: &CompileOptions,
     context: &Context,
     observe: &mut dyn FnMut(&Program, Timing),
-) -> Result<Compiled> {
-    let progress = context.progress("compiling");
-    let (mut done, total) = (0, fhec::pass_names().len());
-    let compiled = fhec::compile(model, options, &mut |program, timing| {
-        done = done % total + 1;
-        progress.set(done, total);
+) -> Result<(Import, Compiled)> {
+    let import = fhec_frontend::import(model, &fhec_frontend::Options::default())
+        .with_context(|| model.display().to_string())?;
+    let compiled = fhec::compile_with(&import, options, &|_| {}, &mut |program, timing| {
         context.detail(format!("{:9.3} s  {}", timing.run.as_secs_f64(), timing.pass));
         observe(program, timing);
-    });
-    Ok(compiled?)
+    })?;
+    Ok((import, compiled))
 }
 
 impl CompileArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let mut options = self.options.options()?;
         options.stop_after = self.stop_after.clone();
-        if self.options.exact_activations && options.stop_after.is_none() {
-            bail!("exact activations cannot run encrypted: add --stop-after minimize-rotations, or use `fhec eval`");
-        }
-        // A ring that turns out too small takes the passes through another round: only the last one counts.
-        let (mut timings, mut dumps) = (Vec::<Timing>::new(), Vec::<(&str, String)>::new());
-        let compiled = run(&self.model, &options, context, &mut |program, timing| {
-            if timing.pass == fhec::pass_names()[0] {
-                timings.clear();
-                dumps.clear();
-            }
-            timings.push(timing);
+        let (_, compiled) = run(&self.model, &options, context, &mut |program, timing| {
             if self.dump_after.iter().any(|p| p == timing.pass) {
-                dumps.push((timing.pass, program.summary()));
+                context.say(program.summary());
             }
         })?;
-        for (_, text) in dumps {
-            context.say(text);
-        }
         if self.time_passes {
-            for t in &timings {
+            for t in &compiled.timings {
                 let (run, verify) = (t.run.as_secs_f64(), t.verify.as_secs_f64());
                 context.say(format!("{run:9.3} s  {} (and {verify:.3} s verifying)", t.pass));
             }
         }
-        let Some(plan) = compiled.plan else { return Ok(()) };
+        let Some(plan) = compiled.plan else {
+            context.say(format!("stopped on the {} IR, no plan written", compiled.program.ir()));
+            return Ok(());
+        };
         let path = self.output.unwrap_or_else(|| self.model.with_extension("plan"));
         let id = plan.save(&path)?;
         let size = std::fs::metadata(&path).map_or(0, |m| m.len());
@@ -178,11 +159,12 @@ impl CompileArgs {
             context.json(&inspect::numbers(&plan, id, size));
         }
         context.say(format!(
-            "{}: {}, N = 2^{}, {} levels, {:.0} bits of security, {:.2} s predicted on one thread",
+            "{}: {}, N = 2^{}, {} levels of {} bits, {:.0} bits of security, {:.2} s predicted on one thread",
             path.display(),
             bytes(size),
             plan.parameters.log_n,
             plan.parameters.q.len() - 1,
+            plan.parameters.scale_bits,
             plan.report.security_bits,
             plan.report.predicted_seconds,
         ));

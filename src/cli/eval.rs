@@ -65,7 +65,6 @@ impl EvalArgs {
         let tensors: Vec<Tensor<f64>> = shapes.zip(tensors).map(|(s, t)| Tensor::new(s, t)).collect();
         let names: Vec<_> = network.outputs.iter().map(|o| o.name.clone()).collect();
         let outputs = match self.ir {
-            Stage::Tensor if self.exact_activations => tensor::run(&network, &tensors)?,
             Stage::Tensor => tensor::run(&network, &tensors)?,
             stage => {
                 let mut config = Config::nominal(1 << (self.log_n - 1));

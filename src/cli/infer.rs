@@ -213,10 +213,10 @@ impl InferArgs {
     fn model(&self, context: &Context) -> Result<Model> {
         #[cfg(feature = "compiler")]
         if self.model.extension().is_some_and(|e| e == "onnx") {
-            let compiled = self.compile.compile(&self.model, context)?;
+            let (import, compiled) = self.compile.compile(&self.model, context, &mut |_, _| {})?;
             let plan = compiled.plan.context("compilation stopped before there was a plan")?;
             let id = plan.id()?;
-            let reference = Reference::Network(Box::new(compiled.network));
+            let reference = Reference::Network(Box::new(import.graph));
             return Ok(Model { plan: Arc::new(plan), id, reference });
         }
         let (plan, id) = Plan::load(&self.model).with_context(|| self.model.display().to_string())?;

@@ -119,7 +119,7 @@ impl InspectArgs {
     fn network(&self, context: &Context) -> Result<()> {
         let mut dumped = None;
         let wanted = self.ir;
-        let compiled = self.compile.observed(&self.model, context, &mut |program, _| {
+        let (_, compiled) = self.compile.compile(&self.model, context, &mut |program, _| {
             let stage = match program.ir() {
                 "tensor" => Stage::Tensor,
                 "slot" => Stage::Slot,
