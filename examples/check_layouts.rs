@@ -61,5 +61,7 @@ fn check(path: &str, slots: usize) -> Result<String, String> {
         }
     }
     let cts = packed.iter().map(|(_, n)| n.ty.layout.ciphertexts).max().unwrap_or(0);
-    Ok(format!("largest difference {worst:.1e}, up to {cts} ciphertexts, packed in {pass:.1?}, ran in {run:.1?}"))
+    Ok(format!(
+        "largest difference {worst:.1e}, up to {cts} ciphertexts, packed in {pass:.1?}, ran in {run:.1?}"
+    ))
 }

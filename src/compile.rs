@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use fhec_backend::{Chain, ChainRequest, EmitOptions};
-use fhec_frontend::Import;
+use fhec_frontend::{Import, TailStep};
+use fhec_ir::Verified;
 use fhec_ir::plan::{Normalisation, Plan};
-use fhec_passes::pipeline::{Config, Program, Timing};
+use fhec_ir::tensor::TensorGraph;
+use fhec_passes::pipeline::{Config, PASSES, Program, Timing};
 use fhec_passes::{PassError, Pipeline, assign_layout, lower};
 
 use crate::probe::magnitudes;
@@ -47,6 +49,10 @@ impl Default for CompileOptions {
 /// What compilation made.
 #[derive(Debug)]
 pub struct Compiled {
+    /// The network as it was imported.
+    pub network: Verified<TensorGraph>,
+    /// For every output the steps left to the client after decryption, such as a softmax.
+    pub tails: Vec<Vec<TailStep>>,
     /// The program after the last pass that ran.
     pub program: Program,
     /// The plan, unless the pipeline was stopped early.
@@ -83,8 +89,11 @@ pub enum CompileError {
         wanted: f64,
     },
     /// A pass to stop after that does not exist.
-    #[error("there is no pass {_0:?}; the passes are {}", fhec_passes::pipeline::PASSES.join(", "))]
-    NoSuchPass(String),
+    #[error("there is no pass {name:?}; the passes are {}", PASSES.join(", "))]
+    NoSuchPass {
+        /// What was asked for.
+        name: String,
+    },
     /// Results too large for any base modulus.
     #[error(
         "results of up to {largest:.3e} do not fit a base modulus of {bits} bits at any supported scale: \
@@ -107,6 +116,11 @@ pub fn compile(model: &Path, options: &CompileOptions) -> Result<Compiled, Compi
     compile_with(&import, options, &|_| {}, &mut |_, _| {})
 }
 
+/// Names of the passes of the standard pipeline, in order.
+pub fn pass_names() -> &'static [&'static str] {
+    &PASSES
+}
+
 /// Compiles an imported network. `customise` may change the pipeline, for example insert passes; `observe` sees the
 /// program after each pass. The passes may run more than once, until ring and layouts fit each other; `observe` sees
 /// the last run only.
@@ -126,7 +140,7 @@ pub fn compile_with(
             pipeline.names().contains(&pass.as_str())
         };
         if !known {
-            return Err(CompileError::NoSuchPass(pass.clone()));
+            return Err(CompileError::NoSuchPass { name: pass.clone() });
         }
     }
     let driver = Driver { import, options, customise };
@@ -178,17 +192,23 @@ impl Driver<'_> {
         Ok(Attempt { program, snapshots: snapshots.into_inner() })
     }
 
-    fn finish(attempt: Attempt, plan: Option<Plan>, observe: &mut dyn FnMut(&Program, Timing)) -> Compiled {
+    fn finish(
+        &self,
+        attempt: Attempt,
+        plan: Option<Plan>,
+        observe: &mut dyn FnMut(&Program, Timing),
+    ) -> Compiled {
         let timings = attempt.snapshots.iter().map(|(_, t)| *t).collect();
         attempt.snapshots.iter().for_each(|(program, timing)| observe(program, *timing));
-        Compiled { program: attempt.program, plan, timings }
+        let (network, tails) = (self.import.graph.clone(), self.import.tails.clone());
+        Compiled { network, tails, program: attempt.program, plan, timings }
     }
 
     fn without_plan(&self, observe: &mut dyn FnMut(&Program, Timing)) -> Result<Compiled, CompileError> {
         let last = if self.options.exact_activations { Some("assign-layout") } else { None };
         let stop = self.options.stop_after.as_deref().or(last);
         let attempt = self.run(self.options.log_n.unwrap_or(NOMINAL_LOG_N), None, stop)?;
-        Ok(Self::finish(attempt, None, observe))
+        Ok(self.finish(attempt, None, observe))
     }
 
     fn with_plan(&self, observe: &mut dyn FnMut(&Program, Timing)) -> Result<Compiled, CompileError> {
@@ -219,7 +239,7 @@ impl Driver<'_> {
             best = best.max(plan.client.precision_bits);
             if plan.client.precision_bits >= self.options.precision_bits || self.options.scale_bits.is_some()
             {
-                return Ok(Self::finish(attempt, Some(plan), observe));
+                return Ok(self.finish(attempt, Some(plan), observe));
             }
         }
         Err(CompileError::Precision { got: best, wanted: self.options.precision_bits })

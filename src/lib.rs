@@ -2,7 +2,7 @@
 //!
 //! This facade compiles an ONNX file to a [`Plan`](plan::Plan) and gives the parts their names in one place. The stages
 //! live in crates of their own: `fhec-frontend` reads ONNX, `fhec-passes` transforms, `fhec-backend` selects parameters and
-//! emits, `fhec-runtime` executes.
+//! emits, `fhec-runtime` executes. The command line in `main.rs` is a thin layer over them.
 //!
 //! ```no_run
 //! let compiled = fhec::compile("lenet.onnx".as_ref(), &fhec::CompileOptions::default())?;
@@ -16,7 +16,7 @@ mod compile;
 mod probe;
 
 #[cfg(feature = "compiler")]
-pub use compile::{CompileError, CompileOptions, Compiled, compile, compile_with};
+pub use compile::{CompileError, CompileOptions, Compiled, compile, compile_with, pass_names};
 #[cfg(feature = "compiler")]
 pub use fhec_frontend as frontend;
 pub use fhec_ir as ir;

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// What the probes saw.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Magnitudes {
+pub(crate) struct Magnitudes {
     /// Largest absolute value of any output.
     pub output: f64,
     /// Root mean square over the values of all nodes, the largest of the nodes.
@@ -19,7 +19,11 @@ pub struct Magnitudes {
 }
 
 /// Runs the network on synthetic images that went through the inputs' normalisation.
-pub fn magnitudes(graph: &Verified<TensorGraph>, normalisations: &[Normalisation], seed: u64) -> Magnitudes {
+pub(crate) fn magnitudes(
+    graph: &Verified<TensorGraph>,
+    normalisations: &[Normalisation],
+    seed: u64,
+) -> Magnitudes {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut seen = Magnitudes { output: 0.0, rms: 0.0 };
     for kind in 0..6 {

@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p fhec-ckks --bench engine -- [filter]`
 
+#![allow(missing_docs, reason = "criterion's macros define undocumented functions")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use fhec_ckks::cipher::{Ciphertext, ExtCiphertext, SecretEncryptor};
 use fhec_ckks::encoding::{Encoder, Plaintext};

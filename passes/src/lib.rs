@@ -4,10 +4,12 @@
 pub mod absorb;
 pub mod approximate;
 pub mod assign_layout;
-
+pub mod canonicalize;
 pub mod error;
 pub mod lower;
 pub mod minimize_rotations;
+pub mod pipeline;
 pub mod place;
 
 pub use error::{PassError, Refusal};
+pub use pipeline::Pipeline;

@@ -3,7 +3,7 @@
 use fhec_ir::tensor::random::{self, Options};
 use fhec_ir::tensor::{TensorGraph, TensorOp, run};
 use fhec_ir::{Verified, verify};
-use fhec_passes::{PassError, absorb, approximate};
+use fhec_passes::{PassError, absorb, approximate, canonicalize};
 use proptest::prelude::*;
 
 /// Largest difference of the outputs of two graphs on the same inputs, relative to the largest element.
@@ -45,6 +45,20 @@ fn cases() -> u32 {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn canonicalize_keeps_meaning(seed: u64) {
+        let options = Options { nodes: 4 + (seed % 24) as usize, ..Options::default() };
+        keeps_meaning(seed, &options, |g| canonicalize::run(g, &canonicalize::Config::default()))?;
+    }
+
+    #[test]
+    fn canonicalize_twice_is_canonicalize(seed: u64) {
+        let config = canonicalize::Config::default();
+        let once = verify(canonicalize::run(&random::graph(seed, &Options::default()), &config).unwrap()).unwrap();
+        let twice = canonicalize::run(&once, &config).unwrap();
+        prop_assert!(twice.len() <= once.len());
+    }
 
     #[test]
     fn absorb_keeps_meaning(seed: u64) {

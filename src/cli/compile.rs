@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fhec::{CompileOptions, Compiled};
-use fhec_frontend::Import;
 use fhec_ir::plan::Normalisation;
-use fhec_passes::pipeline::{PASSES, Program, Timing};
+use fhec_passes::pipeline::{Program, Timing};
 use serde::Deserialize;
 
 use super::output::bytes;
@@ -17,7 +16,13 @@ use super::{Context, inspect};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ModelArgs {
     /// Mean of the inputs by channel: bytes become (x/255 − mean)/std.
-    #[arg(long, value_name = "M,M,…", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Compilation")]
+    #[arg(
+        long,
+        value_name = "M,M,…",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        help_heading = "Compilation"
+    )]
     mean: Vec<f64>,
     /// Standard deviation of the inputs by channel.
     #[arg(long, value_name = "S,S,…", value_delimiter = ',', help_heading = "Compilation")]
@@ -28,11 +33,11 @@ pub(crate) struct ModelArgs {
     /// log2 of the ring degree, 12 to 17; the smallest secure one if not given.
     #[arg(long, value_name = "LOG_N", value_parser = clap::value_parser!(u32).range(12..=17), help_heading = "Compilation")]
     log_n: Option<u32>,
-    /// Bits of the scale; as few as the precision needs if not given.
+    /// Bits of the scale; the fewest that reach the precision if not given.
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(20..=49), help_heading = "Compilation")]
     scale_bits: Option<u32>,
-    /// Bits after the binary point that results should have.
-    #[arg(long, value_name = "BITS", default_value_t = 13.0, help_heading = "Compilation")]
+    /// Bits after the binary point that the results should have.
+    #[arg(long, value_name = "BITS", default_value_t = CompileOptions::default().precision_bits, help_heading = "Compilation")]
     precision_bits: f64,
     /// Seed of the synthetic images that estimate magnitudes; the same seed gives the same plan.
     #[arg(long, default_value_t = 0, help_heading = "Compilation")]
@@ -79,7 +84,8 @@ pub(crate) struct CompileArgs {
 }
 
 fn pass(name: &str) -> Result<String, String> {
-    if PASSES.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", PASSES.join(", "))) }
+    let names = fhec::pass_names();
+    if names.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", names.join(", "))) }
 }
 
 impl ModelArgs {
@@ -97,24 +103,30 @@ impl ModelArgs {
             bail!("standard deviations are positive numbers");
         }
         Ok(CompileOptions {
-            normalisations: vec![normalisation],
             log_n: self.log_n,
             scale_bits: self.scale_bits,
             precision_bits: self.precision_bits,
-            exact_activations: self.exact_activations,
-            stop_after: None,
             seed: self.seed,
+            exact_activations: self.exact_activations,
+            normalisations: vec![normalisation],
+            ..CompileOptions::default()
         })
     }
 
-    /// Compiles a network to a plan, showing each pass.
-    pub(crate) fn compile(
+    /// Compiles a network to a plan.
+    pub(crate) fn compile(&self, model: &Path, context: &Context) -> Result<Compiled> {
+        self.observed(model, context, &mut |_, _| {})
+    }
+
+    /// Compiles, showing each pass.
+    pub(crate) fn observed(
         &self,
         model: &Path,
         context: &Context,
         observe: &mut dyn FnMut(&Program, Timing),
-    ) -> Result<(Import, Compiled)> {
-        run(model, &self.options()?, context, observe)
+    ) -> Result<Compiled> {
+        let options = self.options()?;
+        run(model, &options, context, observe)
     }
 }
 
@@ -123,35 +135,50 @@ fn run(
     options: &CompileOptions,
     context: &Context,
     observe: &mut dyn FnMut(&Program, Timing),
-) -> Result<(Import, Compiled)> {
-    let import = fhec_frontend::import(model, &fhec_frontend::Options::default())
-        .with_context(|| model.display().to_string())?;
+) -> Result<Compiled> {
+    let progress = context.progress("compiling");
+    let (mut done, total) = (0, fhec::pass_names().len());
+    let import = fhec_frontend::import(model, &fhec_frontend::Options::default())?;
     let compiled = fhec::compile_with(&import, options, &|_| {}, &mut |program, timing| {
+        done = done % total + 1;
+        progress.set(done, total);
         context.detail(format!("{:9.3} s  {}", timing.run.as_secs_f64(), timing.pass));
         observe(program, timing);
-    })?;
-    Ok((import, compiled))
+    });
+    Ok(compiled?)
 }
 
 impl CompileArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let mut options = self.options.options()?;
         options.stop_after = self.stop_after.clone();
-        let (_, compiled) = run(&self.model, &options, context, &mut |program, timing| {
+        if self.options.exact_activations && options.stop_after.is_none() {
+            bail!(
+                "exact activations cannot run encrypted: add --stop-after assign-layout, or use `fhec eval`"
+            );
+        }
+        // A ring that turns out too small takes the passes through another round: only the last one counts.
+        let (mut timings, mut dumps) = (Vec::<Timing>::new(), Vec::<(&str, String)>::new());
+        let compiled = run(&self.model, &options, context, &mut |program, timing| {
+            if timing.pass == fhec::pass_names()[0] {
+                timings.clear();
+                dumps.clear();
+            }
+            timings.push(timing);
             if self.dump_after.iter().any(|p| p == timing.pass) {
-                context.say(program.summary());
+                dumps.push((timing.pass, program.summary()));
             }
         })?;
+        for (_, text) in dumps {
+            context.say(text);
+        }
         if self.time_passes {
-            for t in &compiled.timings {
+            for t in &timings {
                 let (run, verify) = (t.run.as_secs_f64(), t.verify.as_secs_f64());
                 context.say(format!("{run:9.3} s  {} (and {verify:.3} s verifying)", t.pass));
             }
         }
-        let Some(plan) = compiled.plan else {
-            context.say(format!("stopped on the {} IR, no plan written", compiled.program.ir()));
-            return Ok(());
-        };
+        let Some(plan) = compiled.plan else { return Ok(()) };
         let path = self.output.unwrap_or_else(|| self.model.with_extension("plan"));
         let id = plan.save(&path)?;
         let size = std::fs::metadata(&path).map_or(0, |m| m.len());
@@ -159,12 +186,11 @@ impl CompileArgs {
             context.json(&inspect::numbers(&plan, id, size));
         }
         context.say(format!(
-            "{}: {}, N = 2^{}, {} levels of {} bits, {:.0} bits of security, {:.2} s predicted on one thread",
+            "{}: {}, N = 2^{}, {} levels, {:.0} bits of security, {:.2} s predicted on one thread",
             path.display(),
             bytes(size),
             plan.parameters.log_n,
             plan.parameters.q.len() - 1,
-            plan.parameters.scale_bits,
             plan.report.security_bits,
             plan.report.predicted_seconds,
         ));

@@ -71,7 +71,7 @@ impl EvalArgs {
                 config.exact_activations = self.exact_activations;
                 let mut pipeline = Pipeline::standard(config);
                 if stage == Stage::Slot {
-                    pipeline.stop_after("minimize-rotations");
+                    pipeline.stop_after("assign-layout");
                 }
                 let progress = context.progress("compiling");
                 let (mut done, total) = (0, pipeline.names().len());
@@ -109,7 +109,8 @@ fn run(program: &Program, tensors: &[Tensor<f64>]) -> Result<Vec<Tensor<f64>>> {
         Program::Slot(g) => fhec_ir::slot::interp::run(g, tensors)?,
         Program::Schedule(g) => {
             let header = &g.header;
-            let packed: Vec<_> = header.inputs.iter().zip(tensors).map(|(p, t)| p.layout.pack(&t.data)).collect();
+            let packed: Vec<_> =
+                header.inputs.iter().zip(tensors).map(|(p, t)| p.layout.pack(&t.data)).collect();
             let outputs = fhec_ir::schedule::interp::interpret(g, &packed).context("running the schedule")?;
             let unpacked = header.outputs.iter().zip(&outputs);
             unpacked.map(|(p, slots)| Tensor::new(p.layout.shape(), p.layout.unpack(slots))).collect()

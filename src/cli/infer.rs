@@ -153,7 +153,8 @@ impl Session<'_> {
         let run = self.server.run(bundle, &options)?;
         drop(progress);
         let outputs = self.client.decrypt(secret, &run.outputs)?;
-        let clear = self.check.then(|| self.model.reference.outputs(&self.model.plan, &tensors)).transpose()?;
+        let clear =
+            self.check.then(|| self.model.reference.outputs(&self.model.plan, &tensors)).transpose()?;
         self.profile(&run.execution.instruction_seconds);
         Ok(Outcome { outputs, clear, seconds: run.execution.seconds })
     }
@@ -198,7 +199,10 @@ impl InferArgs {
         drop(progress);
         let seconds_keygen = start.elapsed().as_secs_f64();
         let evaluation = (keys.evaluation.clone(), keys.id);
-        context.detail(format!("{} of evaluation keys, {seconds_keygen:.1} s", bytes(evaluation.0.bytes() as u64)));
+        context.detail(format!(
+            "{} of evaluation keys, {seconds_keygen:.1} s",
+            bytes(evaluation.0.bytes() as u64)
+        ));
         let plan = (model.plan.clone(), model.id);
         let budget = usize::try_from(self.plaintext_cache << 20).unwrap_or(usize::MAX);
         let server = Server::new(plan, client.parameters(), evaluation, budget)?;
@@ -213,10 +217,10 @@ impl InferArgs {
     fn model(&self, context: &Context) -> Result<Model> {
         #[cfg(feature = "compiler")]
         if self.model.extension().is_some_and(|e| e == "onnx") {
-            let (import, compiled) = self.compile.compile(&self.model, context, &mut |_, _| {})?;
+            let compiled = self.compile.compile(&self.model, context)?;
             let plan = compiled.plan.context("compilation stopped before there was a plan")?;
             let id = plan.id()?;
-            let reference = Reference::Network(Box::new(import.graph));
+            let reference = Reference::Network(Box::new(compiled.network));
             return Ok(Model { plan: Arc::new(plan), id, reference });
         }
         let (plan, id) = Plan::load(&self.model).with_context(|| self.model.display().to_string())?;

@@ -119,7 +119,7 @@ impl InspectArgs {
     fn network(&self, context: &Context) -> Result<()> {
         let mut dumped = None;
         let wanted = self.ir;
-        let (_, compiled) = self.compile.compile(&self.model, context, &mut |program, _| {
+        let compiled = self.compile.observed(&self.model, context, &mut |program, _| {
             let stage = match program.ir() {
                 "tensor" => Stage::Tensor,
                 "slot" => Stage::Slot,
@@ -168,7 +168,10 @@ fn table(plan: &Plan, numbers: &Value, context: &Context) {
         bytes(report.predicted_peak_bytes),
         plan.client.precision_bits,
     ));
-    let header = format!("{:<32} {:>7} {:>9} {:>11} {:>9}  {}", "layer", "levels", "rotations", "plaintexts", "seconds", "op");
+    let header = format!(
+        "{:<32} {:>7} {:>9} {:>11} {:>9}  {}",
+        "layer", "levels", "rotations", "plaintexts", "seconds", "op"
+    );
     context.say(format!("\n{header}"));
     for l in &report.layers {
         let levels = format!("{}→{}", l.level_in, l.level_out);

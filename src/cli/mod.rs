@@ -137,10 +137,8 @@ pub(crate) fn main() -> ExitCode {
 
 fn usage() -> ExitCode {
     // Nothing can be done about a closed stderr.
-    let _ = std::io::Write::write_fmt(
-        &mut std::io::stderr(),
-        format_args!("{}", Cli::command().render_help()),
-    );
+    let _ =
+        std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}", Cli::command().render_help()));
     ExitCode::from(2)
 }
 

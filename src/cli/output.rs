@@ -92,7 +92,8 @@ impl Progress {
         let bar = slot.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
             let bar = ProgressBar::new(total as u64).with_message(self.what);
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_elapsed(self.start.elapsed())
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                .with_elapsed(self.start.elapsed())
         });
         bar.set_position(done as u64);
     }

@@ -10,11 +10,11 @@ use fhec_runtime::clear::{ClearEngine, ClearValue};
 use fhec_runtime::{ExecuteOptions, PlaintextStore, execute};
 use serde_json::json;
 
+use super::Context;
 use super::check::{Reference, max_abs_error};
 use super::encrypt::load_inputs;
 use super::infer::{parse_range, tasks};
 use super::output::top1;
-use super::Context;
 
 /// Run a plan in clear with exact levels and scales and modelled noise.
 #[derive(Args)]

@@ -1,7 +1,7 @@
 //! Decryption.
 
+use super::Ciphertext;
 use super::release::{ReleasePolicy, Released, release};
-use super::{Ciphertext, ExtCiphertext};
 use crate::encoding::{Encoder, Plaintext};
 use crate::error::{Result, check_id};
 use crate::keys::SecretKey;
@@ -43,16 +43,6 @@ impl<'a> Decryptor<'a> {
             message = product;
         }
         Ok(Plaintext { id: ciphertext.id, poly: message, scale: ciphertext.scale })
-    }
-
-    /// Decrypts a ciphertext over QP, whose plaintext carries the factor P. For tests of noise.
-    #[doc(hidden)]
-    pub fn decrypt_ext(&self, ciphertext: &ExtCiphertext) -> Result<Plaintext> {
-        let params = self.secret.parameters();
-        check_id(params, ciphertext.id)?;
-        let ring = params.ring();
-        let parts = ciphertext.parts.iter().map(|p| ring.mod_down(p, 0)).collect();
-        self.decrypt_for_self(&Ciphertext { id: ciphertext.id, parts, scale: ciphertext.scale })
     }
 
     /// Decrypts and decodes N/2 complex slots for the owner's eyes only.

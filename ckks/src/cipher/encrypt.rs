@@ -50,7 +50,7 @@ impl Encryptor {
             let mut x = ring.mul_acc(q_limbs, 1, &[(&v, key)]);
             ring.add_assign(&mut x, &error);
             error.words_mut().zeroize();
-            ring.mod_down(&x, 0)
+            ring.mod_down(x, 0)
         };
         let (mut c0, c1) = (half(&self.key.b), half(&self.key.a));
         v.words_mut().zeroize();

@@ -12,7 +12,7 @@ mod tests;
 
 use crate::error::{CkksError, Result};
 use crate::params::{Parameters, ParametersId};
-use crate::ring::{MIN_LOG_N, RnsPoly, par};
+use crate::ring::{MIN_LOG_N, RnsPoly, par, simd};
 use fft::SpecialFft;
 use num_complex::Complex64;
 use std::sync::OnceLock;
@@ -165,6 +165,7 @@ impl Encoder {
                 limb.fill(0);
             }
             match &small {
+                Some(small) if gap == 1 => simd::reduce_signed(m, limb, small),
                 Some(small) => small.iter().enumerate().for_each(|(j, c)| limb[j * gap] = m.residue_i64(*c)),
                 None => coefficients
                     .iter()

@@ -195,11 +195,14 @@ impl Evaluator {
             check_levels(first.level(), ct.level())?;
             check_scales(scale, ct.scale * plaintext.scale)?;
         }
-        let sum = |part: usize| {
-            let rows: Vec<_> = terms.iter().map(|(c, p)| (&c.parts[part], &p.poly)).collect();
-            self.ring().mul_acc(first.level() + 1, 0, &rows)
-        };
-        Ok(Self::with_parts(first, (0..first.parts.len()).map(sum).collect(), scale))
+        let (ring, limbs) = (self.ring(), first.level() + 1);
+        let rows: Vec<_> = terms.iter().map(|(c, p)| ([&c.parts[0], &c.parts[1]], &p.poly)).collect();
+        let mut parts = Vec::from(ring.mul_acc_pair(limbs, 0, &rows));
+        if first.parts.len() == 3 {
+            let rows: Vec<_> = terms.iter().map(|(c, p)| (&c.parts[2], &p.poly)).collect();
+            parts.push(ring.mul_acc(limbs, 0, &rows));
+        }
+        Ok(Self::with_parts(first, parts, scale))
     }
 
     /// a·b as three polynomials, neither relinearised nor rescaled; scales multiply.
@@ -237,16 +240,13 @@ impl Evaluator {
     pub fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext> {
         self.check(a.id)?;
         let scale = self.rescaled("rescale", a.scale, a.level())?;
-        let parts = a.parts.iter().map(|p| self.ring().mod_down(p, 1)).collect();
+        let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 1)).collect();
         Ok(Self::with_parts(a, parts, scale))
     }
 
     /// The scale after a rescale at `level`.
     pub(super) fn rescaled(&self, operation: &'static str, scale: f64, level: usize) -> Result<f64> {
-        if level == 0 {
-            return Err(CkksError::LevelExhausted { operation, level });
-        }
-        Ok(scale / self.params.q()[level] as f64)
+        self.params.rescaled(scale, level).ok_or(CkksError::LevelExhausted { operation, level })
     }
 
     /// The same message at a lower level (limbs are dropped, the scale stays).

@@ -43,10 +43,8 @@ impl Evaluator {
             }
             check_scales(scale, ct.scale * plaintext.scale)?;
         }
-        let parts = [0, 1].map(|part| {
-            let rows: Vec<_> = terms.iter().map(|(c, p)| (&c.parts[part], &p.poly)).collect();
-            self.ring().mul_acc(level + 1, special, &rows)
-        });
+        let rows: Vec<_> = terms.iter().map(|(c, p)| ([&c.parts[0], &c.parts[1]], &p.poly)).collect();
+        let parts = self.ring().mul_acc_pair(level + 1, special, &rows);
         Ok(ExtCiphertext { id: first.id, parts, scale })
     }
 
@@ -91,13 +89,12 @@ impl Evaluator {
         let name = KeyName::Rotation(step);
         let key = self.giant_key(name, a)?;
         let ring = self.ring();
-        let down = ring.mod_down(&a.parts[1], 0);
+        let down = ring.mod_down_ref(&a.parts[1], 0);
         let digits = ring.mod_up(&down, key.special, key.digit_limbs);
         let key = self.keys.find(name, a.level(), Some(&key))?;
-        let (mut c0, c1) = ring.inner_product(&digits, &key.rows, [None, None]);
-        ring.add_assign(&mut c0, &a.parts[0]);
-        let g = self.params.galois_element(name);
-        let parts = [ring.automorphism(&c0, g), ring.automorphism(&c1, g)];
+        let (rows, g) = (&key.rows, self.params.galois_element(name));
+        let extra = Some(&a.parts[0]);
+        let parts = ring.inner_product_image(&down, &digits, rows, [None, None], extra, g);
         Ok(ExtCiphertext { id: a.id, parts, scale: a.scale })
     }
 
@@ -117,7 +114,7 @@ impl Evaluator {
     /// `ParametersMismatch`.
     pub fn mod_down(&self, a: &ExtCiphertext) -> Result<Ciphertext> {
         self.check(a.id)?;
-        let parts = a.parts.iter().map(|p| self.ring().mod_down(p, 0)).collect();
+        let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 0)).collect();
         Ok(Ciphertext { id: a.id, parts, scale: a.scale })
     }
 
@@ -128,7 +125,7 @@ impl Evaluator {
     pub fn mod_down_rescale(&self, a: &ExtCiphertext) -> Result<Ciphertext> {
         self.check(a.id)?;
         let scale = self.rescaled("mod_down_rescale", a.scale, a.level())?;
-        let parts = a.parts.iter().map(|p| self.ring().mod_down(p, 1)).collect();
+        let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 1)).collect();
         Ok(Ciphertext { id: a.id, parts, scale })
     }
 }

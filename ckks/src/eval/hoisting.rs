@@ -3,14 +3,16 @@
 use super::Evaluator;
 use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::error::{CkksError, KeyName, Result};
+use crate::keys::SwitchingKey;
 use crate::params::{KeyShape, ParametersId};
-use crate::ring::RnsPoly;
+use crate::ring::{Digits, RnsPoly};
+use std::sync::Arc;
 
 /// A ciphertext with its second polynomial decomposed into digits over QP.
 pub struct Hoisted {
     id: ParametersId,
-    c0: RnsPoly,
-    digits: Vec<RnsPoly>,
+    parts: [RnsPoly; 2],
+    digits: Digits,
     shape: KeyShape,
     scale: f64,
 }
@@ -18,7 +20,7 @@ pub struct Hoisted {
 impl Hoisted {
     /// Level.
     pub fn level(&self) -> usize {
-        self.c0.q_limbs() - 1
+        self.parts[0].q_limbs() - 1
     }
 
     /// Scale.
@@ -55,7 +57,8 @@ impl Evaluator {
             return Err(CkksError::BadKeyShape { level: ct.level(), special, digit_limbs });
         }
         let digits = self.ring().mod_up(&ct.parts[1], special, digit_limbs);
-        Ok(Hoisted { id: ct.id, c0: ct.parts[0].clone(), digits, shape, scale: ct.scale })
+        let parts = [ct.parts[0].clone(), ct.parts[1].clone()];
+        Ok(Hoisted { id: ct.id, parts, digits, shape, scale: ct.scale })
     }
 
     /// A rotation of a hoisted ciphertext: equals [`Evaluator::rotate`].
@@ -66,15 +69,16 @@ impl Evaluator {
         let step = self.params.normalized_step(step);
         if step == 0 {
             self.check(hoisted.id)?;
-            let parts = vec![hoisted.c0.clone(), self.undecomposed(hoisted, false)];
+            let parts = hoisted.parts.to_vec();
             return Ok(Ciphertext { id: hoisted.id, parts, scale: hoisted.scale });
         }
         let name = KeyName::Rotation(step);
-        let (c0, c1) = self.switched(hoisted, name)?;
-        let (ring, g) = (self.ring(), self.params.galois_element(name));
+        let key = self.hoisted_key(hoisted, name)?;
+        let (ring, [p0, p1]) = (self.ring(), &hoisted.parts);
+        let (c0, c1) = ring.inner_product(p1, &hoisted.digits, &key.rows, [Some(p0), None]);
+        let g = self.params.galois_element(name);
         // Permuting after ModDown touches fewer limbs.
-        let finish = |c: &RnsPoly| ring.automorphism(&ring.mod_down(c, 0), g);
-        let parts = vec![finish(&c0), finish(&c1)];
+        let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
         Ok(Ciphertext { id: hoisted.id, parts, scale: hoisted.scale })
     }
 
@@ -83,40 +87,29 @@ impl Evaluator {
     /// # Errors
     /// `ParametersMismatch`, `MissingKey`.
     pub fn rotate_hoisted_ext(&self, hoisted: &Hoisted, step: i64) -> Result<ExtCiphertext> {
-        let ring = self.ring();
         let step = self.params.normalized_step(step);
         let parts = if step == 0 {
             self.check(hoisted.id)?;
-            [self.times_p(&hoisted.c0, hoisted.shape.special), self.undecomposed(hoisted, true)]
+            hoisted.parts.each_ref().map(|c| self.times_p(c, hoisted.shape.special))
         } else {
             let name = KeyName::Rotation(step);
-            let (c0, c1) = self.switched(hoisted, name)?;
+            let key = self.hoisted_key(hoisted, name)?;
+            let [p0, p1] = &hoisted.parts;
             let g = self.params.galois_element(name);
-            [ring.automorphism(&c0, g), ring.automorphism(&c1, g)]
+            let addend = [Some(p0), None];
+            self.ring().inner_product_image(p1, &hoisted.digits, &key.rows, addend, None, g)
         };
         Ok(ExtCiphertext { id: hoisted.id, parts, scale: hoisted.scale })
     }
 
-    /// The key switch of a hoisted ciphertext over QP, before the automorphism.
-    fn switched(&self, hoisted: &Hoisted, name: KeyName) -> Result<(RnsPoly, RnsPoly)> {
+    /// The key `name` for the decomposition at hand.
+    fn hoisted_key(&self, hoisted: &Hoisted, name: KeyName) -> Result<&Arc<SwitchingKey>> {
         self.check(hoisted.id)?;
-        let key = self.keys.find(name, hoisted.level(), Some(&hoisted.shape))?;
-        Ok(self.ring().inner_product(&hoisted.digits, &key.rows, [Some(&hoisted.c0), None]))
-    }
-
-    /// The decomposed polynomial, read back from each digit's own limbs; times P over QP if `ext`.
-    fn undecomposed(&self, hoisted: &Hoisted, ext: bool) -> RnsPoly {
-        let ring = self.ring();
-        let mut c1 = ring.uninit(hoisted.c0.q_limbs(), 0);
-        for i in 0..c1.q_limbs() {
-            let own = &hoisted.digits[i / hoisted.shape.digit_limbs];
-            c1.limb_mut(i).copy_from_slice(own.limb(i));
-        }
-        if ext { self.times_p(&c1, hoisted.shape.special) } else { c1 }
+        self.keys.find(name, hoisted.level(), Some(&hoisted.shape))
     }
 
     /// P·x over QP.
-    pub(super) fn times_p(&self, x: &RnsPoly, special: usize) -> RnsPoly {
+    fn times_p(&self, x: &RnsPoly, special: usize) -> RnsPoly {
         let ring = self.ring();
         let mut out = ring.uninit(x.q_limbs(), special);
         for i in 0..out.limbs() {

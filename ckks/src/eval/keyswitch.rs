@@ -40,9 +40,9 @@ impl Evaluator {
         let ring = self.ring();
         let digits = ring.mod_up(&a.parts[2], key.shape.special, key.shape.digit_limbs);
         let addends = [Some(&a.parts[0]), Some(&a.parts[1])];
-        let (c0, c1) = ring.inner_product(&digits, &key.rows, addends);
+        let (c0, c1) = ring.inner_product(&a.parts[2], &digits, &key.rows, addends);
         std::mem::drop(digits);
-        let parts = vec![ring.mod_down(&c0, drop), ring.mod_down(&c1, drop)];
+        let parts = vec![ring.mod_down(c0, drop), ring.mod_down(c1, drop)];
         Ok(Self::with_parts(a, parts, a.scale))
     }
 
@@ -79,10 +79,10 @@ impl Evaluator {
         let key = self.keys.find(name, a.level(), None)?;
         let ring = self.ring();
         let digits = ring.mod_up(&a.parts[1], key.shape.special, key.shape.digit_limbs);
-        let (c0, c1) = ring.inner_product(&digits, &key.rows, [Some(&a.parts[0]), None]);
+        let (c0, c1) = ring.inner_product(&a.parts[1], &digits, &key.rows, [Some(&a.parts[0]), None]);
         std::mem::drop(digits);
         let g = self.params.galois_element(name);
-        let finish = |c| ring.automorphism(&ring.mod_down(c, 0), g);
-        Ok(Self::with_parts(a, vec![finish(&c0), finish(&c1)], a.scale))
+        let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
+        Ok(Self::with_parts(a, parts, a.scale))
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{CkksError, KeyName, Result};
 use num_complex::Complex64;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A matrix acting on the slots, given by its diagonals: out_j = Σ_d diagonal_d[j]·in_{j+d}.
+/// A matrix acting on the slots, given by its diagonals: `out[j] = Σ_d diagonal_d[j]·in[j+d]`.
 ///
 /// Diagonal d = g + b, b < `baby_count`, is encoded rotated right by g, so that
 /// out = Σ_g rot_g(Σ_b diagonal'_{g+b} ⊙ rot_b(in)).

@@ -11,6 +11,8 @@ mod hoisting;
 mod keyswitch;
 mod linear;
 #[cfg(all(test, feature = "client"))]
+mod noise_tests;
+#[cfg(all(test, feature = "client"))]
 mod tests;
 
 use crate::cipher::Ciphertext;

@@ -249,6 +249,8 @@ fn errors_are_typed() {
     assert!(matches!(e.mul_acc_ext([(&ext, &low)]), Err(CkksError::LevelTooHigh { .. })));
     let no_special = t.encoder.encode(&x, 2, SCALE).unwrap();
     assert!(matches!(e.mul_acc_ext([(&ext, &no_special)]), Err(CkksError::SpecialMismatch { .. })));
+    let trivial = Bench::new(&[(KeyName::Rotation(0), 2), (KeyName::Rotation(t.params.slots() as i64), 2)]);
+    assert!(trivial.eval.keys().is_empty(), "rotations by 0 need no key");
     let other = Bench::new(&[]);
     assert_eq!(other.params.id(), t.params.id());
     let foreign = insecure_test_params(LOG_N, &[50, 40], &[50, 50]).unwrap();

@@ -6,7 +6,16 @@ use crate::ring::{RnsPoly, for_coefficients, par};
 use crate::sampling::Prng;
 use zeroize::{Zeroize, Zeroizing};
 
-/// A uniform ternary secret. Wiped on drop; has no `Debug`, `Display`, `Clone` or comparison.
+/// A uniform ternary secret. Wiped on drop; has no `Debug`, `Display`, `Clone` or comparison:
+///
+/// ```compile_fail
+/// fn show<T: std::fmt::Debug>() {}
+/// show::<fhec_ckks::keys::SecretKey>();
+/// ```
+/// ```compile_fail
+/// fn copy<T: Clone>() {}
+/// copy::<fhec_ckks::keys::SecretKey>();
+/// ```
 pub struct SecretKey {
     params: Parameters,
     coefficients: Zeroizing<Vec<i8>>,

@@ -7,11 +7,11 @@ use crate::ring::rotation_element;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Index of the relinearisation key; 1, the trivial Galois element, is not otherwise used.
-const RELINEARIZATION: u64 = 1;
+/// Index of the relinearisation key: even, hence no Galois element.
+const RELINEARIZATION: u64 = 0;
 
 impl Parameters {
-    /// Galois element of a key: 5^step for rotations, 2N−1 for conjugation, 1 for relinearisation.
+    /// Galois element of a key: 5^step for rotations, 2N−1 for conjugation, 0 for relinearisation.
     pub fn galois_element(&self, key: KeyName) -> u64 {
         match key {
             KeyName::Relinearization => RELINEARIZATION,
@@ -41,7 +41,7 @@ impl EvaluationKeySet {
         Self { params: params.clone(), keys: BTreeMap::new() }
     }
 
-    /// Adds (or replaces) a key.
+    /// Adds (or replaces) a key. A rotation by 0 is not stored: it needs no key.
     ///
     /// # Errors
     /// `ParametersMismatch`.
@@ -53,8 +53,10 @@ impl EvaluationKeySet {
             KeyName::Rotation(step) => KeyName::Rotation(self.params.normalized_step(step)),
             other => other,
         };
-        let element = self.params.galois_element(name);
-        self.keys.insert((element, key.shape), (name, Arc::new(key)));
+        if name != KeyName::Rotation(0) {
+            let element = self.params.galois_element(name);
+            self.keys.insert((element, key.shape), (name, Arc::new(key)));
+        }
         Ok(())
     }
 

@@ -70,7 +70,9 @@ pub fn needed_levels(problem: &Problem) -> Vec<u32> {
 fn required(problem: &Problem) -> Vec<bool> {
     let mut required = vec![false; problem.classes.len()];
     problem.outputs.iter().for_each(|o| required[*o] = true);
-    for (c, class) in problem.classes.iter().enumerate().rev().filter(|(_, class)| !class.alternatives.is_empty()) {
+    for (c, class) in
+        problem.classes.iter().enumerate().rev().filter(|(_, class)| !class.alternatives.is_empty())
+    {
         if required[c] {
             let (first, others) = class.alternatives.split_first().expect("not empty");
             let shared = |child: &&usize| others.iter().all(|a| a.children.contains(child));

@@ -13,17 +13,17 @@ const FOLD_TERMS: usize = 8;
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn load(a: &[u64], i: usize) -> __m512i {
-    debug_assert!(i + 8 <= a.len());
-    // SAFETY: callers iterate i over multiples of 8 below a length they have checked.
-    unsafe { _mm512_loadu_si512(a.as_ptr().add(i).cast()) }
+    let a = &a[i..i + 8];
+    // SAFETY: the slice has eight words.
+    unsafe { _mm512_loadu_si512(a.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn store(a: &mut [u64], i: usize, x: __m512i) {
-    debug_assert!(i + 8 <= a.len());
-    // SAFETY: callers iterate i over multiples of 8 below a length they have checked.
-    unsafe { _mm512_storeu_si512(a.as_mut_ptr().add(i).cast(), x) }
+    let a = &mut a[i..i + 8];
+    // SAFETY: the slice has eight words.
+    unsafe { _mm512_storeu_si512(a.as_mut_ptr().cast(), x) }
 }
 
 #[inline]
@@ -163,47 +163,65 @@ pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
     }
 }
 
+/// Words handled at a time by the accumulations: two tiles of sums stay in the first-level cache.
+const TILE: usize = 512;
+/// Terms per sweep over a tile: limbs of a polynomial lie at equal offsets modulo the page, so more
+/// streams at once would evict each other from the cache's sets.
+const SWEEP: usize = 4;
+
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>)]) {
     let k = Consts::new(m);
-    // Four vectors in flight hide the latency of the fused multiply.
-    const LANES: usize = 4;
-    let n = out.len();
-    let mut i = 0;
-    while i + 8 * LANES <= n {
-        let mut lo = [k.zero; LANES];
-        let mut hi = [k.zero; LANES];
-        for chunk in terms.chunks(FOLD_TERMS) {
-            for (a, b) in chunk {
-                for v in 0..LANES {
-                    let (x, y) = (load(a, i + 8 * v), load_factor(b, i + 8 * v));
-                    lo[v] = _mm512_madd52lo_epu64(lo[v], x, y);
-                    hi[v] = _mm512_madd52hi_epu64(hi[v], x, y);
+    for start in (0..out.len()).step_by(TILE) {
+        let end = out.len().min(start + TILE);
+        for (sweep, chunk) in terms.chunks(SWEEP).enumerate() {
+            for i in (start..end).step_by(8) {
+                let mut lo = if sweep == 0 { k.zero } else { load(out, i) };
+                let mut hi = k.zero;
+                for (a, b) in chunk {
+                    let (x, y) = (load(a, i), load_factor(b, i));
+                    lo = _mm512_madd52lo_epu64(lo, x, y);
+                    hi = _mm512_madd52hi_epu64(hi, x, y);
                 }
-            }
-            for v in 0..LANES {
-                lo[v] = k.fold(lo[v], hi[v]);
-                hi[v] = k.zero;
+                store(out, i, k.fold(lo, hi));
             }
         }
-        for v in 0..LANES {
-            store(out, i + 8 * v, k.finish(lo[v]));
+        for i in (start..end).step_by(8) {
+            store(out, i, k.finish(load(out, i)));
         }
-        i += 8 * LANES;
     }
-    while i < n {
-        let (mut lo, mut hi) = (k.zero, k.zero);
-        for chunk in terms.chunks(FOLD_TERMS) {
-            for (a, b) in chunk {
-                let (x, y) = (load(a, i), load_factor(b, i));
-                lo = _mm512_madd52lo_epu64(lo, x, y);
-                hi = _mm512_madd52hi_epu64(hi, x, y);
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn mul_acc_pair(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    terms: &[(&[u64], &[u64], Factor<'_>)],
+) {
+    let k = Consts::new(m);
+    for start in (0..out0.len()).step_by(TILE) {
+        let end = out0.len().min(start + TILE);
+        for (sweep, chunk) in terms.chunks(SWEEP).enumerate() {
+            for i in (start..end).step_by(8) {
+                let (mut lo0, mut lo1) =
+                    if sweep == 0 { (k.zero, k.zero) } else { (load(out0, i), load(out1, i)) };
+                let (mut hi0, mut hi1) = (k.zero, k.zero);
+                for (a0, a1, b) in chunk {
+                    let (x0, x1, y) = (load(a0, i), load(a1, i), load_factor(b, i));
+                    lo0 = _mm512_madd52lo_epu64(lo0, x0, y);
+                    hi0 = _mm512_madd52hi_epu64(hi0, x0, y);
+                    lo1 = _mm512_madd52lo_epu64(lo1, x1, y);
+                    hi1 = _mm512_madd52hi_epu64(hi1, x1, y);
+                }
+                store(out0, i, k.fold(lo0, hi0));
+                store(out1, i, k.fold(lo1, hi1));
             }
-            lo = k.fold(lo, hi);
-            hi = k.zero;
         }
-        store(out, i, k.finish(lo));
-        i += 8;
+        for i in (start..end).step_by(8) {
+            store(out0, i, k.finish(load(out0, i)));
+            store(out1, i, k.finish(load(out1, i)));
+        }
     }
 }
 
@@ -252,6 +270,24 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
     for i in (0..out.len()).step_by(8) {
         let difference = _mm512_sub_epi64(_mm512_add_epi64(load(x, i), k.q), load(out, i));
         store(out, i, once(k.shoup(difference, w, w52), k.q));
+    }
+}
+
+/// Magnitudes below 2^52.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
+    let k = Consts::new(m);
+    for i in (0..out.len()).step_by(8) {
+        let x = &x[i..i + 8];
+        // SAFETY: the slice has eight words.
+        let x = unsafe { _mm512_loadu_si512(x.as_ptr().cast()) };
+        let magnitude = _mm512_abs_epi64(x);
+        let quotient = _mm512_madd52hi_epu64(k.zero, magnitude, k.mu52);
+        let product = _mm512_madd52lo_epu64(k.zero, quotient, k.q);
+        let r = once(_mm512_sub_epi64(magnitude, product), k.q);
+        let negated = once(_mm512_sub_epi64(k.q, r), k.q);
+        let negative = _mm512_cmplt_epi64_mask(x, k.zero);
+        store(out, i, _mm512_mask_mov_epi64(r, negative, negated));
     }
 }
 

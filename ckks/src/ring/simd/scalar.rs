@@ -55,6 +55,28 @@ pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>
     }
 }
 
+pub(crate) fn mul_acc_pair(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    terms: &[(&[u64], &[u64], Factor<'_>)],
+) {
+    for i in 0..out0.len() {
+        let (mut acc0, mut acc1) = (0u128, 0u128);
+        for chunk in terms.chunks(WIDE_TERMS) {
+            for (a0, a1, b) in chunk {
+                let b = at(b, i);
+                acc0 += wide(a0[i], b);
+                acc1 += wide(a1[i], b);
+            }
+            acc0 = u128::from(m.reduce_wide(acc0));
+            acc1 = u128::from(m.reduce_wide(acc1));
+        }
+        out0[i] = acc0 as u64;
+        out1[i] = acc1 as u64;
+    }
+}
+
 pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],
@@ -82,6 +104,10 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
     for (out, x) in out.iter_mut().zip(x) {
         *out = c.mul(*x + m.q - *out, m.q);
     }
+}
+
+pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = m.residue_i64(*x));
 }
 
 pub(crate) fn rounded_quotients(_m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]) {

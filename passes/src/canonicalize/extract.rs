@@ -1,0 +1,186 @@
+//! Extraction: one kernel per class, shared classes counted once.
+
+use std::collections::HashMap;
+
+use egg::Id;
+use fhec_ir::tensor::{TensorGraph, TensorOp};
+use fhec_ir::{ConstId, Op, ValueId};
+
+use super::kernel::{Kernel, Network};
+
+/// Price of an operator: its levels weigh more than its presence.
+fn price(op: &TensorOp) -> u64 {
+    const OP: u64 = 2;
+    const LEVEL: u64 = 20;
+    match op {
+        TensorOp::Input { .. } | TensorOp::Constant { .. } => 1,
+        TensorOp::Affine { scale: None, .. } => OP,
+        // Moving elements costs a level unless it melts into a neighbour, which is not known here.
+        TensorOp::Reshape { .. }
+        | TensorOp::Transpose { .. }
+        | TensorOp::Slice { .. }
+        | TensorOp::Pad { .. }
+        | TensorOp::Gather { .. }
+        | TensorOp::Expand { .. }
+        | TensorOp::Concat { .. }
+        | TensorOp::Add => OP,
+        // A difference is as cheap as a sum, which more rules know.
+        TensorOp::Sub => OP + 1,
+        TensorOp::Affine { .. } => LEVEL + OP,
+        TensorOp::Poly { .. } | TensorOp::Mul => LEVEL + 3 * OP,
+        _ => LEVEL + 2 * OP,
+    }
+}
+
+/// A set of classes, as bits.
+#[derive(Clone, PartialEq)]
+struct Set(Vec<u64>);
+
+impl Set {
+    fn join(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a |= b);
+    }
+
+    fn insert(&mut self, i: usize) -> bool {
+        let fresh = self.0[i / 64] >> (i % 64) & 1 == 0;
+        self.0[i / 64] |= 1 << (i % 64);
+        fresh
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().flat_map(|(k, &bits)| {
+            std::iter::successors((bits != 0).then_some(bits), |b| Some(b & (b - 1)).filter(|b| *b != 0))
+                .map(move |b| k * 64 + b.trailing_zeros() as usize)
+        })
+    }
+}
+
+struct Choice {
+    kernel: Kernel,
+    /// All classes computed, this one included.
+    set: Set,
+    total: u64,
+}
+
+/// True if the present choices lead from the operands of a kernel to class `target`.
+fn reaches(best: &[Option<Choice>], kernel: &Kernel, target: usize, index: impl Fn(Id) -> usize) -> bool {
+    let mut seen = Set(vec![0; best.len().div_ceil(64)]);
+    let mut stack: Vec<usize> = kernel.children.iter().map(|c| index(*c)).collect();
+    while let Some(k) = stack.pop() {
+        if k == target {
+            return true;
+        }
+        if seen.insert(k) {
+            stack.extend(best[k].iter().flat_map(|c| &c.kernel.children).map(|c| index(*c)));
+        }
+    }
+    false
+}
+
+/// The cheapest form of the network. Inputs stay in order, used or not.
+pub(super) fn extract(graph: &TensorGraph, network: &Network) -> TensorGraph {
+    let egraph = &network.egraph;
+    let mut classes: Vec<Id> = egraph.classes().map(|c| c.id).collect();
+    classes.sort_unstable();
+    let index: HashMap<Id, usize> = classes.iter().enumerate().map(|(k, id)| (*id, k)).collect();
+    let words = classes.len().div_ceil(64);
+    let op = |kernel: &Kernel| &egraph.analysis.ops[kernel.op as usize];
+    let mut best: Vec<Option<Choice>> = classes.iter().map(|_| None).collect();
+    // Prices only fall, so this ends; ids are nearly topological, so it ends soon.
+    loop {
+        let mut changed = false;
+        for (k, class) in classes.iter().enumerate() {
+            let mut kernels: Vec<&Kernel> = egraph[*class].nodes.iter().collect();
+            kernels.sort_unstable();
+            for kernel in kernels {
+                let mut set = Set(vec![0; words]);
+                let children = kernel.children.iter().map(|c| best[index[&egraph.find(*c)]].as_ref());
+                let known = children.map(|c| c.map(|c| set.join(&c.set))).collect::<Option<Vec<()>>>();
+                // A class that needs itself is a cycle.
+                if known.is_none() || !set.insert(k) {
+                    continue;
+                }
+                let others = set.iter().filter(|i| *i != k);
+                let sum: u64 = others.map(|i| best[i].as_ref().map_or(0, |c| price(op(&c.kernel)))).sum();
+                let total = sum + price(op(kernel));
+                // The sets may be older than the choices: look before closing a cycle.
+                let cheaper = best[k].as_ref().is_none_or(|b| total < b.total);
+                if cheaper && !reaches(&best, kernel, k, |c| index[&egraph.find(c)]) {
+                    best[k] = Some(Choice { kernel: kernel.clone(), set, total });
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    let names = network.names();
+    let mut writer = Writer {
+        network,
+        names,
+        best: &best,
+        index: &index,
+        new: TensorGraph::new(graph.name.clone(), ()),
+        values: vec![None; classes.len()],
+        constants: HashMap::new(),
+    };
+    for (id, _) in graph.inputs() {
+        writer.write(egraph.find(network.class_of[id.index()]));
+    }
+    for (output, class) in graph.outputs.iter().zip(&network.outputs) {
+        let value = writer.write(egraph.find(*class));
+        writer.new.add_output(output.name.clone(), value);
+    }
+    writer.new
+}
+
+struct Writer<'a> {
+    network: &'a Network,
+    names: HashMap<Kernel, &'a str>,
+    best: &'a [Option<Choice>],
+    index: &'a HashMap<Id, usize>,
+    new: TensorGraph,
+    values: Vec<Option<ValueId>>,
+    constants: HashMap<ConstId, ConstId>,
+}
+
+impl Writer<'_> {
+    /// Writes a class after everything it needs.
+    fn write(&mut self, class: Id) -> ValueId {
+        let mut stack = vec![class];
+        loop {
+            let class = stack[stack.len() - 1];
+            let k = self.index[&class];
+            let kernel = &self.best[k].as_ref().expect("every class holds an original node").kernel;
+            let children: Vec<Id> = kernel.children.iter().map(|c| self.network.egraph.find(*c)).collect();
+            let missing = children.iter().rev().filter(|c| self.values[self.index[c]].is_none());
+            let missing: Vec<Id> = missing.copied().collect();
+            if self.values[k].is_none() && !missing.is_empty() {
+                stack.extend(missing);
+                continue;
+            }
+            let value = match self.values[k] {
+                Some(value) => value,
+                None => self.push(kernel, &children, class),
+            };
+            self.values[k] = Some(value);
+            stack.pop();
+            if stack.is_empty() {
+                return value;
+            }
+        }
+    }
+
+    fn push(&mut self, kernel: &Kernel, children: &[Id], class: Id) -> ValueId {
+        let mut op = self.network.egraph.analysis.ops[kernel.op as usize].clone();
+        let (constants, new, network) = (&mut self.constants, &mut self.new, self.network);
+        op.map_constants(&mut |c| {
+            *constants.entry(c).or_insert_with(|| new.add_constant(network.constant(c).clone()))
+        });
+        let args = children.iter().map(|c| self.values[self.index[c]].expect("written before")).collect();
+        let canonical = Kernel { op: kernel.op, children: children.to_vec() };
+        let name = self.names.get(&canonical).copied().unwrap_or_default();
+        self.new.push(op, args, self.network.shape(class).to_vec(), name)
+    }
+}

@@ -1,0 +1,50 @@
+//! `canonicalize`: constants fold, batch normalisation and other affine maps go into their neighbours, equal
+//! computations become one, dead ones go.
+//!
+//! The network becomes an e-graph ([`kernel`]) whose e-nodes are operators, interned with their weights. Directed rules
+//! ([`rules`], see `RULES.md`) add cheaper forms to classes until none applies. [`extract`](mod@extract) chooses one form per class,
+//! counting shared nodes once, by number of operators and levels. Everything is exact up to the rounding of weights
+//! to f32; a shift never moves through zero padding.
+
+mod extract;
+mod kernel;
+mod rules;
+mod vectors;
+
+use fhec_ir::Verified;
+use fhec_ir::tensor::TensorGraph;
+
+use crate::PassError;
+
+/// Parameters of the pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Rounds over all rules after which the pass stops, saturated or not. No network needs that many.
+    pub rounds: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { rounds: 32 }
+    }
+}
+
+/// Runs the pass. It never fails.
+///
+/// # Errors
+/// None at present.
+pub fn run(graph: &Verified<TensorGraph>, config: &Config) -> Result<TensorGraph, PassError> {
+    let mut network = kernel::Network::new(graph);
+    for _ in 0..config.rounds {
+        let mut changed = false;
+        for rule in rules::RULES {
+            while network.apply(rule) {
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    Ok(extract::extract(graph, &network))
+}

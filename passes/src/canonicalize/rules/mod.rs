@@ -1,0 +1,73 @@
+//! The rules. `RULES.md` says how to write one.
+
+mod affine;
+mod movement;
+mod simplify;
+
+use fhec_ir::tensor::TensorOp;
+
+use super::kernel::{Network, Term, View};
+
+/// A directed rewrite.
+pub(super) enum Rule {
+    /// Looks at one operator.
+    Node {
+        /// For people, and to remember what was tried.
+        name: &'static str,
+        /// Cheap filter on the operator.
+        on: fn(&TensorOp) -> bool,
+        /// What replaces it.
+        rewrite: fn(&mut Network, &View) -> Option<Term>,
+    },
+    /// Looks at an operator and a form of its operand number `slot`.
+    Pair {
+        /// For people, and to remember what was tried.
+        name: &'static str,
+        /// Cheap filter on the outer operator.
+        on: fn(&TensorOp) -> bool,
+        /// What replaces the outer operator.
+        rewrite: fn(&mut Network, &View, usize, &View) -> Option<Term>,
+    },
+}
+
+impl Rule {
+    /// The filter on the outer operator.
+    pub(super) fn may_match(&self, op: &TensorOp) -> bool {
+        match self {
+            Self::Node { on, .. } | Self::Pair { on, .. } => on(op),
+        }
+    }
+}
+
+fn is_affine(op: &TensorOp) -> bool {
+    matches!(op, TensorOp::Affine { .. })
+}
+
+fn is_layer(op: &TensorOp) -> bool {
+    matches!(op, TensorOp::Conv { .. } | TensorOp::ConvTranspose { .. } | TensorOp::Gemm { .. })
+}
+
+/// All rules, in the order in which they are tried.
+pub(super) const RULES: &[Rule] = &[
+    Rule::Node { name: "fold-constants", on: |_| true, rewrite: simplify::fold_constants },
+    Rule::Node { name: "identity", on: |_| true, rewrite: simplify::identity },
+    Rule::Node { name: "with-constant", on: |op| !is_layer(op), rewrite: simplify::with_constant },
+    Rule::Node { name: "simpler-form", on: |_| true, rewrite: simplify::simpler_form },
+    Rule::Pair { name: "same-twice", on: |_| true, rewrite: movement::same_twice },
+    Rule::Pair { name: "affine-of-layer", on: is_affine, rewrite: affine::affine_of_layer },
+    Rule::Pair { name: "layer-of-affine", on: is_layer, rewrite: affine::layer_of_affine },
+    Rule::Pair { name: "affine-of-affine", on: is_affine, rewrite: affine::affine_of_affine },
+    Rule::Pair { name: "affine-of-poly", on: is_affine, rewrite: affine::affine_of_poly },
+    Rule::Pair {
+        name: "poly-of-affine",
+        on: |op| matches!(op, TensorOp::Poly { .. }),
+        rewrite: affine::poly_of_affine,
+    },
+    Rule::Pair { name: "difference", on: |op| matches!(op, TensorOp::Sub), rewrite: affine::difference },
+    Rule::Pair {
+        name: "conv-of-pad",
+        on: |op| matches!(op, TensorOp::Conv { .. }),
+        rewrite: movement::conv_of_pad,
+    },
+    Rule::Pair { name: "move-affine-down", on: |_| true, rewrite: movement::move_affine_down },
+];
