@@ -1,0 +1,232 @@
+//! A deployment: four processes that share nothing but files, and what they say about files that do not fit.
+
+#![cfg(feature = "client")]
+
+#[path = "../runtime/tests/common/mod.rs"]
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use fhec_ir::plan::Plan;
+
+const KERNEL: [f32; 9] = [0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, -0.1, 0.2];
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a plan for a convolution with squaring at N = 2^13.
+    fn plan(&self, name: &str, kernel: [f32; 9]) {
+        let parameters = common::secure_parameters();
+        let (plan, _) = common::plan(&parameters, common::convolution(&parameters, kernel));
+        plan.save(&self.path(name)).unwrap();
+    }
+
+    fn image(&self) -> Vec<f64> {
+        let bytes: Vec<u8> = (0..64).map(|k| (k * 37 % 64) as u8).collect();
+        std::fs::write(self.path("image.u8"), &bytes).unwrap();
+        bytes.iter().map(|b| f64::from(*b) / 255.0).collect()
+    }
+
+    fn fhec(&self, line: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fhec"));
+        command.current_dir(self.0.path()).args(line.split_whitespace()).output().unwrap()
+    }
+
+    fn ok(&self, line: &str) -> String {
+        let output = self.fhec(line);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "fhec {line}: {stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command that must fail with exit code 1 and a line that says why.
+    fn fails(&self, line: &str, why: &str) {
+        let output = self.fhec(line);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "fhec {line}: {stderr}");
+        assert!(stderr.contains(why), "fhec {line}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "fhec {line}: {stderr}");
+    }
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+fn damage(from: &Path, to: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(from).unwrap();
+    change(&mut bytes);
+    std::fs::write(to, bytes).unwrap();
+}
+
+#[test]
+fn four_processes_and_files_that_do_not_fit() {
+    let folder = Folder::new();
+    folder.plan("model.plan", KERNEL);
+    let image = folder.image();
+    folder.ok("client-spec model.plan -o model.client");
+    folder.ok("keygen model.client -o keys");
+    folder.ok("encrypt model.client --key keys/secret.key --input image.u8 -o image.ct");
+    folder.ok("run model.plan --keys keys/evaluation.keys --input image.ct -o result.ct --threads 2");
+    let out = folder.ok("decrypt model.client --key keys/secret.key --input result.ct -o out --json");
+    let expected = common::expected(KERNEL, &image);
+    let found: Vec<f64> = serde_json::from_value(json(&out)["output"].clone()).unwrap();
+    let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(found.len() == 64 && worst < 1e-5, "{worst:e}");
+    assert!(folder.path("out/out0.npy").exists());
+
+    // The same with the public key.
+    folder.ok("encrypt model.client --public keys/public.key --input image.u8 -o public.ct");
+    folder.ok("run model.plan --keys keys/evaluation.keys --input public.ct -o public.result");
+    folder.ok("decrypt model.client --key keys/secret.key --input public.result");
+
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(folder.path("keys/secret.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    folder.fails("keygen model.client -o keys", "--force");
+    swapped(&folder);
+    damaged(&folder);
+}
+
+/// Each file in the place of another.
+fn swapped(folder: &Folder) {
+    let mut other = KERNEL;
+    other[4] = 0.75;
+    folder.plan("other.plan", other);
+    folder.ok("keygen other.plan -o other");
+    let run = |plan: &str, keys: &str, input: &str| {
+        format!("run {plan} --keys {keys}/evaluation.keys --input {input} -o x.ct")
+    };
+    folder.fails(&run("other.plan", "keys", "image.ct"), "made for another plan");
+    folder.fails(&run("model.plan", "other", "image.ct"), "another key set");
+    folder.fails("run model.plan --keys keys/secret.key --input image.ct -o x.ct", "this is a secret key");
+    folder.fails("run model.plan --keys keys/evaluation.keys --input result.ct -o x.ct", "encrypted outputs");
+    folder.fails("run model.client --keys keys/evaluation.keys --input image.ct -o x.ct", "no fhec plan");
+    folder.fails("decrypt model.client --key other/secret.key --input result.ct", "another key set");
+    folder.fails("decrypt other.plan --key keys/secret.key --input result.ct", "another plan");
+    folder.fails("decrypt model.client --key keys/public.key --input result.ct", "this is a public key");
+    folder.fails(
+        "encrypt model.client --key keys/secret.key --input model.plan -o x.ct",
+        "unknown kind of input",
+    );
+
+    // A plan for another ring: everything made for the first is refused.
+    let parameters = fhec_ckks::params::Parameters::new(
+        &fhec_ckks::params::ParametersLiteral::from_bits(13, &[45, 38, 38], &[50]).unwrap(),
+    )
+    .unwrap();
+    let (plan, _) = common::plan(&parameters, common::convolution(&parameters, KERNEL));
+    plan.save(&folder.path("ring.plan")).unwrap();
+    folder.fails(&run("ring.plan", "keys", "image.ct"), "another parameter set");
+    folder.fails("encrypt ring.plan --key keys/secret.key --input image.u8 -o x.ct", "another parameter set");
+
+    // A plan that needs keys which the client never made.
+    let mut more = (*plan_of(folder, "model.plan").schedule).clone();
+    let x = fhec_ir::ValueId(0);
+    let op = fhec_ir::schedule::ScheduleOp::Rotate { step: 1000 };
+    let y = more.push_inferred(op, vec![x], "").unwrap();
+    more.outputs[0].value = y;
+    let parameters = common::secure_parameters();
+    let (plan, _) = common::plan(&parameters, fhec_ir::verify(more).unwrap());
+    plan.save(&folder.path("more.plan")).unwrap();
+    folder.ok("encrypt more.plan --key keys/secret.key --input image.u8 -o more.ct");
+    folder.fails(&run("more.plan", "keys", "more.ct"), "step 1000");
+}
+
+fn plan_of(folder: &Folder, name: &str) -> Plan {
+    Plan::load(&folder.path(name)).unwrap().0
+}
+
+/// Files cut short, with a bit changed, with something behind their end.
+fn damaged(folder: &Folder) {
+    let uses = [
+        ("model.plan", "inspect F"),
+        ("model.client", "encrypt F --key keys/secret.key --input image.u8 -o x.ct"),
+        ("keys/secret.key", "encrypt model.client --key F --input image.u8 -o x.ct"),
+        ("keys/public.key", "encrypt model.client --public F --input image.u8 -o x.ct"),
+        ("keys/evaluation.keys", "run model.plan --keys F --input image.ct -o x.ct"),
+        ("image.ct", "run model.plan --keys keys/evaluation.keys --input F -o x.ct"),
+        ("result.ct", "decrypt model.client --key keys/secret.key --input F"),
+    ];
+    for (name, line) in uses {
+        let bad = folder.path("bad");
+        let line = line.replace('F', "bad");
+        let length = std::fs::metadata(folder.path(name)).unwrap().len() as usize;
+        for at in [0, 9, 30, 60, 130, length / 2, length - 1] {
+            damage(&folder.path(name), &bad, |b| b[at] ^= 1);
+            folder.fails(&line, "");
+        }
+        for keep in [0, 7, 50, 150, length / 2, length - 1] {
+            damage(&folder.path(name), &bad, |b| b.truncate(keep));
+            folder.fails(&line, "");
+        }
+        damage(&folder.path(name), &bad, |b| b.push(0));
+        folder.fails(&line, "");
+    }
+}
+
+#[test]
+fn infer_inspect_and_simulate() {
+    let folder = Folder::new();
+    folder.plan("model.plan", KERNEL);
+    folder.image();
+    let one = json(&folder.ok("infer model.plan --input image.u8 --check --json"));
+    assert!(one["max_abs_error"].as_f64().unwrap() < 1e-5, "{one}");
+    for key in ["output", "top1", "seconds", "seconds_keygen", "peak_rss_bytes", "clear_output"] {
+        assert!(!one[key].is_null(), "{key} is missing: {one}");
+    }
+
+    let records: Vec<u8> =
+        (0..3).flat_map(|r| std::iter::once(r).chain((0..64).map(move |k| k * r))).collect();
+    std::fs::write(folder.path("batch.bin"), records).unwrap();
+    let many = json(&folder.ok("infer model.plan --input batch.bin --range 0..3 --check --json"));
+    assert_eq!(many["images"], 3);
+    assert!(many["max_abs_error"].as_f64().unwrap() < 1e-5, "{many}");
+    assert_eq!(many["results"].as_array().unwrap().len(), 3);
+    let simulated = json(&folder.ok("simulate model.plan --data batch.bin --range 0..3 --json"));
+    assert_eq!((&simulated["images"], &simulated["out_of_range"]), (&3.into(), &0.into()));
+    folder.fails("infer model.plan --input batch.bin --range 0..4", "3 records");
+    folder.fails("infer model.plan --input image.u8 --input none.u8", "none.u8");
+
+    let numbers = json(&folder.ok("inspect model.plan --json"));
+    for key in [
+        "n",
+        "log_qp",
+        "security_bits",
+        "scale_bits",
+        "levels",
+        "bootstraps",
+        "rotations",
+        "hoisted_rotations",
+        "key_switches",
+        "plaintexts",
+        "plaintext_equivalents",
+        "rotation_keys",
+        "key_bytes",
+        "plan_bytes",
+        "predicted_seconds",
+        "predicted_peak_bytes",
+        "predicted_precision_bits",
+        "layers",
+    ] {
+        assert!(!numbers[key].is_null(), "{key} is missing");
+    }
+    assert_eq!(numbers["rotation_keys"], 8);
+    assert!(folder.ok("inspect model.plan").contains("N = 2^13"));
+    assert!(folder.ok("inspect model.plan --ir schedule").starts_with("schedule \"conv\""));
+    folder.ok("inspect model.plan --html report.html");
+    assert!(std::fs::read_to_string(folder.path("report.html")).unwrap().contains("</table>"));
+    folder.fails("inspect model.plan --ir slot", "give the .onnx");
+}
