@@ -138,7 +138,7 @@ pub enum CkksError {
 }
 
 /// Which evaluation key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum KeyName {
     /// Key for s² → s.
     Relinearization,
@@ -160,3 +160,9 @@ impl std::fmt::Display for KeyName {
 
 /// Result with a [`CkksError`].
 pub type Result<T, E = CkksError> = std::result::Result<T, E>;
+
+/// Refuses objects of another parameter set.
+pub(crate) fn check_id(params: &crate::params::Parameters, found: ParametersId) -> Result<()> {
+    let expected = params.id();
+    if found == expected { Ok(()) } else { Err(CkksError::ParametersMismatch { expected, found }) }
+}

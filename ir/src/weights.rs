@@ -73,3 +73,9 @@ impl<'de> Deserialize<'de> for Weights {
         Vec::<f32>::deserialize(deserializer).map(Into::into)
     }
 }
+
+impl From<Weights> for Arc<[f32]> {
+    fn from(weights: Weights) -> Self {
+        weights.iter().copied().collect()
+    }
+}

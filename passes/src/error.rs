@@ -41,6 +41,22 @@ pub enum PassError {
         /// The nodes.
         nodes: Vec<Refusal>,
     },
+    /// There is no modulus chain with this many levels.
+    #[error("no parameters for {levels} levels: {reason}")]
+    Chain {
+        /// Levels of the schedule.
+        levels: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A pass stands where its IR does not exist yet or no more.
+    #[error("pass {pass} cannot run on the {ir} IR: check its place in the pipeline")]
+    Misplaced {
+        /// The pass.
+        pass: &'static str,
+        /// The IR at its place.
+        ir: &'static str,
+    },
     /// A pass made a graph that breaks invariants: a defect of the compiler.
     #[error("internal error: after {pass} {violations}")]
     Broken {

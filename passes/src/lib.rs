@@ -8,6 +8,8 @@ pub mod canonicalize;
 pub mod error;
 pub mod lower;
 pub mod minimize_rotations;
+pub mod pipeline;
 pub mod place;
 
 pub use error::{PassError, Refusal};
+pub use pipeline::Pipeline;

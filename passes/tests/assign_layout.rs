@@ -11,7 +11,7 @@ fn packed_random_networks_equal_their_tensors() {
         let inputs = random::inputs(&graph, seed ^ 0x5eed);
         let want = tensor::run(&graph, &inputs).unwrap();
         for slots in [64, 1024, 16384] {
-            let packed = assign_layout::run(&graph, &Config { slots, tile: None }).unwrap();
+            let packed = assign_layout::run(&graph, &Config::new(slots)).unwrap();
             let packed = verify(packed)
                 .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", fhec_ir::text::summary(&*graph)));
             let got = slot::interp::run(&packed, &inputs).unwrap();

@@ -13,7 +13,7 @@ fn lowered_random_networks_equal_their_tensors() {
         let inputs = random::inputs(&graph, seed ^ 0x5eed);
         let want = tensor::run(&graph, &inputs).unwrap();
         for slots in [64, 1024, 4096] {
-            let packed = assign_layout::run(&graph, &assign_layout::Config { slots, tile: None }).unwrap();
+            let packed = assign_layout::run(&graph, &assign_layout::Config::new(slots)).unwrap();
             let planned = minimize_rotations::run(&verify(packed).unwrap(), &Default::default()).unwrap();
             let placed = match place::run(&verify(planned).unwrap(), &Default::default()) {
                 Ok(placed) => verify(placed).unwrap(),

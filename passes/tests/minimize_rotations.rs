@@ -11,7 +11,7 @@ fn planned_random_networks_equal_their_tensors() {
         let inputs = random::inputs(&graph, seed ^ 0x5eed);
         let want = tensor::run(&graph, &inputs).unwrap();
         for slots in [64, 1024, 8192] {
-            let packed = assign_layout::run(&graph, &assign_layout::Config { slots, tile: None }).unwrap();
+            let packed = assign_layout::run(&graph, &assign_layout::Config::new(slots)).unwrap();
             let packed = verify(packed).unwrap();
             let planned = minimize_rotations::run(&packed, &Default::default()).unwrap();
             let planned = verify(planned).unwrap_or_else(|e| panic!("seed {seed}, {slots} slots: {e}"));

@@ -1,1 +1,28 @@
-//! fhec-runtime
+//! Runs plans.
+//!
+//! * [`engine`]: what executes instructions. [`clear`] computes on slots with modelled noise, [`ckks`] on
+//!   ciphertexts; both carry exact levels and scales.
+//! * [`executor`]: data flow over a schedule on all cores, with any engine. [`plaintexts`] encodes and caches.
+//! * [`server`]: a plan with its engine, ready to run ciphertext files.
+//! * [`files`]: key and ciphertext files, tagged so that swapped ones are noticed.
+//! * `client` (feature `client`): key generation, encryption, decryption. `input`: from image files to numbers.
+//!
+//! Without the feature `client` nothing here can decrypt, and no type holds a secret key.
+
+pub mod ckks;
+pub mod clear;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod engine;
+pub mod error;
+pub mod executor;
+pub mod files;
+#[cfg(feature = "client")]
+pub mod input;
+pub mod plaintexts;
+pub mod server;
+
+pub use engine::Engine;
+pub use error::{EngineError, FileError, RunError};
+pub use executor::{ExecuteOptions, Execution, execute};
+pub use plaintexts::PlaintextStore;

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 pub use error::ParameterError;
 pub use key_shape::{GADGET_HEADROOM_BITS, KeyShape, TARGET_DIGITS};
 pub use primes::{MAX_PRIME_BITS, MIN_PRIME_BITS, is_prime, ntt_primes};
-pub(crate) use primes::{inv_mod, mul_mod};
+pub(crate) use primes::{inv_mod, mul_mod, pow_mod};
 
 /// Standard deviation of the error the security table is for.
 pub const SIGMA: f64 = 3.19;
@@ -228,6 +228,13 @@ impl Parameters {
     /// log2(QP), special primes included.
     pub fn log_qp(&self) -> f64 {
         self.0.log_q.iter().chain(&self.0.log_p).sum()
+    }
+
+    /// The scale after a rescale at `level`: `scale` / q_level. `None` at level 0 or above the chain.
+    /// Planner, simulator and engine all use this.
+    pub fn rescaled(&self, scale: f64, level: usize) -> Option<f64> {
+        let q = self.q().get(level).filter(|_| level > 0)?;
+        Some(scale / *q as f64)
     }
 
     /// log2 of q_0·…·q_level.

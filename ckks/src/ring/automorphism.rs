@@ -41,6 +41,7 @@ impl NttPermutation {
 }
 
 /// Calls `put(j, negated, i)` for every coefficient: X^i goes to ±X^j.
+#[cfg(any(feature = "client", test))]
 pub(crate) fn for_coefficients(n: usize, g: u64, mut put: impl FnMut(usize, bool, usize)) {
     let mask = 2 * n as u64 - 1;
     for i in 0..n {
@@ -65,6 +66,7 @@ pub(crate) fn rotation_element(n: usize, step: i64) -> u64 {
 }
 
 /// Inverse of the odd `g` modulo 2N (Newton's iteration modulo 2^64).
+#[cfg(any(feature = "client", test))]
 pub(crate) fn inverse_element(n: usize, g: u64) -> u64 {
     let mut inverse = g;
     for _ in 0..6 {

@@ -1,4 +1,4 @@
-//! Arithmetic in Z[X]/(X^N+1) modulo products of NTT primes.
+//! Arithmetic in `Z[X]/(X^N+1)` modulo products of NTT primes.
 //!
 //! [`Ring`] owns the moduli (q_0..q_L, then the special primes), their NTT tables, the base
 //! converters, the Galois permutations and the buffer pool; tables are built on first use.
@@ -12,6 +12,7 @@ mod ops;
 pub(crate) mod par;
 mod poly;
 mod pool;
+mod root;
 pub(crate) mod simd;
 mod switch;
 #[cfg(test)]
@@ -24,11 +25,14 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-pub(crate) use automorphism::{for_coefficients, inverse_element, rotation_element};
+pub(crate) use automorphism::rotation_element;
+#[cfg(any(feature = "client", test))]
+pub(crate) use automorphism::{for_coefficients, inverse_element};
 pub use modulus::Modulus;
 pub(crate) use ntt::MIN_LOG_N;
 pub use ntt::NttTable;
 pub use poly::RnsPoly;
+pub(crate) use switch::{Digits, KeyRow};
 
 /// A set of moduli of a ring: q_start..q_end and the first `special` special primes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,11 +72,20 @@ impl Ring {
     /// The ring of degree 2^`log_n` ≥ 16 over primes that are 1 modulo 2N (checked by
     /// [`Parameters`](crate::params::Parameters)).
     pub(crate) fn new(log_n: u32, q: &[u64], p: &[u64]) -> Self {
-        let moduli: Vec<_> = q.iter().chain(p).map(|q| Modulus::new(*q)).collect();
+        Self::with_moduli(log_n, q.len(), q.iter().chain(p).map(|q| Modulus::new(*q)).collect())
+    }
+
+    /// The same ring on the portable kernels only.
+    #[cfg(test)]
+    pub(crate) fn portable(log_n: u32, q: &[u64], p: &[u64]) -> Self {
+        Self::with_moduli(log_n, q.len(), q.iter().chain(p).map(|q| Modulus::portable(*q)).collect())
+    }
+
+    fn with_moduli(log_n: u32, q_count: usize, moduli: Vec<Modulus>) -> Self {
         let tables = moduli.iter().map(|_| (MIN_LOG_N..=log_n).map(|_| OnceLock::new()).collect()).collect();
         Self {
             log_n,
-            q_count: q.len(),
+            q_count,
             moduli,
             tables,
             converters: Mutex::default(),
@@ -137,6 +150,7 @@ impl Ring {
     }
 
     /// The zero polynomial of full degree.
+    #[cfg(any(feature = "client", test))]
     pub(crate) fn zero(&self, q_limbs: usize, special: usize) -> RnsPoly {
         RnsPoly::zero(&self.pool, self.n(), q_limbs, special)
     }

@@ -121,13 +121,13 @@ impl Modulus {
 
     /// Residue of a signed 64-bit integer.
     #[inline(always)]
-    pub(crate) fn from_i64(&self, x: i64) -> u64 {
+    pub(crate) fn residue_i64(&self, x: i64) -> u64 {
         let r = self.reduce(x.unsigned_abs());
         if x < 0 { self.neg(r) } else { r }
     }
 
     /// Residue of a signed 128-bit integer.
-    pub(crate) fn from_i128(&self, x: i128) -> u64 {
+    pub(crate) fn residue_i128(&self, x: i128) -> u64 {
         let r = self.reduce_wide(x.unsigned_abs());
         if x < 0 { self.neg(r) } else { r }
     }

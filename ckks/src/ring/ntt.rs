@@ -1,21 +1,30 @@
 //! Negacyclic NTT of one limb.
 //!
 //! Word i of the transform is a(ψ^(2·brv(i)+1)), brv the bit reversal of log2 N bits and ψ the
-//! primitive 2N-th root that `tfhe-ntt` picks (iterated square roots of −1). Two consequences are
+//! primitive 2N-th root of [`super::root`], which is the one `tfhe-ntt` uses. Two consequences are
 //! used throughout: the root for a shorter ring of degree N' is ψ^(N/N'), so the transform of
 //! b(X^g) is the short transform of b with every word repeated g = N/N' times; and order and root
 //! are part of the wire format ([`crate::params::Parameters::id`] names them "ntt1").
 
 use super::modulus::{Modulus, Shoup};
+use super::root::primitive_root;
 use super::simd;
 use tfhe_ntt::prime64::Plan;
 
 /// Shortest transform `tfhe-ntt` offers.
 pub(crate) const MIN_LOG_N: u32 = 4;
 
+enum Engine {
+    /// Own IFMA kernels.
+    #[cfg(target_arch = "x86_64")]
+    Ifma(Box<simd::NttTables>),
+    /// `tfhe-ntt`: portable, with AVX2 and AVX-512 paths of its own.
+    Portable(Box<Plan>),
+}
+
 /// Tables of one (modulus, ring degree) pair.
 pub struct NttTable {
-    plan: Plan,
+    engine: Engine,
     modulus: Modulus,
     n_inv: Shoup,
 }
@@ -23,14 +32,25 @@ pub struct NttTable {
 impl NttTable {
     /// Tables for degree 2^`log_n` ≥ 16; `None` if q has no 2N-th root of unity.
     pub(crate) fn new(modulus: Modulus, log_n: u32) -> Option<Self> {
-        let plan = Plan::try_new(1 << log_n, modulus.q)?;
         let n_inv = modulus.shoup(modulus.inv(1 << log_n));
-        Some(Self { plan, modulus, n_inv })
+        #[cfg(target_arch = "x86_64")]
+        if modulus.ifma {
+            let psi = primitive_root(&modulus, log_n)?;
+            if let Some(tables) = simd::NttTables::new(&modulus, 1 << log_n, psi) {
+                return Some(Self { engine: Engine::Ifma(Box::new(tables)), modulus, n_inv });
+            }
+        }
+        let plan = Plan::try_new(1 << log_n, modulus.q)?;
+        Some(Self { engine: Engine::Portable(Box::new(plan)), modulus, n_inv })
     }
 
     /// Coefficients → evaluations, in place; input and output below q.
     pub fn forward(&self, limb: &mut [u64]) {
-        self.plan.fwd(limb);
+        match &self.engine {
+            #[cfg(target_arch = "x86_64")]
+            Engine::Ifma(tables) => tables.forward(limb),
+            Engine::Portable(plan) => plan.fwd(limb),
+        }
     }
 
     /// Evaluations → coefficients, in place.
@@ -45,7 +65,69 @@ impl NttTable {
 
     /// Evaluations → coefficients times c, at no extra cost; `factor` from [`Self::scaled_by`].
     pub(crate) fn inverse_scaled(&self, limb: &mut [u64], factor: Shoup) {
-        self.plan.inv(limb);
-        simd::mul_const_assign(&self.modulus, limb, factor);
+        match &self.engine {
+            #[cfg(target_arch = "x86_64")]
+            Engine::Ifma(tables) => tables.inverse_scaled(limb, factor),
+            Engine::Portable(plan) => {
+                plan.inv(limb);
+                simd::mul_const_assign(&self.modulus, limb, factor);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::ntt_primes;
+
+    #[test]
+    fn the_root_is_that_of_tfhe_ntt() {
+        for bits in [20, 33, 40, 50] {
+            for q in ntt_primes(bits, 10, 4, &[]).unwrap() {
+                let m = Modulus::new(q);
+                for log_n in [4, 7, 10] {
+                    let mut x = vec![0; 1 << log_n];
+                    x[1] = 1;
+                    Plan::try_new(1 << log_n, q).unwrap().fwd(&mut x);
+                    assert_eq!(primitive_root(&m, log_n), Some(x[0]));
+                }
+                let two_adic = (q - 1).trailing_zeros();
+                assert_eq!(primitive_root(&m, two_adic), None);
+            }
+        }
+    }
+
+    #[test]
+    fn own_kernels_and_tfhe_ntt_agree() {
+        for bits in [20, 40, 46, 47, 49, 50] {
+            let large: &[u32] = if matches!(bits, 40 | 50) { &[15, 16, 17] } else { &[] };
+            for &log_n in [4, 5, 6, 7, 8, 9, 10, 11, 13, 14].iter().chain(large) {
+                let q = match ntt_primes(bits, log_n, 1, &[]) {
+                    Ok(primes) => primes[0],
+                    Err(_) => continue,
+                };
+                let n = 1usize << log_n;
+                let (fast, slow) = (Modulus::new(q), Modulus::portable(q));
+                let tables = [fast, slow].map(|m| NttTable::new(m, log_n).unwrap());
+                assert!(matches!(tables[1].engine, Engine::Portable(_)));
+                let mut state = 1u64;
+                let random: Vec<u64> = (0..n)
+                    .map(|_| {
+                        state = state.wrapping_mul(6364136223846793005).wrapping_add(99991);
+                        (state >> 7) % q
+                    })
+                    .collect();
+                for input in [random, vec![q - 1; n], vec![0; n]] {
+                    let mut out = [input.clone(), input.clone()];
+                    tables.iter().zip(&mut out).for_each(|(t, x)| t.forward(x));
+                    assert_eq!(out[0], out[1], "forward, {bits} bits, 2^{log_n}");
+                    let factor = tables[0].scaled_by(q - 2);
+                    tables.iter().zip(&mut out).for_each(|(t, x)| t.inverse_scaled(x, factor));
+                    assert_eq!(out[0], out[1], "inverse, {bits} bits, 2^{log_n}");
+                    assert!(out[0].iter().zip(&input).all(|(y, x)| *y == fast.mul(*x, q - 2)));
+                }
+            }
+        }
     }
 }

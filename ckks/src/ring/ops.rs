@@ -1,7 +1,7 @@
 //! Limb-wise operations on polynomials in the NTT domain.
 
 use super::simd::{self, Factor};
-use super::{Limbs, Ring, RnsPoly, par};
+use super::{Ring, RnsPoly, par};
 
 /// A factor polynomial: full, or the short transform of an element of a subring.
 pub(crate) fn factor(ring: &Ring, poly: &RnsPoly, i: usize) -> FactorOwned {
@@ -26,11 +26,6 @@ impl FactorOwned {
 }
 
 impl Ring {
-    /// Limb of `b` that has the modulus of limb `i` of `a` (same special count or none needed).
-    fn matching(a: &RnsPoly, b: &RnsPoly, i: usize) -> usize {
-        if i < a.q_limbs() { i } else { b.q_limbs() + i - a.q_limbs() }
-    }
-
     /// a ← a + b; `b` has at least the limbs of `a`.
     pub(crate) fn add_assign(&self, a: &mut RnsPoly, b: &RnsPoly) {
         self.zip_assign(a, b, simd::add_assign);
@@ -91,6 +86,27 @@ impl Ring {
         out
     }
 
+    /// [Σ a0_t·b_t, Σ a1_t·b_t] over the first `q_limbs` and `special` limbs of all operands; each b_t
+    /// full or short.
+    pub(crate) fn mul_acc_pair(
+        &self,
+        q_limbs: usize,
+        special: usize,
+        terms: &[([&RnsPoly; 2], &RnsPoly)],
+    ) -> [RnsPoly; 2] {
+        let mut out = [(); 2].map(|()| self.uninit(q_limbs, special));
+        let [out0, out1] = &mut out;
+        par::for_limbs2(self.n(), out0.words_mut(), out1.words_mut(), |i, o0, o1| {
+            let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
+            let rows: Vec<_> = terms
+                .iter()
+                .map(|([x, y], b)| (x.limb(pick(x)), y.limb(pick(y)), factor(self, b, pick(b)).of(b)))
+                .collect();
+            simd::mul_acc_pair(&self.moduli[self.index(q_limbs, i)], o0, o1, &rows);
+        });
+        out
+    }
+
     /// a ← a·c_i on every limb, c_i = `c(modulus index)`.
     pub(crate) fn mul_scalar_assign(&self, a: &mut RnsPoly, c: impl Fn(usize) -> u64 + Sync + Send) {
         let (n, q_limbs) = (a.n(), a.q_limbs());
@@ -133,7 +149,8 @@ impl Ring {
         monomial[0]
     }
 
-    /// The image of `a` under X → X^g.
+    /// The image of `a` under X → X^g: the definition the fused forms are tested against.
+    #[cfg(test)]
     pub(crate) fn automorphism(&self, a: &RnsPoly, g: u64) -> RnsPoly {
         let table = self.permutation(g);
         let mut out = self.uninit(a.q_limbs(), a.special());
@@ -145,6 +162,7 @@ impl Ring {
     }
 
     /// Coefficients → evaluations on every limb; short polynomials use the short transform.
+    #[cfg(test)]
     pub(crate) fn forward(&self, a: &mut RnsPoly) {
         let (n, q_limbs) = (a.n(), a.q_limbs());
         let log_n = n.trailing_zeros();
@@ -160,11 +178,6 @@ impl Ring {
         par::for_limbs(n, a.words_mut(), |i, limb| {
             self.short_ntt(self.index(q_limbs, i), log_n).inverse(limb);
         });
-    }
-
-    /// The moduli of `poly`.
-    pub(crate) fn limbs_of(poly: &RnsPoly) -> Limbs {
-        Limbs { start: 0, end: poly.q_limbs(), special: poly.special() }
     }
 }
 

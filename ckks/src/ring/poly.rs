@@ -24,6 +24,7 @@ impl RnsPoly {
     }
 
     /// The zero polynomial.
+    #[cfg(any(feature = "client", test))]
     pub(crate) fn zero(pool: &Arc<Pool>, n: usize, q_limbs: usize, special: usize) -> Self {
         let mut poly = Self::uninit(pool, n, q_limbs, special);
         poly.words.fill(0);
@@ -73,11 +74,6 @@ impl RnsPoly {
     pub(crate) fn limbs_mut(&mut self) -> Vec<&mut [u64]> {
         let n = self.n;
         self.words_mut().chunks_exact_mut(n).collect()
-    }
-
-    /// Index of the special limb `i` of this polynomial's buffer.
-    pub(crate) fn special_limb(&self, i: usize) -> &[u64] {
-        self.limb(self.q_limbs + i)
     }
 
     pub(crate) fn pool(&self) -> Arc<Pool> {

@@ -26,7 +26,7 @@ fn random(ring: &Ring, q_limbs: usize, special: usize, mut seed: u64) -> RnsPoly
 }
 
 fn moduli(ring: &Ring, poly: &RnsPoly) -> Vec<BigInt> {
-    Ring::limbs_of(poly).iter(ring).map(|i| BigInt::from(ring.modulus(i).q)).collect()
+    (0..poly.limbs()).map(|i| BigInt::from(ring.modulus_of(poly, i).q)).collect()
 }
 
 fn product(moduli: &[BigInt]) -> BigInt {
@@ -126,10 +126,12 @@ fn digits_are_exact_centred_lifts() {
     for (digit_limbs, special) in [(2, 3), (3, 3), (1, 1), (5, 2)] {
         let digits = ring.mod_up(&a, special, digit_limbs);
         assert_eq!(digits.len(), 5usize.div_ceil(digit_limbs));
-        for (j, digit) in digits.iter().enumerate() {
+        for j in 0..digits.len() {
+            let mut digit = ring.uninit(5, special);
+            (0..5 + special).for_each(|i| digit.limb_mut(i).copy_from_slice(digits.limb(&a, j, i)));
             let range = j * digit_limbs..((j + 1) * digit_limbs).min(5);
             let d: BigInt = range.map(|i| BigInt::from(ring.modulus(i).q)).product();
-            let lifted = lift(&ring, digit);
+            let lifted = lift(&ring, &digit);
             for i in 0..ring.n() {
                 assert_eq!(lifted[i], centre(x[i].clone(), &d), "digit {j}");
             }
@@ -146,7 +148,9 @@ fn mod_down_rounds_exactly() {
         let all = moduli(&ring, &a);
         let (kept, dropped) = all.split_at(4 - drop);
         let (q, d) = (product(kept), product(dropped));
-        let got = lift(&ring, &ring.mod_down(&a, drop));
+        let divided = ring.mod_down_ref(&a, drop);
+        let got = lift(&ring, &divided);
+        assert_eq!(ring.mod_down(a, drop), divided);
         for i in 0..ring.n() {
             let doubled: BigInt = &x[i] * 2 + &d;
             let rounded = num_floor(&doubled, &(&d * 2));
@@ -163,12 +167,18 @@ fn num_floor(a: &BigInt, b: &BigInt) -> BigInt {
 #[test]
 fn inner_product_selects_limbs_of_longer_keys() {
     let ring = ring(4, 2);
-    let digits = [random(&ring, 2, 2, 6), random(&ring, 2, 2, 7)];
+    let source = random(&ring, 2, 0, 6);
+    let decomposed = ring.mod_up(&source, 2, 1);
+    let digits = [0, 1].map(|j| {
+        let mut digit = ring.uninit(2, 2);
+        (0..4).for_each(|i| digit.limb_mut(i).copy_from_slice(decomposed.limb(&source, j, i)));
+        digit
+    });
     let rows: Vec<_> = (0..3)
         .map(|s| switch::KeyRow { b: random(&ring, 4, 2, 10 + s), a: random(&ring, 4, 2, 20 + s) })
         .collect();
     let addend = random(&ring, 2, 0, 30);
-    let (b, a) = ring.inner_product(&digits, &rows, Some(&addend));
+    let (b, a) = ring.inner_product(&source, &decomposed, &rows, [Some(&addend), None]);
     let short: Vec<_> = rows.iter().map(|r| (r.b.truncated(2, 2), r.a.truncated(2, 2))).collect();
     let mut expected_b = ring.mul_acc(2, 2, &[(&digits[0], &short[0].0), (&digits[1], &short[1].0)]);
     let expected_a = ring.mul_acc(2, 2, &[(&digits[0], &short[0].1), (&digits[1], &short[1].1)]);
@@ -219,8 +229,44 @@ fn reductions_match_big_integers() {
         }
         for x in [0i64, -1, i64::MIN, i64::MAX] {
             let expected = centre(BigInt::from(x), &BigInt::from(m.q));
-            assert_eq!(centre(m.from_i64(x).into(), &m.q.into()), expected);
-            assert_eq!(m.from_i128(x.into()), m.from_i64(x));
+            assert_eq!(centre(m.residue_i64(x).into(), &m.q.into()), expected);
+            assert_eq!(m.residue_i128(x.into()), m.residue_i64(x));
         }
     }
+}
+
+/// A chain of operations that touches every kernel; returns all results.
+fn workout(ring: &Ring) -> Vec<RnsPoly> {
+    let x = random(ring, 4, 0, 1);
+    let digits = ring.mod_up(&x, 2, 2);
+    let rows: Vec<_> = (0..2)
+        .map(|s| switch::KeyRow { b: random(ring, 4, 2, 10 + s), a: random(ring, 4, 2, 20 + s) })
+        .collect();
+    let (b, a) = ring.inner_product(&x, &digits, &rows, [Some(&x), None]);
+    let rotated = ring.automorphism(&a, 5);
+    let [_, fused] = ring.inner_product_image(&x, &digits, &rows, [Some(&x), None], Some(&b), 5);
+    assert_eq!(fused, rotated);
+    let image = ring.automorphism(&ring.mod_down_ref(&a, 0), 5);
+    assert_eq!(ring.mod_down_image(a.clone(), 5), image);
+    let sum = ring.mul_acc(4, 2, &[(&a, &b), (&rotated, &a)]);
+    let [u, v] = ring.mul_acc_pair(4, 2, &[([&a, &b], &rotated), ([&b, &a], &sum)]);
+    let mut w = ring.mod_down_ref(&sum, 1);
+    ring.mul_by_i_assign(&mut w);
+    ring.neg_assign(&mut w);
+    vec![ring.mod_down_ref(&b, 0), w, rotated, sum, u, v, b, a]
+}
+
+#[test]
+fn portable_vector_and_parallel_paths_agree() {
+    let log_n = 12;
+    let q: Vec<u64> = [50, 40, 40, 46].iter().fold(vec![], |mut used, bits| {
+        used.extend(ntt_primes(*bits, log_n, 1, &used).unwrap());
+        used
+    });
+    let p = ntt_primes(50, log_n, 2, &q).unwrap();
+    let expected = workout(&Ring::portable(log_n, &q, &p));
+    let ring = Ring::new(log_n, &q, &p);
+    assert_eq!(workout(&ring), expected);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert_eq!(pool.install(|| workout(&ring)), expected);
 }

@@ -21,6 +21,7 @@ mod infer;
 pub mod interp;
 pub mod keys;
 mod node;
+pub mod noise;
 mod op;
 #[doc(hidden)]
 pub mod random;

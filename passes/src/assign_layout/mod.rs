@@ -10,20 +10,30 @@ pub mod gip;
 mod pack;
 pub mod views;
 
-use fhec_ir::Verified;
 use fhec_ir::slot::SlotGraph;
-use fhec_ir::tensor::TensorGraph;
+use fhec_ir::tensor::{TensorGraph, TensorOp};
+use fhec_ir::{Node, ValueId, Verified};
 
-use crate::PassError;
+use crate::minimize_rotations::Prices;
+use crate::{PassError, place};
 use gip::Base;
 
 /// Parameters of the pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
     /// Slots of a ciphertext, a power of two.
     pub slots: usize,
-    /// Base tile (rows, columns), powers of two; None chooses the tile that holds the largest input.
+    /// Base tile (rows, columns), powers of two; None chooses by planned cost.
     pub tile: Option<[usize; 2]>,
+    /// What things cost.
+    pub prices: Prices,
+}
+
+impl Config {
+    /// The default choices for `slots` slots.
+    pub fn new(slots: usize) -> Self {
+        Self { slots, tile: None, prices: Prices::default() }
+    }
 }
 
 /// Packs the network.
@@ -31,11 +41,53 @@ pub struct Config {
 /// # Errors
 /// Nodes without a packing.
 pub fn run(graph: &Verified<TensorGraph>, config: &Config) -> Result<SlotGraph, PassError> {
-    let base = match config.tile {
-        Some(tile) => Base { slots: config.slots, tile },
-        None => default_base(graph, config.slots),
+    let pack = |base: Base| pack::Packer::new(graph, base).run();
+    if let Some(tile) = config.tile {
+        return pack(Base { slots: config.slots, tile });
+    }
+    let mut best: Option<(f64, SlotGraph)> = None;
+    for base in candidates(graph, config.slots) {
+        let packed = pack(base)?;
+        let price = place::estimate(&packed, config);
+        tracing::debug!("assign-layout: tile {:?} costs {price:.1} rotations", base.tile);
+        if best.as_ref().is_none_or(|(least, _)| price < *least) {
+            best = Some((price, packed));
+        }
+    }
+    Ok(best.expect("there is a candidate").1)
+}
+
+/// Multiplications up to which all candidates are planned in full to compare them.
+const SEARCH_LIMIT: usize = 60_000_000;
+
+/// Tiles to try: the one that holds the largest input map, and smaller ones while comparing them is quick.
+fn candidates(graph: &TensorGraph, slots: usize) -> Vec<Base> {
+    let full = default_base(graph, slots);
+    let mut bases = vec![full];
+    let mut work = multiplications(graph);
+    let [mut h, mut w] = full.tile;
+    while h.max(w) > 4 && work < SEARCH_LIMIT {
+        (h, w) = (h.div_ceil(2), w.div_ceil(2));
+        bases.push(Base { slots, tile: [h, w] });
+        work += work / bases.len();
+    }
+    bases
+}
+
+fn multiplications(graph: &TensorGraph) -> usize {
+    let of = |(id, node): (ValueId, &Node<TensorOp>)| {
+        let elements: usize = graph.ty(id).iter().product();
+        match &node.op {
+            TensorOp::Conv { weight, .. }
+            | TensorOp::ConvTranspose { weight, .. }
+            | TensorOp::Gemm { weight, .. } => {
+                let shape = &graph.constant(*weight).shape;
+                elements * shape[1..].iter().product::<usize>()
+            }
+            _ => elements,
+        }
     };
-    pack::Packer::new(graph, base).run()
+    graph.iter().map(of).sum()
 }
 
 /// The tile that holds one channel of the largest input map.

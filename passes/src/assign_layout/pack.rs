@@ -302,7 +302,7 @@ impl<'g> Packer<'g> {
         self.materialise_into(id, layout.clone())
     }
 
-    /// Average pooling without padding: sums of copies shifted along uniformly spaced axes.
+    /// Average pooling without padding: sums of shifted copies.
     fn pool_as_shifts(&mut self, id: ValueId, arg: ValueId, window: &Window) -> Option<Place> {
         let (place, from, to) = (self.place(arg), self.shape(arg), self.shape(id));
         let layout = &self.slots.ty(place.value).layout;
@@ -312,13 +312,16 @@ impl<'g> Packer<'g> {
         let mut out = layout.clone();
         let mut shifts = Vec::new();
         for k in 0..2 {
-            let stride = layout.axes[2 + k].uniform_stride()?;
             let last = (to[2 + k] - 1) * window.stride[k] + (window.kernel[k] - 1) * window.dilation[k];
             if last >= from[2 + k] {
                 return None;
             }
-            shifts.push(Factor { extent: window.kernel[k], stride: stride * window.dilation[k] });
-            out.axes[2 + k] = Axis::strided(to[2 + k], stride * window.stride[k]);
+            let (shift, axis) = views::windowed(&layout.axes[2 + k], to[2 + k], window, k)?;
+            shifts.push(shift);
+            out.axes[2 + k] = axis;
+        }
+        if crosses(layout, &shifts) {
+            return None;
         }
         let count: usize = window.kernel.iter().product();
         let step = self.step_after(id, place.step);
@@ -342,12 +345,11 @@ impl<'g> Packer<'g> {
         let mut out = layout.clone();
         let (mut shifts, mut count) = (Vec::new(), 1);
         for &k in axes {
-            let extent = layout.axes[k].extent;
-            shifts.push(Factor { extent, stride: layout.axes[k].uniform_stride()? });
+            shifts.extend(views::summed(&layout.axes[k])?);
             out.axes[k] = Axis::strided(1, 1);
-            count *= extent;
+            count *= layout.axes[k].extent;
         }
-        if layout.ciphertexts > 1 && shifts.iter().any(|s| (s.extent - 1) * s.stride >= layout.slots) {
+        if crosses(layout, &shifts) {
             return None;
         }
         if !keep {
@@ -415,6 +417,11 @@ impl<'g> Packer<'g> {
         }
         Place { value: operand.0, chain: vec![], step }
     }
+}
+
+/// True if shifts may lead from one ciphertext into the next.
+fn crosses(layout: &Layout, shifts: &[Factor]) -> bool {
+    layout.ciphertexts > 1 && shifts.iter().any(|s| (s.extent - 1) * s.stride >= layout.slots)
 }
 
 /// Extent ratio of a resizing as a power of two, so that steps stay steps.

@@ -1,6 +1,7 @@
 //! Layouts under which the very same slots are another tensor.
 
 use fhec_ir::layout::{Axis, Factor, Layout};
+use fhec_ir::tensor::Window;
 
 /// The layout after a permutation of the axes.
 pub fn transposed(layout: &Layout, perm: &[usize]) -> Layout {
@@ -85,4 +86,32 @@ fn regrouped(old: &[Axis], new: &[usize]) -> Option<Vec<Axis>> {
     }
     axes.reverse();
     Some(axes)
+}
+
+/// For a window along axis `k` of (H, W): the shift between its taps and the axis of the results, which stay where the first
+/// tap of their window is. None if the taps are not equally far apart everywhere.
+pub fn windowed(axis: &Axis, out: usize, window: &Window, k: usize) -> Option<(Factor, Axis)> {
+    let (kernel, stride, dilation) = (window.kernel[k], window.stride[k], window.dilation[k]);
+    if let Some(pitch) = axis.uniform_stride() {
+        let shift = Factor { extent: kernel, stride: pitch * dilation };
+        return Some((shift, Axis::strided(out, pitch * stride)));
+    }
+    // A window inside one group of sub-channels: index y·stride + tap has the tap in its lowest digit only.
+    let (low, rest) = axis.factors.split_first()?;
+    if !low.extent.is_multiple_of(stride) || (kernel - 1) * dilation >= stride {
+        return None;
+    }
+    let mut factors = vec![Factor { extent: low.extent / stride, stride: low.stride * stride }];
+    factors.extend(rest);
+    factors.retain(|f| f.extent > 1);
+    Some((Factor { extent: kernel, stride: low.stride * dilation }, Axis { extent: out, factors }))
+}
+
+/// The shifts whose sum adds up a whole axis at its first index. None if digits are only partly used.
+pub fn summed(axis: &Axis) -> Option<Vec<Factor>> {
+    if let Some(stride) = axis.uniform_stride() {
+        return Some(vec![Factor { extent: axis.extent, stride }]);
+    }
+    let full = axis.factors.iter().map(|f| f.extent).product::<usize>() == axis.extent;
+    full.then(|| axis.factors.clone())
 }

@@ -28,7 +28,11 @@ pub struct Config {
 /// # Errors
 /// None today.
 pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, PassError> {
-    let mut planned = (**graph).clone();
+    Ok(planned(graph, config))
+}
+
+pub(crate) fn planned(graph: &SlotGraph, config: &Config) -> SlotGraph {
+    let mut planned = graph.clone();
     let plans: Vec<_> = graph
         .ids()
         .collect::<Vec<_>>()
@@ -43,7 +47,7 @@ pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, Pa
             map.plan = Some(plan);
         }
     }
-    Ok(planned)
+    planned
 }
 
 /// The cheapest plan found for a map, and its price.

@@ -66,6 +66,22 @@ pub fn needed_levels(problem: &Problem) -> Vec<u32> {
     need.into_iter().map(|n| n.unwrap_or(0)).collect()
 }
 
+/// Classes that every extraction computes: outputs, and what all alternatives of such a class read.
+fn required(problem: &Problem) -> Vec<bool> {
+    let mut required = vec![false; problem.classes.len()];
+    problem.outputs.iter().for_each(|o| required[*o] = true);
+    for (c, class) in
+        problem.classes.iter().enumerate().rev().filter(|(_, class)| !class.alternatives.is_empty())
+    {
+        if required[c] {
+            let (first, others) = class.alternatives.split_first().expect("not empty");
+            let shared = |child: &&usize| others.iter().all(|a| a.children.contains(child));
+            first.children.iter().filter(shared).for_each(|child| required[*child] = true);
+        }
+    }
+    required
+}
+
 /// Finds the cheapest extraction, exactly unless more than `beam` states are undominated at once.
 ///
 /// # Panics
@@ -77,7 +93,7 @@ pub fn solve(problem: &Problem, beam: usize) -> Solution {
     for (c, class) in problem.classes.iter().enumerate() {
         class.alternatives.iter().flat_map(|a| &a.children).for_each(|child| last_read[*child] = c);
     }
-    problem.outputs.iter().for_each(|o| last_read[*o] = count);
+    let required = required(problem);
 
     let mut steps: Vec<Step> = Vec::new();
     let mut states = vec![State { live: vec![], price: 0.0, step: None }];
@@ -103,7 +119,9 @@ pub fn solve(problem: &Problem, beam: usize) -> Solution {
                 let Some(available) = available.collect::<Option<Vec<_>>>() else { continue };
                 // An input arrives at the level that is needed: higher only costs.
                 let from = available.into_iter().min().unwrap_or(need[c] + alternative.depth);
-                for level in need[c]..=from.saturating_sub(alternative.depth) {
+                // A class that nobody reads later has no use for a higher level.
+                let highest = if last_read[c] > c { from.saturating_sub(alternative.depth) } else { need[c] };
+                for level in need[c]..=highest {
                     if level + alternative.depth > from {
                         continue;
                     }
@@ -111,7 +129,7 @@ pub fn solve(problem: &Problem, beam: usize) -> Solution {
                     consider(state, Some((k, level)), price);
                 }
             }
-            if !problem.outputs.contains(&c) {
+            if !required[c] {
                 consider(state, None, 0.0);
             }
         }

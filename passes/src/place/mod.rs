@@ -68,6 +68,15 @@ pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, Pa
     Ok(placed)
 }
 
+/// Price, in rotations, of the cheapest placement of a packed network whose linear maps have no plans yet. Ops that only
+/// run in clear count nothing.
+pub(crate) fn estimate(graph: &SlotGraph, config: &crate::assign_layout::Config) -> f64 {
+    let rotations = crate::minimize_rotations::Config { prices: config.prices };
+    let planned = crate::minimize_rotations::planned(graph, &rotations);
+    let choices = Choices::new(&planned, &config.prices);
+    extract::solve(&choices.problem, Config::default().beam).price
+}
+
 fn only_in_clear(op: &SlotOp) -> bool {
     matches!(
         op,

@@ -4,7 +4,7 @@
 //! 64-bit lanes. With q < 2^50 each term adds less than 2^52 to lo and 2^48 to hi, so
 //! [`FOLD_TERMS`] = 8 terms plus the carry keep hi below 2^52, which the fold needs.
 
-use super::{Factor, Modulus, Shoup};
+use super::{Addend, Factor, Modulus, Shoup};
 use std::arch::x86_64::*;
 
 /// Terms accumulated between folds.
@@ -13,17 +13,17 @@ const FOLD_TERMS: usize = 8;
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn load(a: &[u64], i: usize) -> __m512i {
-    debug_assert!(i + 8 <= a.len());
-    // SAFETY: callers iterate i over multiples of 8 below a length they have checked.
-    unsafe { _mm512_loadu_si512(a.as_ptr().add(i).cast()) }
+    let a = &a[i..i + 8];
+    // SAFETY: the slice has eight words.
+    unsafe { _mm512_loadu_si512(a.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn store(a: &mut [u64], i: usize, x: __m512i) {
-    debug_assert!(i + 8 <= a.len());
-    // SAFETY: callers iterate i over multiples of 8 below a length they have checked.
-    unsafe { _mm512_storeu_si512(a.as_mut_ptr().add(i).cast(), x) }
+    let a = &mut a[i..i + 8];
+    // SAFETY: the slice has eight words.
+    unsafe { _mm512_storeu_si512(a.as_mut_ptr().cast(), x) }
 }
 
 #[inline]
@@ -163,47 +163,65 @@ pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
     }
 }
 
+/// Words handled at a time by the accumulations: two tiles of sums stay in the first-level cache.
+const TILE: usize = 512;
+/// Terms per sweep over a tile: limbs of a polynomial lie at equal offsets modulo the page, so more
+/// streams at once would evict each other from the cache's sets.
+const SWEEP: usize = 4;
+
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>)]) {
     let k = Consts::new(m);
-    // Four vectors in flight hide the latency of the fused multiply.
-    const LANES: usize = 4;
-    let n = out.len();
-    let mut i = 0;
-    while i + 8 * LANES <= n {
-        let mut lo = [k.zero; LANES];
-        let mut hi = [k.zero; LANES];
-        for chunk in terms.chunks(FOLD_TERMS) {
-            for (a, b) in chunk {
-                for v in 0..LANES {
-                    let (x, y) = (load(a, i + 8 * v), load_factor(b, i + 8 * v));
-                    lo[v] = _mm512_madd52lo_epu64(lo[v], x, y);
-                    hi[v] = _mm512_madd52hi_epu64(hi[v], x, y);
+    for start in (0..out.len()).step_by(TILE) {
+        let end = out.len().min(start + TILE);
+        for (sweep, chunk) in terms.chunks(SWEEP).enumerate() {
+            for i in (start..end).step_by(8) {
+                let mut lo = if sweep == 0 { k.zero } else { load(out, i) };
+                let mut hi = k.zero;
+                for (a, b) in chunk {
+                    let (x, y) = (load(a, i), load_factor(b, i));
+                    lo = _mm512_madd52lo_epu64(lo, x, y);
+                    hi = _mm512_madd52hi_epu64(hi, x, y);
                 }
-            }
-            for v in 0..LANES {
-                lo[v] = k.fold(lo[v], hi[v]);
-                hi[v] = k.zero;
+                store(out, i, k.fold(lo, hi));
             }
         }
-        for v in 0..LANES {
-            store(out, i + 8 * v, k.finish(lo[v]));
+        for i in (start..end).step_by(8) {
+            store(out, i, k.finish(load(out, i)));
         }
-        i += 8 * LANES;
     }
-    while i < n {
-        let (mut lo, mut hi) = (k.zero, k.zero);
-        for chunk in terms.chunks(FOLD_TERMS) {
-            for (a, b) in chunk {
-                let (x, y) = (load(a, i), load_factor(b, i));
-                lo = _mm512_madd52lo_epu64(lo, x, y);
-                hi = _mm512_madd52hi_epu64(hi, x, y);
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn mul_acc_pair(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    terms: &[(&[u64], &[u64], Factor<'_>)],
+) {
+    let k = Consts::new(m);
+    for start in (0..out0.len()).step_by(TILE) {
+        let end = out0.len().min(start + TILE);
+        for (sweep, chunk) in terms.chunks(SWEEP).enumerate() {
+            for i in (start..end).step_by(8) {
+                let (mut lo0, mut lo1) =
+                    if sweep == 0 { (k.zero, k.zero) } else { (load(out0, i), load(out1, i)) };
+                let (mut hi0, mut hi1) = (k.zero, k.zero);
+                for (a0, a1, b) in chunk {
+                    let (x0, x1, y) = (load(a0, i), load(a1, i), load_factor(b, i));
+                    lo0 = _mm512_madd52lo_epu64(lo0, x0, y);
+                    hi0 = _mm512_madd52hi_epu64(hi0, x0, y);
+                    lo1 = _mm512_madd52lo_epu64(lo1, x1, y);
+                    hi1 = _mm512_madd52hi_epu64(hi1, x1, y);
+                }
+                store(out0, i, k.fold(lo0, hi0));
+                store(out1, i, k.fold(lo1, hi1));
             }
-            lo = k.fold(lo, hi);
-            hi = k.zero;
         }
-        store(out, i, k.finish(lo));
-        i += 8;
+        for i in (start..end).step_by(8) {
+            store(out0, i, k.finish(load(out0, i)));
+            store(out1, i, k.finish(load(out1, i)));
+        }
     }
 }
 
@@ -213,14 +231,19 @@ pub(crate) fn inner_product(
     out0: &mut [u64],
     out1: &mut [u64],
     rows: &[(&[u64], &[u64], &[u64])],
-    addend: Option<(&[u64], u64)>,
+    addend: Addend<'_>,
 ) {
     let k = Consts::new(m);
     for i in (0..out0.len()).step_by(8) {
         let (mut lo0, mut hi0, mut lo1, mut hi1) = (k.zero, k.zero, k.zero, k.zero);
-        if let Some((x, c)) = addend {
-            let (x, c) = (load(x, i), splat(c));
+        let c = splat(addend.factor);
+        if let Some(x) = addend.limbs[0] {
+            let x = load(x, i);
             lo0 = k.fold(_mm512_madd52lo_epu64(lo0, x, c), _mm512_madd52hi_epu64(hi0, x, c));
+        }
+        if let Some(x) = addend.limbs[1] {
+            let x = load(x, i);
+            lo1 = k.fold(_mm512_madd52lo_epu64(lo1, x, c), _mm512_madd52hi_epu64(hi1, x, c));
         }
         for chunk in rows.chunks(FOLD_TERMS) {
             for (d, b, a) in chunk {
@@ -250,6 +273,24 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
     }
 }
 
+/// Magnitudes below 2^52.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
+    let k = Consts::new(m);
+    for i in (0..out.len()).step_by(8) {
+        let x = &x[i..i + 8];
+        // SAFETY: the slice has eight words.
+        let x = unsafe { _mm512_loadu_si512(x.as_ptr().cast()) };
+        let magnitude = _mm512_abs_epi64(x);
+        let quotient = _mm512_madd52hi_epu64(k.zero, magnitude, k.mu52);
+        let product = _mm512_madd52lo_epu64(k.zero, quotient, k.q);
+        let r = once(_mm512_sub_epi64(magnitude, product), k.q);
+        let negated = once(_mm512_sub_epi64(k.q, r), k.q);
+        let negative = _mm512_cmplt_epi64_mask(x, k.zero);
+        store(out, i, _mm512_mask_mov_epi64(r, negative, negated));
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512dq")]
 pub(crate) fn rounded_quotients(_m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]) {
     for i in (0..v.len()).step_by(8) {
@@ -267,7 +308,7 @@ pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[
     let k = Consts::new(m);
     const LANES: usize = 2;
     let n = out.len();
-    let step = if n % (8 * LANES) == 0 { LANES } else { 1 };
+    let step = if n.is_multiple_of(8 * LANES) { LANES } else { 1 };
     for i in (0..n).step_by(8 * step) {
         let mut lo = [k.zero; LANES];
         let mut hi = [k.zero; LANES];

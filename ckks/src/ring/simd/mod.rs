@@ -5,11 +5,15 @@
 
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+#[cfg(target_arch = "x86_64")]
+mod ntt_ifma;
 pub(crate) mod scalar;
 #[cfg(test)]
 mod tests;
 
 use super::modulus::{Modulus, Shoup};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use ntt_ifma::Tables as NttTables;
 
 /// Whether this machine has the instructions of the IFMA kernels.
 pub(crate) fn ifma_available() -> bool {
@@ -87,23 +91,46 @@ pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
 
 /// out ← Σ a_t·b_t, reduced once (or every few terms).
 pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>)]) {
+    assert!(!terms.is_empty());
     assert!(terms.iter().all(|(a, b)| a.len() == out.len() && b.covers(out.len())));
     dispatch!(m, out.len(), mul_acc(m, out, terms))
 }
 
-/// out0 ← Σ d_j·b_j + addend·c and out1 ← Σ d_j·a_j: the inner product of a key switch.
+/// out0 ← Σ a0_t·b_t and out1 ← Σ a1_t·b_t: both halves of ciphertexts times plaintexts, each
+/// plaintext read once. `terms` holds (a0_t, a1_t, b_t).
+pub(crate) fn mul_acc_pair(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    terms: &[(&[u64], &[u64], Factor<'_>)],
+) {
+    let n = out0.len();
+    assert_eq!(out1.len(), n);
+    assert!(!terms.is_empty());
+    assert!(terms.iter().all(|(x, y, b)| x.len() == n && y.len() == n && b.covers(n)));
+    dispatch!(m, n, mul_acc_pair(m, out0, out1, terms))
+}
+
+/// Two polynomials' limbs to add to an inner product, either may be absent, times a constant.
+#[derive(Clone, Copy)]
+pub(crate) struct Addend<'a> {
+    pub(crate) limbs: [Option<&'a [u64]>; 2],
+    pub(crate) factor: u64,
+}
+
+/// out0 ← Σ d_j·b_j + x_0·c and out1 ← Σ d_j·a_j + x_1·c: the inner product of a key switch.
 /// `rows` holds (d_j, b_j, a_j).
 pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
     rows: &[(&[u64], &[u64], &[u64])],
-    addend: Option<(&[u64], u64)>,
+    addend: Addend<'_>,
 ) {
     let n = out0.len();
     assert_eq!(out1.len(), n);
     assert!(rows.iter().all(|(d, b, a)| d.len() == n && b.len() == n && a.len() == n));
-    assert!(addend.is_none_or(|(x, c)| x.len() == n && c < m.q));
+    assert!(addend.limbs.iter().flatten().all(|x| x.len() == n) && addend.factor < m.q);
     dispatch!(m, n, inner_product(m, out0, out1, rows, addend))
 }
 
@@ -111,6 +138,15 @@ pub(crate) fn inner_product(
 pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Shoup) {
     assert_eq!(out.len(), x.len());
     dispatch!(m, out.len(), sub_from_mul_const(m, out, x, c))
+}
+
+/// out ← x mod q for signed x.
+pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
+    assert_eq!(out.len(), x.len());
+    if x.iter().any(|x| x.unsigned_abs() >= 1 << 52) {
+        return scalar::reduce_signed(m, out, x);
+    }
+    dispatch!(m, out.len(), reduce_signed(m, out, x))
 }
 
 /// Rounded quotients of a base conversion: v ← floor(Σ y_i·inv_i + 1/2) in double precision, where

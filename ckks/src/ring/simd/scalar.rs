@@ -1,7 +1,6 @@
 //! Portable kernels: the definition the vector versions are tested against.
 
-use super::{Factor, Modulus, Shoup};
-use crate::ring::modulus::reduce_once;
+use super::{Addend, Factor, Modulus, Shoup};
 
 /// Terms a 128-bit accumulator takes between reductions: products are below 2^122.
 const WIDE_TERMS: usize = 32;
@@ -56,16 +55,38 @@ pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>
     }
 }
 
+pub(crate) fn mul_acc_pair(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    terms: &[(&[u64], &[u64], Factor<'_>)],
+) {
+    for i in 0..out0.len() {
+        let (mut acc0, mut acc1) = (0u128, 0u128);
+        for chunk in terms.chunks(WIDE_TERMS) {
+            for (a0, a1, b) in chunk {
+                let b = at(b, i);
+                acc0 += wide(a0[i], b);
+                acc1 += wide(a1[i], b);
+            }
+            acc0 = u128::from(m.reduce_wide(acc0));
+            acc1 = u128::from(m.reduce_wide(acc1));
+        }
+        out0[i] = acc0 as u64;
+        out1[i] = acc1 as u64;
+    }
+}
+
 pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
     rows: &[(&[u64], &[u64], &[u64])],
-    addend: Option<(&[u64], u64)>,
+    addend: Addend<'_>,
 ) {
     for i in 0..out0.len() {
-        let mut acc0 = addend.map_or(0, |(x, c)| u128::from(m.reduce_wide(wide(x[i], c))));
-        let mut acc1 = 0u128;
+        let [mut acc0, mut acc1] =
+            addend.limbs.map(|x| x.map_or(0, |x| u128::from(m.reduce_wide(wide(x[i], addend.factor)))));
         for chunk in rows.chunks(WIDE_TERMS) {
             for (d, b, a) in chunk {
                 acc0 += wide(d[i], b[i]);
@@ -83,6 +104,10 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
     for (out, x) in out.iter_mut().zip(x) {
         *out = c.mul(*x + m.q - *out, m.q);
     }
+}
+
+pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = m.residue_i64(*x));
 }
 
 pub(crate) fn rounded_quotients(_m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]) {
@@ -116,10 +141,4 @@ pub(crate) fn permute_blocks(
             *out = source[*lane as usize];
         }
     }
-}
-
-/// Reduces lazily kept values below 4q.
-#[inline(always)]
-pub(crate) fn reduce_four(x: u64, q: u64) -> u64 {
-    reduce_once(reduce_once(x, 2 * q), q)
 }

@@ -33,7 +33,7 @@ fn twins(f: impl Fn(&Modulus, &mut Lcg) -> Vec<Vec<u64>>) {
     }
 }
 
-const N: usize = 72;
+const N: usize = 1096;
 
 #[test]
 fn linear_kernels() {
@@ -84,9 +84,14 @@ fn products_and_accumulations() {
             });
             assert_eq!(u128::from(o0[N - 1]), expected % u128::from(m.q));
             mul(m, o1, &rows[0][0], terms[0].1);
+            let pairs: Vec<_> = rows.iter().zip(&terms).map(|(r, t)| (&r[0][..], &r[2][..], t.1)).collect();
+            mul_acc_pair(m, o2, o3, &pairs);
+            assert_eq!(o2, o0);
+            results.push(o3.clone());
             let keys: Vec<_> = rows.iter().map(|r| (&r[0][..], &r[1][..], &r[2][..])).collect();
             let addend = rng.limb(N, m.q);
-            inner_product(m, o2, o3, &keys, (count % 2 == 1).then_some((&addend[..], m.q - 1)));
+            let limbs = [count % 2 == 1, count % 3 == 0].map(|on| on.then_some(&addend[..]));
+            inner_product(m, o2, o3, &keys, Addend { limbs, factor: m.q - 1 });
             results.extend(out);
         }
         results
@@ -114,10 +119,26 @@ fn base_conversion_kernels() {
 }
 
 #[test]
+fn signed_reduction() {
+    for limit in [1i64 << 20, (1 << 52) - 1, i64::MAX] {
+        twins(|m, rng| {
+            let mut x: Vec<i64> = (0..N).map(|_| (rng.next() as i64) % limit).collect();
+            x[..4].copy_from_slice(&[0, -1, limit - 1, 1 - limit]);
+            let mut out = vec![0; N];
+            reduce_signed(m, &mut out, &x);
+            let q = i128::from(m.q);
+            assert!(out.iter().zip(&x).all(|(r, x)| i128::from(*r) == i128::from(*x).rem_euclid(q)));
+            vec![out]
+        });
+    }
+}
+
+#[test]
 fn block_permutation() {
     twins(|m, rng| {
         let input = rng.limb(N, m.q);
-        let blocks: Vec<u32> = (0..N as u32 / 8).map(|b| (((b * 5) % 9) << 3) | (b % 8)).collect();
+        let blocks: Vec<u32> =
+            (0..N as u32 / 8).map(|b| (((b * 5) % (N as u32 / 8)) << 3) | (b % 8)).collect();
         let lanes = std::array::from_fn(|h| std::array::from_fn(|l| ((l * 3 + h) % 8) as u64));
         let mut out = vec![0; N];
         permute_blocks(m, &mut out, &input, &blocks, &lanes);

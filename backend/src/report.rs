@@ -1,0 +1,143 @@
+//! What a plan says about itself: counts, times, memory and precision.
+
+use std::collections::HashMap;
+
+use fhec_ir::ValueId;
+use fhec_ir::plan::{LayerReport, ParameterData, Report};
+use fhec_ir::schedule::noise::{NoiseModel, Noisy, same_operands};
+use fhec_ir::schedule::recipes::RecipeVectors;
+use fhec_ir::schedule::{Recipe, Schedule, ScheduleOp};
+
+use crate::cost::CostModel;
+use crate::order::peak_bytes;
+
+/// Length and root mean square of a plaintext's slot vector.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlainFacts {
+    /// Period over S.
+    pub weight: f64,
+    /// Root mean square.
+    pub rms: f64,
+}
+
+/// Evaluates every plaintext of the schedule once.
+///
+/// # Errors
+/// What is wrong with a recipe.
+pub fn plain_facts(schedule: &Schedule) -> Result<HashMap<Recipe, PlainFacts>, String> {
+    let vectors = RecipeVectors::new(schedule);
+    let slots = schedule.header.slots as f64;
+    let mut facts = HashMap::new();
+    for (id, node) in schedule.iter() {
+        for recipe in node.op.recipes() {
+            if !facts.contains_key(recipe) {
+                let vector = vectors
+                    .get(recipe)
+                    .map_err(|e| format!("plaintext of {}: {e}", schedule.describe(id)))?;
+                let mean = vector.iter().map(|x| x * x).sum::<f64>() / vector.len() as f64;
+                facts.insert(*recipe, PlainFacts { weight: vector.len() as f64 / slots, rms: mean.sqrt() });
+            }
+            vectors.release(recipe);
+        }
+    }
+    Ok(facts)
+}
+
+/// Predicted bits after the binary point of the outputs' slots, −log2 of the largest rms error, for values of
+/// root mean square `rms` throughout.
+pub fn precision_bits(
+    schedule: &Schedule,
+    parameters: &ParameterData,
+    facts: &HashMap<Recipe, PlainFacts>,
+    rms: f64,
+) -> f64 {
+    let model = NoiseModel::new(parameters);
+    let mut variances = Vec::with_capacity(schedule.len());
+    for (_, node) in schedule.iter() {
+        let noisy = |a: &ValueId| Noisy { ty: *schedule.ty(*a), variance: variances[a.index()], rms };
+        let args: Vec<_> = node.args.iter().map(noisy).collect();
+        let plains: Vec<f64> =
+            node.op.recipes().iter().map(|r| facts.get(r).map_or(1.0, |f| f.rms)).collect();
+        variances.push(model.propagate(&node.op, &args, &plains, &same_operands(&node.args)));
+    }
+    let error = |v: ValueId| model.slot_error(variances[v.index()], schedule.ty(v).scale);
+    -schedule.outputs.iter().map(|o| error(o.value)).fold(0.0, f64::max).log2()
+}
+
+/// Rotations that share their decomposition with another.
+fn hoisted(schedule: &Schedule) -> Vec<bool> {
+    let users = schedule.users();
+    let shares = |id: ValueId| {
+        let node = schedule.node(id);
+        let hoistable = matches!(node.op, ScheduleOp::RotateHoisted { .. } | ScheduleOp::RotateExt { .. });
+        hoistable && node.op.rotation().is_some() && {
+            let rotations =
+                users[node.args[0].index()].iter().filter(|u| schedule.node(**u).op.rotation().is_some());
+            rotations.count() > 1
+        }
+    };
+    schedule.ids().map(shares).collect()
+}
+
+/// The report, by layers in the order of their first instruction. Nodes without a name belong to the layer of
+/// their predecessor in the list.
+pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &HashMap<Recipe, PlainFacts>) -> Report {
+    let hoisted = hoisted(schedule);
+    let mut layers: Vec<LayerReport> = Vec::new();
+    let mut index: HashMap<&str, usize> = HashMap::new();
+    let mut current = "";
+    for (id, node) in schedule.iter().filter(|(_, n)| !matches!(n.op, ScheduleOp::Input { .. })) {
+        if !node.name.is_empty() {
+            current = &node.name;
+        }
+        let k = *index.entry(current).or_insert_with(|| {
+            let name = current.to_string();
+            layers.push(LayerReport { name, level_out: u32::MAX, ..LayerReport::default() });
+            layers.len() - 1
+        });
+        let layer = &mut layers[k];
+        let args: Vec<_> = node.args.iter().map(|a| *schedule.ty(*a)).collect();
+        let mut microseconds = costs.instruction(&node.op, &args);
+        let rotation = u64::from(node.op.rotation().is_some());
+        layer.instructions += 1;
+        layer.rotations += rotation;
+        layer.hoisted_rotations += u64::from(hoisted[id.index()]);
+        layer.key_switches += rotation + u64::from(node.op.relinearises());
+        layer.level_in = args.iter().map(|t| t.level).fold(layer.level_in, u32::max);
+        layer.level_out = layer.level_out.min(node.ty.level);
+        let multiplies = matches!(node.op, ScheduleOp::MulAcc { .. });
+        for (recipe, operand) in node.op.recipes().iter().zip(&args) {
+            let weight = facts.get(recipe).map_or(1.0, |f| f.weight);
+            microseconds += costs.plaintext(recipe, *operand, weight);
+            if multiplies {
+                layer.plaintexts += 1;
+                layer.plaintext_equivalents += weight;
+            }
+            if let Recipe::Product { map, .. } | Recipe::Bias { map, .. } = *recipe
+                && layer.op.is_empty()
+            {
+                describe(schedule, map, layer);
+            }
+        }
+        if layer.op.is_empty() && matches!(node.op, ScheduleOp::Mul) {
+            layer.op = "polynomial".into();
+        }
+        layer.predicted_seconds += microseconds * 1e-6;
+    }
+    Report {
+        predicted_seconds: layers.iter().map(|l| l.predicted_seconds).sum(),
+        predicted_peak_bytes: peak_bytes(schedule, costs),
+        layers,
+        ..Report::default()
+    }
+}
+
+fn describe(schedule: &Schedule, map: u32, layer: &mut LayerReport) {
+    use fhec_ir::Op;
+    let map = &schedule.header.maps[map as usize];
+    let ops: Vec<_> = map.terms.iter().flat_map(|t| &t.stages).map(|s| s.op.mnemonic()).collect();
+    layer.op = if ops.is_empty() { "Repack".into() } else { ops.join("+") };
+    layer.op.truncate(60);
+    let out = &map.output;
+    layer.layout = format!("{:?} in {} × {} slots", out.shape(), out.ciphertexts, out.slots);
+}

@@ -1,0 +1,131 @@
+//! Arithmetic over QP: sums of products before ModDown, and giant steps.
+
+use super::{Evaluator, check_levels, check_scales};
+use crate::cipher::{Ciphertext, ExtCiphertext};
+use crate::encoding::Plaintext;
+use crate::error::{CkksError, KeyName, Result};
+use crate::params::KeyShape;
+
+fn check_special(expected: usize, found: usize) -> Result<()> {
+    if expected == found { Ok(()) } else { Err(CkksError::SpecialMismatch { expected, found }) }
+}
+
+impl Evaluator {
+    /// Σ e_t·p_t over QP with one reduction for the whole sum; scales multiply. Plaintexts need at
+    /// least the level and special limbs of the ciphertexts
+    /// ([`Encoder::encode_ext`](crate::encoding::Encoder::encode_ext)).
+    ///
+    /// # Errors
+    /// `Empty`, `ParametersMismatch`, `LevelMismatch`, `SpecialMismatch`, `ScaleMismatch`,
+    /// `LevelTooHigh`.
+    pub fn mul_acc_ext<'a>(
+        &self,
+        terms: impl IntoIterator<Item = (&'a ExtCiphertext, &'a Plaintext)>,
+    ) -> Result<ExtCiphertext> {
+        let terms: Vec<_> = terms.into_iter().collect();
+        let Some(&(first, first_plain)) = terms.first() else {
+            return Err(CkksError::Empty("mul_acc_ext"));
+        };
+        let scale = first.scale * first_plain.scale;
+        let (level, special) = (first.level(), first.special());
+        for (ct, plaintext) in &terms {
+            self.check(ct.id)?;
+            self.check(plaintext.id)?;
+            check_levels(level, ct.level())?;
+            check_special(special, ct.special())?;
+            if plaintext.level() < level {
+                let max = plaintext.level();
+                return Err(CkksError::LevelTooHigh { what: "plaintext operand", level, max });
+            }
+            if plaintext.special() < special {
+                let found = plaintext.special();
+                return Err(CkksError::SpecialMismatch { expected: special, found });
+            }
+            check_scales(scale, ct.scale * plaintext.scale)?;
+        }
+        let rows: Vec<_> = terms.iter().map(|(c, p)| ([&c.parts[0], &c.parts[1]], &p.poly)).collect();
+        let parts = self.ring().mul_acc_pair(level + 1, special, &rows);
+        Ok(ExtCiphertext { id: first.id, parts, scale })
+    }
+
+    /// a + b over QP.
+    ///
+    /// # Errors
+    /// `ParametersMismatch`, `LevelMismatch`, `SpecialMismatch`, `ScaleMismatch`.
+    pub fn add_ext(&self, a: &ExtCiphertext, b: &ExtCiphertext) -> Result<ExtCiphertext> {
+        let mut out = a.clone();
+        self.add_assign_ext(&mut out, b)?;
+        Ok(out)
+    }
+
+    /// a ← a + b over QP.
+    ///
+    /// # Errors
+    /// As [`Evaluator::add_ext`]; `a` is unchanged on error.
+    pub fn add_assign_ext(&self, a: &mut ExtCiphertext, b: &ExtCiphertext) -> Result<()> {
+        self.check(a.id)?;
+        self.check(b.id)?;
+        check_levels(a.level(), b.level())?;
+        check_special(a.special(), b.special())?;
+        check_scales(a.scale, b.scale)?;
+        for (a, b) in a.parts.iter_mut().zip(&b.parts) {
+            self.ring().add_assign(a, b);
+        }
+        Ok(())
+    }
+
+    /// Rotation of a ciphertext over QP: the second polynomial is brought down, decomposed and
+    /// switched; the first stays over QP. Step 0 is a copy.
+    ///
+    /// # Errors
+    /// `ParametersMismatch`; `MissingKey` unless there is a key for `step` with the ciphertext's
+    /// number of special primes.
+    pub fn giant_ext(&self, a: &ExtCiphertext, step: i64) -> Result<ExtCiphertext> {
+        self.check(a.id)?;
+        let step = self.params.normalized_step(step);
+        if step == 0 {
+            return Ok(a.clone());
+        }
+        let name = KeyName::Rotation(step);
+        let key = self.giant_key(name, a)?;
+        let ring = self.ring();
+        let down = ring.mod_down_ref(&a.parts[1], 0);
+        let digits = ring.mod_up(&down, key.special, key.digit_limbs);
+        let key = self.keys.find(name, a.level(), Some(&key))?;
+        let (rows, g) = (&key.rows, self.params.galois_element(name));
+        let extra = Some(&a.parts[0]);
+        let parts = ring.inner_product_image(&down, &digits, rows, [None, None], extra, g);
+        Ok(ExtCiphertext { id: a.id, parts, scale: a.scale })
+    }
+
+    /// The gadget of a key for `name` with as many special primes as `a`: the widest digits first.
+    fn giant_key(&self, name: KeyName, a: &ExtCiphertext) -> Result<KeyShape> {
+        let (level, special) = (a.level(), a.special());
+        (1..=special)
+            .rev()
+            .map(|digit_limbs| KeyShape { level, special, digit_limbs })
+            .find(|shape| self.keys.find(name, level, Some(shape)).is_ok())
+            .ok_or(CkksError::MissingKey { key: name, level, special })
+    }
+
+    /// Divides by P: the ciphertext over Q.
+    ///
+    /// # Errors
+    /// `ParametersMismatch`.
+    pub fn mod_down(&self, a: &ExtCiphertext) -> Result<Ciphertext> {
+        self.check(a.id)?;
+        let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 0)).collect();
+        Ok(Ciphertext { id: a.id, parts, scale: a.scale })
+    }
+
+    /// Divides by P·q_level in one go: ModDown and rescale with one rounding.
+    ///
+    /// # Errors
+    /// `ParametersMismatch`, `LevelExhausted`.
+    pub fn mod_down_rescale(&self, a: &ExtCiphertext) -> Result<Ciphertext> {
+        self.check(a.id)?;
+        let scale = self.rescaled("mod_down_rescale", a.scale, a.level())?;
+        let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 1)).collect();
+        Ok(Ciphertext { id: a.id, parts, scale })
+    }
+}

@@ -1,0 +1,88 @@
+//! Relinearisation, rotation and conjugation.
+//!
+//! A Galois key for g leads from s to σ_g^-1(s): the key switch comes first and the automorphism is
+//! applied to its two result polynomials, so the decomposition is of the unrotated ciphertext (which
+//! hoisting shares) and only two polynomials are permuted.
+
+use super::Evaluator;
+use crate::cipher::Ciphertext;
+use crate::error::{KeyName, Result};
+
+impl Evaluator {
+    /// Three polynomials → two. Two are passed through.
+    ///
+    /// # Errors
+    /// `ParametersMismatch`, `Degree`, `MissingKey`.
+    pub fn relinearize(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        self.relinearize_with(a, 0)
+    }
+
+    /// Relinearises and rescales in one ModDown by P·q_level, which saves a transform of both
+    /// polynomials and one rounding.
+    ///
+    /// # Errors
+    /// As [`Evaluator::relinearize`] (two polynomials are refused here); `LevelExhausted`.
+    pub fn relinearize_rescale(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        self.check_degree("relinearize_rescale", a, 3)?;
+        let scale = self.rescaled("relinearize_rescale", a.scale, a.level())?;
+        let mut out = self.relinearize_with(a, 1)?;
+        out.scale = scale;
+        Ok(out)
+    }
+
+    fn relinearize_with(&self, a: &Ciphertext, drop: usize) -> Result<Ciphertext> {
+        self.check(a.id)?;
+        if a.parts.len() == 2 {
+            return Ok(a.clone());
+        }
+        self.check_degree("relinearize", a, 3)?;
+        let key = self.keys.find(KeyName::Relinearization, a.level(), None)?;
+        let ring = self.ring();
+        let digits = ring.mod_up(&a.parts[2], key.shape.special, key.shape.digit_limbs);
+        let addends = [Some(&a.parts[0]), Some(&a.parts[1])];
+        let (c0, c1) = ring.inner_product(&a.parts[2], &digits, &key.rows, addends);
+        std::mem::drop(digits);
+        let parts = vec![ring.mod_down(c0, drop), ring.mod_down(c1, drop)];
+        Ok(Self::with_parts(a, parts, a.scale))
+    }
+
+    /// a·b, relinearised and rescaled.
+    ///
+    /// # Errors
+    /// As [`Evaluator::mul`] and [`Evaluator::relinearize_rescale`].
+    pub fn mul_relin_rescale(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
+        self.relinearize_rescale(&self.mul(a, b)?)
+    }
+
+    /// Rotates the slots to the left by `step` (right if negative): slot j gets slot j + step.
+    ///
+    /// # Errors
+    /// `ParametersMismatch`, `Degree`, `MissingKey`.
+    pub fn rotate(&self, a: &Ciphertext, step: i64) -> Result<Ciphertext> {
+        self.check_degree("rotate", a, 2)?;
+        match self.params.normalized_step(step) {
+            0 => Ok(a.clone()),
+            step => self.galois(a, KeyName::Rotation(step)),
+        }
+    }
+
+    /// Conjugates every slot.
+    ///
+    /// # Errors
+    /// As [`Evaluator::rotate`].
+    pub fn conjugate(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        self.check_degree("conjugate", a, 2)?;
+        self.galois(a, KeyName::Conjugation)
+    }
+
+    fn galois(&self, a: &Ciphertext, name: KeyName) -> Result<Ciphertext> {
+        let key = self.keys.find(name, a.level(), None)?;
+        let ring = self.ring();
+        let digits = ring.mod_up(&a.parts[1], key.shape.special, key.shape.digit_limbs);
+        let (c0, c1) = ring.inner_product(&a.parts[1], &digits, &key.rows, [Some(&a.parts[0]), None]);
+        std::mem::drop(digits);
+        let g = self.params.galois_element(name);
+        let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
+        Ok(Self::with_parts(a, parts, a.scale))
+    }
+}

@@ -1,0 +1,59 @@
+//! Key-switching keys with a seeded uniform half.
+
+use super::expand_uniform;
+use crate::params::{KeyShape, Parameters, ParametersId};
+use crate::ring::{KeyRow, RnsPoly};
+use crate::sampling::{Domain, Seed};
+use std::fmt;
+
+/// A key that switches a polynomial's secret s' to s: per digit j, (b_j, a_j) with
+/// b_j + a_j·s = e_j + g_j·s', where g_j is P modulo the limbs of digit j and 0 elsewhere.
+///
+/// The gadget does not depend on the level, so dropping limbs of a key gives the key of the lower
+/// level. The halves a_j are expanded from a public seed.
+pub struct SwitchingKey {
+    pub(crate) id: ParametersId,
+    pub(crate) shape: KeyShape,
+    pub(crate) seed: Seed,
+    pub(crate) rows: Vec<KeyRow>,
+}
+
+impl SwitchingKey {
+    /// Assembles a key from its seed and b halves, expanding the a halves.
+    pub(crate) fn from_seed(params: &Parameters, shape: KeyShape, seed: Seed, b: Vec<RnsPoly>) -> Self {
+        let rows = b
+            .into_iter()
+            .enumerate()
+            .map(|(digit, b)| KeyRow { b, a: uniform_half(params, &shape, &seed, digit) })
+            .collect();
+        Self { id: params.id(), shape, seed, rows }
+    }
+
+    /// The key's shape.
+    pub fn shape(&self) -> KeyShape {
+        self.shape
+    }
+
+    /// Bytes held in memory.
+    pub fn bytes(&self) -> usize {
+        self.rows.iter().map(|r| (r.b.words().len() + r.a.words().len()) * 8).sum()
+    }
+}
+
+impl PartialEq for SwitchingKey {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, self.shape, self.seed) == (other.id, other.shape, other.seed)
+            && self.rows.iter().zip(&other.rows).all(|(x, y)| x.b == y.b)
+    }
+}
+
+impl fmt::Debug for SwitchingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SwitchingKey").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
+/// The half a_j of a key.
+pub(crate) fn uniform_half(params: &Parameters, shape: &KeyShape, seed: &Seed, digit: usize) -> RnsPoly {
+    expand_uniform(params.ring(), seed, Domain::Key, digit as u32, shape.q_limbs(), shape.special)
+}

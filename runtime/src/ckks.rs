@@ -1,0 +1,251 @@
+//! The CKKS engine: instructions on ciphertexts.
+
+use std::sync::Arc;
+
+use fhec_ckks::cipher::{Ciphertext, ExtCiphertext};
+use fhec_ckks::encoding::{Encoder, Plaintext};
+use fhec_ckks::eval::{Evaluator, Hoisted};
+use fhec_ckks::keys::EvaluationKeySet;
+use fhec_ckks::params::{KeyShape, Parameters, ParametersLiteral, SIGMA, Secret};
+use fhec_ckks::{CkksError, KeyName};
+use fhec_ir::plan::{Gadget, KeyManifest, ParameterData};
+use fhec_ir::schedule::{Kind, ScheduleOp, ScheduleType};
+use fhec_ir::{Node, ValueId};
+
+use crate::engine::{Engine, Place};
+use crate::error::{EngineError, RunError};
+
+/// Builds and checks the engine's parameters from a plan's. This is where security is checked.
+///
+/// # Errors
+/// If the engine refuses them, or they are not what the plan's identity says.
+pub fn parameters(data: &ParameterData) -> Result<Parameters, RunError> {
+    let literal = ParametersLiteral {
+        log_n: data.log_n,
+        q: data.q.clone(),
+        p: data.p.clone(),
+        secret: Secret::UniformTernary,
+        sigma: SIGMA,
+    };
+    let parameters = Parameters::new(&literal).map_err(|e| RunError::Parameters(e.to_string()))?;
+    check_identity(&parameters, data)?;
+    Ok(parameters)
+}
+
+/// Checks that the engine's parameters are those of the plan and admit its key shapes.
+///
+/// # Errors
+/// If not.
+pub fn check_identity(parameters: &Parameters, data: &ParameterData) -> Result<(), RunError> {
+    if parameters.id().0 != data.id {
+        return Err(RunError::Parameters(format!("identity {} is not the plan's", parameters.id())));
+    }
+    for (level, gadget) in data.gadgets.iter().enumerate() {
+        if !parameters.admits(&shape(*gadget, level as u32)) {
+            return Err(RunError::Parameters(format!("{gadget:?} does not suit level {level}")));
+        }
+    }
+    Ok(())
+}
+
+/// Shape of a key of `level` for a decomposition.
+pub fn shape(gadget: Gadget, level: u32) -> KeyShape {
+    KeyShape {
+        level: level as usize,
+        special: gadget.special as usize,
+        digit_limbs: gadget.digit_limbs as usize,
+    }
+}
+
+/// The keys of a manifest as the engine names them.
+pub fn key_requests(manifest: &KeyManifest, gadgets: &[Gadget]) -> Vec<(KeyName, KeyShape)> {
+    let of = |level: u32| shape(gadgets[level as usize], level);
+    let relinearisation = manifest.relinearisation.iter().map(|k| (KeyName::Relinearization, of(k.level)));
+    let rotations = manifest.rotations.iter().map(|k| (KeyName::Rotation(i64::from(k.step)), of(k.level)));
+    relinearisation.chain(rotations).collect()
+}
+
+/// A schedule value under encryption.
+pub enum CkksValue {
+    /// Two polynomials, or three before relinearisation.
+    Ct(Ciphertext),
+    /// Over QP.
+    Ext(ExtCiphertext),
+    /// Decomposed.
+    Digits(Hoisted),
+}
+
+impl CkksValue {
+    fn ct(&self, at: usize) -> Result<&Ciphertext, EngineError> {
+        if let Self::Ct(ct) = self { Ok(ct) } else { Err(EngineError::Kind(at)) }
+    }
+
+    fn ext(&self, at: usize) -> Result<&ExtCiphertext, EngineError> {
+        if let Self::Ext(ext) = self { Ok(ext) } else { Err(EngineError::Kind(at)) }
+    }
+
+    fn digits(&self) -> Result<&Hoisted, EngineError> {
+        if let Self::Digits(digits) = self { Ok(digits) } else { Err(EngineError::Kind(0)) }
+    }
+}
+
+/// Executes on ciphertexts with evaluation keys; cannot decrypt.
+pub struct CkksEngine {
+    evaluator: Evaluator,
+    encoder: Encoder,
+    gadgets: Vec<Gadget>,
+}
+
+impl CkksEngine {
+    /// An engine for a plan's parameters and keys.
+    ///
+    /// # Errors
+    /// If the keys are of other parameters, or one that the manifest lists is missing.
+    pub fn new(
+        parameters: &Parameters,
+        data: &ParameterData,
+        manifest: &KeyManifest,
+        keys: Arc<EvaluationKeySet>,
+    ) -> Result<Self, RunError> {
+        check_identity(parameters, data)?;
+        if keys.parameters_id() != parameters.id() {
+            let (expected, found) = (parameters.id(), keys.parameters_id());
+            return Err(RunError::MissingKey(CkksError::ParametersMismatch { expected, found }));
+        }
+        for (name, shape) in key_requests(manifest, &data.gadgets) {
+            keys.find(name, shape.level, Some(&shape)).map_err(RunError::MissingKey)?;
+        }
+        let encoder = Encoder::new(parameters);
+        Ok(Self { evaluator: Evaluator::new(keys), encoder, gadgets: data.gadgets.clone() })
+    }
+
+    /// The parameter set.
+    pub fn parameters(&self) -> &Parameters {
+        self.evaluator.parameters()
+    }
+
+    fn gadget(&self, level: usize) -> Result<KeyShape, EngineError> {
+        let gadget = self.gadgets.get(level).ok_or(EngineError::Kind(0))?;
+        Ok(shape(*gadget, level as u32))
+    }
+
+    fn sum(&self, args: &[&CkksValue]) -> Result<CkksValue, EngineError> {
+        match args.first() {
+            Some(CkksValue::Ct(first)) => {
+                let mut sum = first.clone();
+                for (k, arg) in args.iter().enumerate().skip(1) {
+                    self.evaluator.add_assign(&mut sum, arg.ct(k)?)?;
+                }
+                Ok(CkksValue::Ct(sum))
+            }
+            Some(CkksValue::Ext(first)) => {
+                let mut sum = first.clone();
+                for (k, arg) in args.iter().enumerate().skip(1) {
+                    self.evaluator.add_assign_ext(&mut sum, arg.ext(k)?)?;
+                }
+                Ok(CkksValue::Ext(sum))
+            }
+            _ => Err(EngineError::Kind(0)),
+        }
+    }
+
+    fn multiply_accumulate(
+        &self,
+        args: &[&CkksValue],
+        plains: &[Arc<Plaintext>],
+    ) -> Result<CkksValue, EngineError> {
+        if let Some(CkksValue::Ext(_)) = args.first() {
+            let args: Vec<_> = args.iter().enumerate().map(|(k, a)| a.ext(k)).collect::<Result<_, _>>()?;
+            let terms = args.into_iter().zip(plains.iter().map(|p| &**p));
+            return Ok(CkksValue::Ext(self.evaluator.mul_acc_ext(terms)?));
+        }
+        let args: Vec<_> = args.iter().enumerate().map(|(k, a)| a.ct(k)).collect::<Result<_, _>>()?;
+        let terms = args.into_iter().zip(plains.iter().map(|p| &**p));
+        Ok(CkksValue::Ct(self.evaluator.mul_acc(terms)?))
+    }
+}
+
+impl Engine for CkksEngine {
+    type Value = CkksValue;
+    type Plain = Plaintext;
+
+    fn encode(&self, vector: &[f64], place: Place) -> Result<Plaintext, EngineError> {
+        let level = place.level as usize;
+        let special = if place.extended { self.gadget(level)?.special } else { 0 };
+        Ok(self.encoder.encode_ext(vector, level, special, place.scale)?)
+    }
+
+    fn apply(
+        &self,
+        _: ValueId,
+        node: &Node<ScheduleOp>,
+        args: &[&CkksValue],
+        plains: &[Arc<Plaintext>],
+    ) -> Result<CkksValue, EngineError> {
+        use CkksValue::{Ct, Digits, Ext};
+        use ScheduleOp as O;
+        let e = &self.evaluator;
+        let x = *args.first().ok_or(EngineError::Kind(0))?;
+        let plain = || plains.first().ok_or(EngineError::Kind(0));
+        Ok(match &node.op {
+            O::Input { .. } => return Err(EngineError::Kind(0)),
+            O::Hoist => {
+                let ct = x.ct(0)?;
+                Digits(e.hoist_for(ct, self.gadget(ct.level())?)?)
+            }
+            O::RotateHoisted { step } => Ct(e.rotate_hoisted(x.digits()?, i64::from(*step))?),
+            O::RotateExt { step } => Ext(e.rotate_hoisted_ext(x.digits()?, i64::from(*step))?),
+            O::Rotate { step } => Ct(e.rotate(x.ct(0)?, i64::from(*step))?),
+            O::Giant { step } => Ext(e.giant_ext(x.ext(0)?, i64::from(*step))?),
+            O::MulAcc { .. } => self.multiply_accumulate(args, plains)?,
+            O::AddPlain { .. } => Ct(e.add_plain(x.ct(0)?, plain()?)?),
+            O::MulScalar { value, plain_scale } => Ct(e.mul_const(x.ct(0)?, *value, *plain_scale)?),
+            O::AddScalar { value } => Ct(e.add_const(x.ct(0)?, *value)?),
+            O::Add => self.sum(args)?,
+            O::Sub => Ct(e.sub(x.ct(0)?, args.get(1).ok_or(EngineError::Kind(1))?.ct(1)?)?),
+            O::Mul if node.args.first() == node.args.get(1) => Ct(e.square(x.ct(0)?)?),
+            O::Mul => Ct(e.mul(x.ct(0)?, args.get(1).ok_or(EngineError::Kind(1))?.ct(1)?)?),
+            O::Relinearize => Ct(e.relinearize(x.ct(0)?)?),
+            O::Rescale => Ct(e.rescale(x.ct(0)?)?),
+            O::RelinRescale => Ct(e.relinearize_rescale(x.ct(0)?)?),
+            O::ModDown => Ct(e.mod_down(x.ext(0)?)?),
+            O::ModDownRescale => Ct(e.mod_down_rescale(x.ext(0)?)?),
+            O::Drop { level } => Ct(e.drop_to_level(x.ct(0)?, *level as usize)?),
+            O::Relabel { factor } => {
+                let mut ct = x.ct(0)?.clone();
+                ct.set_scale(fhec_ir::schedule::scale::relabelled(ct.scale(), *factor));
+                Ct(ct)
+            }
+        })
+    }
+
+    fn ty(&self, value: &CkksValue) -> ScheduleType {
+        match value {
+            CkksValue::Ct(ct) => ScheduleType {
+                kind: if ct.parts() == 2 { Kind::Ct } else { Kind::Ct3 },
+                level: ct.level() as u32,
+                scale: ct.scale(),
+            },
+            CkksValue::Ext(x) => ScheduleType { kind: Kind::Ext, level: x.level() as u32, scale: x.scale() },
+            CkksValue::Digits(x) => {
+                ScheduleType { kind: Kind::Digits, level: x.level() as u32, scale: x.scale() }
+            }
+        }
+    }
+
+    fn value_bytes(&self, value: &CkksValue) -> usize {
+        match value {
+            CkksValue::Ct(ct) => ct.bytes(),
+            CkksValue::Ext(x) => x.bytes(),
+            CkksValue::Digits(x) => {
+                let (limbs, shape) = (x.level() + 1, x.shape());
+                let words = limbs + shape.digits_at(x.level()) * (limbs + shape.special);
+                words * self.parameters().n() * 8
+            }
+        }
+    }
+
+    fn plain_bytes(&self, plain: &Plaintext) -> usize {
+        plain.bytes()
+    }
+}

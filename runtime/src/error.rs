@@ -1,0 +1,153 @@
+//! What can go wrong when a plan runs.
+
+use std::path::{Path, PathBuf};
+
+use fhec_ckks::CkksError;
+use fhec_ir::plan::PlanError;
+use fhec_ir::schedule::ScheduleType;
+
+/// An engine cannot execute an instruction.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The CKKS engine refuses.
+    #[error(transparent)]
+    Ckks(#[from] CkksError),
+    /// An operand is of another kind than the instruction takes.
+    #[error("operand {0} is of the wrong kind")]
+    Kind(usize),
+}
+
+/// A run failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The parameters of the plan are refused by the engine, or are not what they claim to be.
+    #[error("parameters of the plan: {0}")]
+    Parameters(String),
+    /// An evaluation key that the plan needs is missing.
+    #[error("the evaluation keys do not fit this plan: {0}")]
+    MissingKey(CkksError),
+    /// Inputs are not what the plan takes.
+    #[error("inputs do not fit the plan: {0}")]
+    Input(String),
+    /// A plaintext cannot be computed or encoded.
+    #[error("plaintext of {place}: {message}")]
+    Plaintext {
+        /// The instruction.
+        place: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// An instruction failed.
+    #[error("{place}: {source}")]
+    Instruction {
+        /// The instruction.
+        place: String,
+        /// Why.
+        source: EngineError,
+    },
+    /// An engine's result has not the type that the schedule says: a bug in fhec.
+    #[error("internal: {place} gave {found:?}, the schedule says {expected:?}")]
+    Type {
+        /// The instruction.
+        place: String,
+        /// Type in the schedule.
+        expected: ScheduleType,
+        /// Type of the engine's value.
+        found: ScheduleType,
+    },
+    /// An engine panicked: a bug in fhec.
+    #[error("internal: {place} panicked: {message}")]
+    Panic {
+        /// The instruction.
+        place: String,
+        /// The panic's message.
+        message: String,
+    },
+    /// Threads cannot be started.
+    #[error("threads: {0}")]
+    Threads(String),
+}
+
+/// A key or ciphertext file is refused, or cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The operating system refuses.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not the kind of file that was expected.
+    #[error("{}: expected {expected}, this is {found}", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// What was expected.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// The bytes are damaged.
+    #[error("{}: the file is damaged: {message}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// Made for something else.
+    #[error("{}: made for another {what} ({found} instead of {expected})", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// `plan`, `parameter set` or `key set`.
+        what: &'static str,
+        /// Identity that was expected.
+        expected: String,
+        /// Identity in the file.
+        found: String,
+    },
+    /// The plan or client file.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The engine refuses.
+    #[error("{}: {source}", path.display())]
+    Ckks {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CkksError,
+    },
+    /// The parameters of a plan are refused.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl FileError {
+    pub(crate) fn io(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path: path.clone(), source }
+    }
+
+    pub(crate) fn damaged(path: &Path, message: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), message: message.into() }
+    }
+
+    /// Engine errors of reading are damage, mismatches of parameters and I/O keep their meaning.
+    pub(crate) fn ckks(path: &Path) -> impl Fn(CkksError) -> Self {
+        let path = path.to_owned();
+        move |source| match source {
+            CkksError::Io(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Self::damaged(&path, "it is truncated")
+            }
+            CkksError::Io(source) => Self::Io { path: path.clone(), source },
+            CkksError::Malformed { .. } => Self::damaged(&path, source.to_string()),
+            source => Self::Ckks { path: path.clone(), source },
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! PNG and JPEG.
+
+use std::io::Cursor;
+
+use image::imageops::FilterType;
+use image::{ImageReader, Limits};
+
+use super::planes;
+
+/// Largest width and height.
+const MAX_EXTENT: u32 = 1 << 14;
+/// Most bytes of memory for decoding.
+const MAX_ALLOCATION: u64 = 1 << 29;
+
+/// Decodes a picture into planes of the shape's channels (1 or 3), height and width.
+pub(super) fn decode(bytes: &[u8], shape: &[usize], resize: bool) -> Result<Vec<u8>, String> {
+    let (channels, height, width) = planes(shape);
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_EXTENT);
+    limits.max_image_height = Some(MAX_EXTENT);
+    limits.max_alloc = Some(MAX_ALLOCATION);
+    reader.limits(limits);
+    let mut picture = reader.decode().map_err(|e| e.to_string())?;
+    let size = (picture.height() as usize, picture.width() as usize);
+    if size != (height, width) {
+        let (h, w) = size;
+        if !resize {
+            return Err(format!(
+                "the picture is {h}×{w}, the network takes {height}×{width}; --resize scales it"
+            ));
+        }
+        let extent =
+            |x: usize| u32::try_from(x).ok().filter(|x| *x <= MAX_EXTENT).ok_or("the network is too large");
+        picture = picture.resize_exact(extent(width)?, extent(height)?, FilterType::Triangle);
+    }
+    match channels {
+        1 => Ok(picture.to_luma8().into_raw()),
+        3 => {
+            let pixels = picture.to_rgb8().into_raw();
+            Ok((0..3).flat_map(|c| pixels.iter().skip(c).step_by(3).copied()).collect())
+        }
+        n => Err(format!("a picture has 1 or 3 channels, the network takes {n}")),
+    }
+}

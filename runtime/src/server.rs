@@ -1,0 +1,99 @@
+//! The server's side: a plan, its evaluation keys, and ciphertexts in and out.
+
+use std::sync::Arc;
+
+use fhec_ckks::cipher::Ciphertext;
+use fhec_ckks::keys::EvaluationKeySet;
+use fhec_ckks::params::Parameters;
+use fhec_ir::plan::{Plan, PlanId};
+
+use crate::ckks::{self, CkksEngine, CkksValue};
+use crate::error::RunError;
+use crate::executor::{ExecuteOptions, Execution, execute};
+use crate::files::{Bundle, KeySetId};
+use crate::plaintexts::PlaintextStore;
+
+/// Default bytes of encoded plaintexts to keep between runs.
+pub const DEFAULT_PLAINTEXT_BYTES: usize = 2 << 30;
+
+/// A plan ready to run.
+pub struct Server {
+    plan: Arc<Plan>,
+    id: PlanId,
+    keys: KeySetId,
+    engine: CkksEngine,
+    plaintexts: PlaintextStore<CkksEngine>,
+}
+
+/// Encrypted results with statistics.
+pub struct ServerRun {
+    /// The results.
+    pub outputs: Bundle,
+    /// Statistics; its outputs are empty.
+    pub execution: Execution<CkksValue>,
+}
+
+impl Server {
+    /// Prepares a plan with its evaluation keys.
+    ///
+    /// # Errors
+    /// If the keys do not fit the plan.
+    pub fn new(
+        (plan, id): (Arc<Plan>, PlanId),
+        parameters: &Parameters,
+        (evaluation, keys): (Arc<EvaluationKeySet>, KeySetId),
+        plaintext_bytes: usize,
+    ) -> Result<Self, RunError> {
+        let engine = CkksEngine::new(parameters, &plan.parameters, &plan.keys, evaluation)?;
+        Ok(Self { plan, id, keys, engine, plaintexts: PlaintextStore::new(plaintext_bytes) })
+    }
+
+    /// The engine's parameters for a plan, with all their checks.
+    ///
+    /// # Errors
+    /// If they are refused.
+    pub fn parameters(plan: &Plan) -> Result<Parameters, RunError> {
+        ckks::parameters(&plan.parameters)
+    }
+
+    /// Bytes of encoded plaintexts kept at present.
+    pub fn plaintext_bytes(&self) -> usize {
+        self.plaintexts.bytes()
+    }
+
+    /// Runs the plan on encrypted inputs.
+    ///
+    /// # Errors
+    /// If the inputs were made for another plan, by another key set, or are not what the plan takes; or the run
+    /// fails.
+    pub fn run(&self, inputs: Bundle, options: &ExecuteOptions<'_>) -> Result<ServerRun, RunError> {
+        if inputs.plan != self.id {
+            return Err(RunError::Input(format!(
+                "they were encrypted for plan {}, this is {}",
+                inputs.plan, self.id
+            )));
+        }
+        if inputs.keys != self.keys {
+            return Err(RunError::Input("they were encrypted with keys of another key set".into()));
+        }
+        let header = &self.plan.schedule.header;
+        let names: Vec<_> = inputs.values.iter().map(|(name, _)| name.as_str()).collect();
+        if !names.iter().copied().eq(header.inputs.iter().map(|p| p.name.as_str())) {
+            return Err(RunError::Input(format!("they are named {names:?}")));
+        }
+        let wrap = |cts: Vec<Ciphertext>| cts.into_iter().map(CkksValue::Ct).collect();
+        let values = inputs.values.into_iter().map(|(_, cts)| wrap(cts)).collect();
+        let mut execution = execute(&self.engine, &self.plan.schedule, values, &self.plaintexts, options)?;
+        let mut values = Vec::with_capacity(header.outputs.len());
+        for (packed, cts) in header.outputs.iter().zip(std::mem::take(&mut execution.outputs)) {
+            let cts = cts.iter().map(|v| match &**v {
+                CkksValue::Ct(ct) => Some(ct.clone()),
+                _ => None,
+            });
+            let cts: Option<Vec<_>> = cts.collect();
+            let cts = cts.ok_or_else(|| RunError::Input("an output is no ciphertext".into()))?;
+            values.push((packed.name.clone(), cts));
+        }
+        Ok(ServerRun { outputs: Bundle { plan: self.id, keys: self.keys, values }, execution })
+    }
+}

@@ -1,0 +1,109 @@
+//! Plans for tests.
+
+// Every test binary uses some of these.
+#![allow(dead_code)]
+
+use std::sync::Arc;
+
+use fhec_ckks::params::{Parameters, ParametersLiteral, insecure_test_params};
+use fhec_ir::layout::{Axis, Layout};
+use fhec_ir::plan::{Gadget, ParameterData, Plan, PlanId, Report};
+use fhec_ir::schedule::{PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, random, scale};
+use fhec_ir::{Constant, Verified, verify};
+
+/// A small ring without security.
+pub(crate) fn small_parameters(log_n: u32, levels: usize) -> Parameters {
+    let q: Vec<u32> = std::iter::once(45).chain(std::iter::repeat_n(38, levels)).collect();
+    insecure_test_params(log_n, &q, &[49, 49, 49]).unwrap()
+}
+
+/// A ring of degree 2^13 with 128 bits of security and two levels.
+pub(crate) fn secure_parameters() -> Parameters {
+    Parameters::new(&ParametersLiteral::from_bits(13, &[45, 38, 38], &[49]).unwrap()).unwrap()
+}
+
+pub(crate) fn data(parameters: &Parameters) -> ParameterData {
+    let gadget = |level| {
+        let shape = parameters.key_shape(level);
+        Gadget { special: shape.special as u32, digit_limbs: shape.digit_limbs as u32 }
+    };
+    ParameterData {
+        id: parameters.id().0,
+        log_n: parameters.log_n(),
+        q: parameters.q().to_vec(),
+        p: parameters.p().to_vec(),
+        scale_bits: 38,
+        gadgets: (0..parameters.q().len()).map(gadget).collect(),
+    }
+}
+
+pub(crate) fn random_schedule(parameters: &Parameters, seed: u64, steps: usize) -> Verified<Schedule> {
+    let moduli = parameters.q().iter().map(|&q| q as f64).collect();
+    let options = random::Options { slots: parameters.slots(), moduli, scale: 2f64.powi(38), steps };
+    random::schedule(seed, &options)
+}
+
+pub(crate) fn plan(parameters: &Parameters, schedule: Verified<Schedule>) -> (Arc<Plan>, PlanId) {
+    let plan = Plan::assemble(data(parameters), schedule, &[], Report::default(), 10.0).unwrap();
+    let id = plan.id().unwrap();
+    (Arc::new(plan), id)
+}
+
+/// A 3×3 convolution with zero padding of an 8×8 image by double-hoisted rotations, then a squaring and a bias.
+pub(crate) fn convolution(parameters: &Parameters, kernel: [f32; 9]) -> Verified<Schedule> {
+    let slots = parameters.slots();
+    let image = || Layout {
+        slots,
+        ciphertexts: 1,
+        axes: vec![Axis::strided(1, 0), Axis::strided(1, 0), Axis::strided(8, 8), Axis::strided(8, 1)],
+        replicas: vec![],
+    };
+    let packed = |name: &str| PackedValue { name: name.into(), layout: image() };
+    let header = ScheduleHeader {
+        slots,
+        moduli: parameters.q().iter().map(|&q| q as f64).collect(),
+        inputs: vec![packed("image")],
+        outputs: vec![packed("logits")],
+        layouts: vec![image()],
+        ..ScheduleHeader::default()
+    };
+    let mut g = Schedule::new("conv", header);
+    let delta = 2f64.powi(38);
+    let top = parameters.max_level() as u32;
+    let x = g.push_input(0, 0, top, delta);
+    let digits = g.push_inferred(ScheduleOp::Hoist, vec![x], "conv").unwrap();
+    let (mut args, mut recipes) = (vec![], vec![]);
+    for (k, &w) in kernel.iter().enumerate() {
+        let (dy, dx) = (k as i64 / 3 - 1, k as i64 % 3 - 1);
+        let inside = |p: i64, d: i64| (0..8).contains(&(p + d));
+        let tap = |p: i64| if inside(p / 8, dy) && inside(p % 8, dx) { w } else { 0.0 };
+        let mask: Vec<f32> = (0..64).map(tap).collect();
+        let value = g.add_constant(Constant::new([1, 1, 8, 8], mask));
+        recipes.push(Recipe::Spread { value, row: 0, layout: 0, ct: 0 });
+        let step = (8 * dy + dx).rem_euclid(slots as i64) as u32;
+        args.push(g.push_inferred(ScheduleOp::RotateExt { step }, vec![digits], "conv").unwrap());
+    }
+    let plain_scale = scale::plain_scale_for(delta, delta, g.header.moduli[top as usize]);
+    let y = g.push_inferred(ScheduleOp::MulAcc { recipes, plain_scale }, args, "conv").unwrap();
+    let y = g.push_inferred(ScheduleOp::ModDownRescale, vec![y], "conv").unwrap();
+    let y = g.push_inferred(ScheduleOp::Mul, vec![y, y], "square").unwrap();
+    let y = g.push_inferred(ScheduleOp::RelinRescale, vec![y], "square").unwrap();
+    let bias = g.add_constant(Constant::new([1, 1, 1, 1], [0.25]));
+    let recipe = Recipe::Spread { value: bias, row: 0, layout: 0, ct: 0 };
+    let y = g.push_inferred(ScheduleOp::AddPlain { recipe }, vec![y], "bias").unwrap();
+    g.add_output("logits#0", y);
+    verify(g).unwrap()
+}
+
+/// What [`convolution`] computes.
+pub(crate) fn expected(kernel: [f32; 9], image: &[f64]) -> Vec<f64> {
+    let at = |y: i64, x: i64| {
+        if (0..8).contains(&y) && (0..8).contains(&x) { image[(8 * y + x) as usize] } else { 0.0 }
+    };
+    let pixel = |p: i64| {
+        let sum: f64 =
+            (0..9).map(|k| f64::from(kernel[k as usize]) * at(p / 8 + k / 3 - 1, p % 8 + k % 3 - 1)).sum();
+        sum * sum + 0.25
+    };
+    (0..64).map(pixel).collect()
+}

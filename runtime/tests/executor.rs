@@ -1,0 +1,250 @@
+//! The executor against the reference interpreter, with both engines.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fhec_ir::schedule::interp::interpret;
+use fhec_ir::schedule::{Schedule, ScheduleOp, ScheduleType, random};
+use fhec_ir::{Node, ValueId, Verified};
+use fhec_runtime::clear::{ClearEngine, ClearValue};
+use fhec_runtime::engine::Place;
+use fhec_runtime::{Engine, EngineError, ExecuteOptions, PlaintextStore, RunError, execute};
+use proptest::prelude::*;
+
+fn clear_inputs(engine: &ClearEngine, schedule: &Schedule, packed: &[Vec<Vec<f64>>]) -> Vec<Vec<ClearValue>> {
+    let mut types = std::collections::HashMap::new();
+    for (_, node) in schedule.iter() {
+        if let ScheduleOp::Input { input, .. } = node.op {
+            types.insert(input as usize, node.ty);
+        }
+    }
+    let mut stream = 0;
+    let mut value = |i: usize, slots: &Vec<f64>| {
+        stream += 1;
+        engine.input(slots.clone(), types[&i].level, types[&i].scale, stream)
+    };
+    packed.iter().enumerate().map(|(i, cts)| cts.iter().map(|s| value(i, s)).collect()).collect()
+}
+
+fn run_clear(
+    engine: &ClearEngine,
+    schedule: &Verified<Schedule>,
+    seed: u64,
+    threads: usize,
+) -> Vec<Vec<Arc<ClearValue>>> {
+    let inputs = clear_inputs(engine, schedule, &random::inputs(seed, schedule));
+    let store = PlaintextStore::new(1 << 12);
+    let options = ExecuteOptions { threads, ..ExecuteOptions::default() };
+    execute(engine, schedule, inputs, &store, &options).unwrap().outputs
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn clear_engine_is_the_interpreter_on_any_number_of_threads(seed in any::<u64>(), threads in 1usize..5) {
+        let schedule = common::random_schedule(&common::small_parameters(6, 4), seed, 30);
+        let expected = interpret(&schedule, &random::inputs(seed, &schedule)).unwrap();
+        let engine = ClearEngine::exact(&schedule);
+        let found = run_clear(&engine, &schedule, seed, threads);
+        let found: Vec<Vec<Vec<f64>>> =
+            found.iter().map(|cts| cts.iter().map(|v| v.slots.clone()).collect()).collect();
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(engine.overflows(), 0);
+    }
+
+    #[test]
+    fn modelled_noise_depends_on_the_seed_only(seed in any::<u64>()) {
+        let parameters = common::small_parameters(6, 4);
+        let schedule = common::random_schedule(&parameters, seed, 30);
+        let data = common::data(&parameters);
+        let run = |noise, threads| {
+            let engine = ClearEngine::modelled(&schedule, &data, Some(noise));
+            run_clear(&engine, &schedule, seed, threads)
+        };
+        prop_assert_eq!(run(1, 1), run(1, 3));
+        prop_assert_ne!(run(1, 1), run(2, 1));
+    }
+}
+
+#[test]
+fn plaintexts_are_cached_within_the_budget() {
+    let parameters = common::small_parameters(6, 4);
+    let schedule = common::random_schedule(&parameters, 3, 40);
+    let engine = ClearEngine::exact(&schedule);
+    let run = |store: &PlaintextStore<ClearEngine>| {
+        let inputs = clear_inputs(&engine, &schedule, &random::inputs(3, &schedule));
+        execute(&engine, &schedule, inputs, store, &ExecuteOptions::default()).unwrap();
+    };
+    let all = PlaintextStore::new(1 << 20);
+    run(&all);
+    let (_, misses) = all.statistics();
+    assert!(misses > 0);
+    run(&all);
+    assert_eq!(all.statistics().1, misses, "the second run encodes nothing");
+    let little = PlaintextStore::new(600);
+    run(&little);
+    assert!(little.bytes() <= 600 && little.bytes() > 0);
+    assert!(all.bytes() > 600);
+}
+
+#[test]
+fn progress_reaches_the_end() {
+    let schedule = common::random_schedule(&common::small_parameters(6, 4), 5, 20);
+    let engine = ClearEngine::exact(&schedule);
+    let inputs = clear_inputs(&engine, &schedule, &random::inputs(5, &schedule));
+    let last = AtomicUsize::new(0);
+    let progress = |done: usize, _: usize| {
+        last.fetch_max(done, Ordering::Relaxed);
+    };
+    let options = ExecuteOptions { threads: 2, progress: Some(&progress) };
+    let run = execute(&engine, &schedule, inputs, &PlaintextStore::new(0), &options).unwrap();
+    assert_eq!(last.into_inner(), schedule.len());
+    assert!(run.peak_value_bytes >= 3 * 8 * schedule.header.slots);
+}
+
+/// The clear engine with a fault.
+struct Faulty {
+    inner: ClearEngine,
+    panics: bool,
+}
+
+impl Engine for Faulty {
+    type Value = ClearValue;
+    type Plain = <ClearEngine as Engine>::Plain;
+
+    fn encode(&self, vector: &[f64], place: Place) -> Result<Self::Plain, EngineError> {
+        self.inner.encode(vector, place)
+    }
+
+    fn apply(
+        &self,
+        id: ValueId,
+        node: &Node<ScheduleOp>,
+        args: &[&ClearValue],
+        plains: &[Arc<Self::Plain>],
+    ) -> Result<ClearValue, EngineError> {
+        let mut value = self.inner.apply(id, node, args, plains)?;
+        assert!(!self.panics || id.0 < 20, "a bug at {id}");
+        if id.0 == 20 {
+            value.ty.scale = f64::from_bits(value.ty.scale.to_bits() + 1);
+        }
+        Ok(value)
+    }
+
+    fn ty(&self, value: &ClearValue) -> ScheduleType {
+        value.ty
+    }
+
+    fn value_bytes(&self, value: &ClearValue) -> usize {
+        self.inner.value_bytes(value)
+    }
+
+    fn plain_bytes(&self, plain: &Self::Plain) -> usize {
+        self.inner.plain_bytes(plain)
+    }
+}
+
+#[test]
+fn engine_bugs_become_errors_on_all_threads() {
+    let schedule = common::random_schedule(&common::small_parameters(6, 4), 9, 40);
+    for (panics, threads) in [(false, 1), (false, 3), (true, 1), (true, 3)] {
+        let engine = Faulty { inner: ClearEngine::exact(&schedule), panics };
+        let inputs = clear_inputs(&engine.inner, &schedule, &random::inputs(9, &schedule));
+        let options = ExecuteOptions { threads, ..ExecuteOptions::default() };
+        let error = execute(&engine, &schedule, inputs, &PlaintextStore::new(0), &options).unwrap_err();
+        if panics {
+            assert!(matches!(error, RunError::Panic { .. }), "{error}");
+        } else {
+            assert!(matches!(error, RunError::Type { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn inputs_of_the_wrong_type_are_refused() {
+    let schedule = common::random_schedule(&common::small_parameters(6, 4), 9, 10);
+    let engine = ClearEngine::exact(&schedule);
+    let store = PlaintextStore::new(0);
+    let options = ExecuteOptions::default();
+    let error = execute(&engine, &schedule, vec![], &store, &options).unwrap_err();
+    assert!(matches!(error, RunError::Input(_)), "{error}");
+    let mut inputs = clear_inputs(&engine, &schedule, &random::inputs(9, &schedule));
+    inputs[0][0].ty.level = 1;
+    let error = execute(&engine, &schedule, inputs, &store, &options).unwrap_err();
+    assert!(error.to_string().contains("x#0"), "{error}");
+}
+
+#[cfg(feature = "client")]
+mod encrypted {
+    use super::*;
+    use fhec_runtime::client::Client;
+    use fhec_runtime::server::Server;
+
+    #[test]
+    fn ckks_engine_is_within_the_modelled_noise() {
+        let parameters = common::small_parameters(10, 4);
+        let mut ratios = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..12 {
+            let schedule = common::random_schedule(&parameters, seed, 30);
+            seen.extend(schedule.iter().map(|(_, n)| fhec_ir::Op::mnemonic(&n.op)));
+            let inputs = random::inputs(seed, &schedule);
+            let model = ClearEngine::modelled(&schedule, &common::data(&parameters), None);
+            let clear = run_clear(&model, &schedule, seed, 1);
+            let (plan, id) = common::plan(&parameters, schedule);
+            let spec = plan.client_spec().unwrap();
+            let client = Client::with_parameters(spec, parameters.clone()).unwrap();
+            let keys = client.generate_keys(None).unwrap();
+            let tensors: Vec<Vec<f64>> = inputs.iter().map(|cts| cts.concat()).collect();
+            let bundle = client.encrypt((&keys.secret, keys.id), &tensors).unwrap();
+            let server =
+                Server::new((plan.clone(), id), &parameters, (keys.evaluation.clone(), keys.id), 1 << 24)
+                    .unwrap();
+            let options = ExecuteOptions { threads: 1 + seed as usize % 3, ..ExecuteOptions::default() };
+            let run = server.run(bundle, &options).unwrap();
+            let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
+            for (tensor, values) in found.iter().zip(&clear) {
+                for (slots, value) in tensor.chunks(parameters.slots()).zip(values) {
+                    let error = slots.iter().zip(&value.slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+                    let rms = (error / slots.len() as f64).sqrt();
+                    let predicted = model.slot_error(value);
+                    let ratio = rms / predicted;
+                    // The model takes errors as independent; correlated ones may cancel.
+                    assert!(ratio < 2.0, "seed {seed}: rms {rms:e}, predicted {predicted:e}");
+                    ratios.push(ratio);
+                }
+            }
+        }
+        ratios.sort_by(f64::total_cmp);
+        let median = ratios[ratios.len() / 2];
+        assert!((0.7..1.2).contains(&median), "measured over predicted: {ratios:.2?}");
+        for op in
+            ["Hoist", "RotateExt", "Giant", "ModDown", "ModDownRescale", "RelinRescale", "Sub", "MulScalar"]
+        {
+            assert!(seen.contains(op), "{op} was never tested: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn convolution_at_128_bits() {
+        let parameters = common::secure_parameters();
+        assert!(parameters.security_bits() >= 128.0);
+        let kernel = [0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, -0.1, 0.2];
+        let (plan, id) = common::plan(&parameters, common::convolution(&parameters, kernel));
+        let client = Client::new(plan.client_spec().unwrap()).unwrap();
+        let keys = client.generate_keys(None).unwrap();
+        let image: Vec<f64> = (0..64).map(|k| f64::from(k * 37 % 64) / 64.0).collect();
+        let public = (keys.public.clone(), keys.id);
+        let bundle = client.encrypt_public(public, std::slice::from_ref(&image)).unwrap();
+        let evaluation = (keys.evaluation.clone(), keys.id);
+        let server = Server::new((plan, id), &parameters, evaluation, 1 << 26).unwrap();
+        let run = server.run(bundle, &ExecuteOptions::default()).unwrap();
+        let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
+        let worst = found[0].iter().zip(common::expected(kernel, &image)).map(|(a, b)| (a - b).abs());
+        let worst = worst.fold(0.0, f64::max);
+        assert!(worst < 1e-5, "{worst:e}");
+    }
+}

@@ -1,0 +1,199 @@
+//! `fhec compile`, the default verb.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use fhec::{CompileOptions, Compiled};
+use fhec_ir::plan::Normalisation;
+use fhec_passes::pipeline::{Program, Timing};
+use serde::Deserialize;
+
+use super::output::bytes;
+use super::{Context, inspect};
+
+/// How a network is compiled, for all verbs that do.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ModelArgs {
+    /// Mean of the inputs by channel: bytes become (x/255 − mean)/std.
+    #[arg(
+        long,
+        value_name = "M,M,…",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        help_heading = "Compilation"
+    )]
+    mean: Vec<f64>,
+    /// Standard deviation of the inputs by channel.
+    #[arg(long, value_name = "S,S,…", value_delimiter = ',', help_heading = "Compilation")]
+    std: Vec<f64>,
+    /// A TOML file with `mean`, `std` and `divisor` instead.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mean", "std"], help_heading = "Compilation")]
+    norm: Option<PathBuf>,
+    /// log2 of the ring degree, 12 to 17; the smallest secure one if not given.
+    #[arg(long, value_name = "LOG_N", value_parser = clap::value_parser!(u32).range(12..=17), help_heading = "Compilation")]
+    log_n: Option<u32>,
+    /// Bits of the scale; the fewest that reach the precision if not given.
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(20..=49), help_heading = "Compilation")]
+    scale_bits: Option<u32>,
+    /// Bits after the binary point that the results should have.
+    #[arg(long, value_name = "BITS", default_value_t = CompileOptions::default().precision_bits, help_heading = "Compilation")]
+    precision_bits: f64,
+    /// Seed of the synthetic images that estimate magnitudes; the same seed gives the same plan.
+    #[arg(long, default_value_t = 0, help_heading = "Compilation")]
+    seed: u64,
+    /// Keep activations as they are, down to the slot IR (for looking at, not for running).
+    #[arg(long, help_heading = "Compilation")]
+    exact_activations: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NormFile {
+    #[serde(default)]
+    mean: Vec<f64>,
+    #[serde(default)]
+    std: Vec<f64>,
+    divisor: Option<f64>,
+}
+
+/// Compile an ONNX network into a plan.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  fhec model.onnx -o model.plan
+  fhec resnet20.onnx -o resnet20.plan --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616
+  fhec model.onnx --stop-after place --dump-after place")]
+pub(crate) struct CompileArgs {
+    /// The network.
+    model: PathBuf,
+    /// Where to write the plan; beside the network if not given.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    options: ModelArgs,
+    /// End after this pass.
+    #[arg(long, value_name = "PASS", value_parser = pass, help_heading = "Passes")]
+    stop_after: Option<String>,
+    /// Print the program after this pass; repeatable.
+    #[arg(long, value_name = "PASS", value_parser = pass, help_heading = "Passes")]
+    dump_after: Vec<String>,
+    /// Print how long each pass takes.
+    #[arg(long, help_heading = "Passes")]
+    time_passes: bool,
+}
+
+fn pass(name: &str) -> Result<String, String> {
+    let names = fhec::pass_names();
+    if names.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", names.join(", "))) }
+}
+
+impl ModelArgs {
+    fn options(&self) -> Result<CompileOptions> {
+        let mut normalisation =
+            Normalisation { mean: self.mean.clone(), std: self.std.clone(), ..Normalisation::default() };
+        if let Some(path) = &self.norm {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            let file: NormFile = toml::from_str(&text).with_context(|| path.display().to_string())?;
+            normalisation.mean = file.mean;
+            normalisation.std = file.std;
+            normalisation.divisor = file.divisor.unwrap_or(normalisation.divisor);
+        }
+        if normalisation.std.iter().any(|s| s.is_nan() || *s <= 0.0) {
+            bail!("standard deviations are positive numbers");
+        }
+        Ok(CompileOptions {
+            log_n: self.log_n,
+            scale_bits: self.scale_bits,
+            precision_bits: self.precision_bits,
+            seed: self.seed,
+            exact_activations: self.exact_activations,
+            normalisations: vec![normalisation],
+            ..CompileOptions::default()
+        })
+    }
+
+    /// Compiles a network to a plan.
+    pub(crate) fn compile(&self, model: &Path, context: &Context) -> Result<Compiled> {
+        self.observed(model, context, &mut |_, _| {})
+    }
+
+    /// Compiles, showing each pass.
+    pub(crate) fn observed(
+        &self,
+        model: &Path,
+        context: &Context,
+        observe: &mut dyn FnMut(&Program, Timing),
+    ) -> Result<Compiled> {
+        let options = self.options()?;
+        run(model, &options, context, observe)
+    }
+}
+
+fn run(
+    model: &Path,
+    options: &CompileOptions,
+    context: &Context,
+    observe: &mut dyn FnMut(&Program, Timing),
+) -> Result<Compiled> {
+    let progress = context.progress("compiling");
+    let (mut done, total) = (0, fhec::pass_names().len());
+    let import = fhec_frontend::import(model, &fhec_frontend::Options::default())?;
+    let compiled = fhec::compile_with(&import, options, &|_| {}, &mut |program, timing| {
+        done = done % total + 1;
+        progress.set(done, total);
+        context.detail(format!("{:9.3} s  {}", timing.run.as_secs_f64(), timing.pass));
+        observe(program, timing);
+    });
+    Ok(compiled?)
+}
+
+impl CompileArgs {
+    pub(crate) fn run(self, context: &Context) -> Result<()> {
+        let mut options = self.options.options()?;
+        options.stop_after = self.stop_after.clone();
+        if self.options.exact_activations && options.stop_after.is_none() {
+            bail!(
+                "exact activations cannot run encrypted: add --stop-after assign-layout, or use `fhec eval`"
+            );
+        }
+        // A ring that turns out too small takes the passes through another round: only the last one counts.
+        let (mut timings, mut dumps) = (Vec::<Timing>::new(), Vec::<(&str, String)>::new());
+        let compiled = run(&self.model, &options, context, &mut |program, timing| {
+            if timing.pass == fhec::pass_names()[0] {
+                timings.clear();
+                dumps.clear();
+            }
+            timings.push(timing);
+            if self.dump_after.iter().any(|p| p == timing.pass) {
+                dumps.push((timing.pass, program.summary()));
+            }
+        })?;
+        for (_, text) in dumps {
+            context.say(text);
+        }
+        if self.time_passes {
+            for t in &timings {
+                let (run, verify) = (t.run.as_secs_f64(), t.verify.as_secs_f64());
+                context.say(format!("{run:9.3} s  {} (and {verify:.3} s verifying)", t.pass));
+            }
+        }
+        let Some(plan) = compiled.plan else { return Ok(()) };
+        let path = self.output.unwrap_or_else(|| self.model.with_extension("plan"));
+        let id = plan.save(&path)?;
+        let size = std::fs::metadata(&path).map_or(0, |m| m.len());
+        if context.json {
+            context.json(&inspect::numbers(&plan, id, size));
+        }
+        context.say(format!(
+            "{}: {}, N = 2^{}, {} levels, {:.0} bits of security, {:.2} s predicted on one thread",
+            path.display(),
+            bytes(size),
+            plan.parameters.log_n,
+            plan.parameters.q.len() - 1,
+            plan.report.security_bits,
+            plan.report.predicted_seconds,
+        ));
+        Ok(())
+    }
+}

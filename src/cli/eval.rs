@@ -1,0 +1,119 @@
+//! `fhec eval`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use fhec_ir::layout::{Axis, Layout};
+use fhec_ir::plan::{ClientInput, Normalisation};
+use fhec_ir::tensor::{self, Tensor};
+use fhec_passes::pipeline::{Config, Pipeline, Program};
+use serde_json::json;
+
+use super::Context;
+use super::decrypt::{line, write_outputs};
+use super::encrypt::load_inputs;
+use super::inspect::Stage;
+
+/// Evaluate a network in clear at any stage of compilation.
+#[derive(Args)]
+#[command(after_help = "\
+`tensor` runs the network as imported, `slot` its packed form, `schedule` single ciphertexts, in clear: where results
+part, there is the wrong pass.
+
+Example:
+  fhec eval model.onnx --input in0.npy --output-dir out --ir slot --exact-activations")]
+pub(crate) struct EvalArgs {
+    /// The network.
+    model: PathBuf,
+    /// One for each input, in order.
+    #[arg(long, value_name = "FILE", required = true)]
+    input: Vec<String>,
+    /// Write out0.npy, out1.npy, … to this folder.
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    /// The stage whose interpreter runs.
+    #[arg(long, value_name = "STAGE", default_value = "tensor")]
+    ir: Stage,
+    /// Keep activations as they are; not at the schedule stage.
+    #[arg(long)]
+    exact_activations: bool,
+    /// log2 of the ring degree to pack for.
+    #[arg(long, value_name = "LOG_N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(4..=17))]
+    log_n: u32,
+}
+
+/// An input that takes a tensor of this shape; bytes are divided by 255.
+fn plain_input(name: &str, shape: &[usize]) -> ClientInput {
+    let axes = shape.iter().map(|&d| Axis::strided(d, 1)).collect();
+    ClientInput {
+        name: name.into(),
+        layout: Layout { slots: 1, ciphertexts: 1, axes, replicas: vec![] },
+        normalisation: Normalisation::default(),
+        level: 0,
+        scale: 1.0,
+    }
+}
+
+impl EvalArgs {
+    pub(crate) fn run(self, context: &Context) -> Result<()> {
+        let import = fhec_frontend::import(&self.model, &fhec_frontend::Options::default())?;
+        let network = import.graph;
+        let inputs: Vec<_> = network.inputs().map(|(id, name)| plain_input(name, network.ty(id))).collect();
+        let tensors = load_inputs(&inputs, &self.input, false)?;
+        let shapes = inputs.iter().map(|i| i.layout.shape());
+        let tensors: Vec<Tensor<f64>> = shapes.zip(tensors).map(|(s, t)| Tensor::new(s, t)).collect();
+        let names: Vec<_> = network.outputs.iter().map(|o| o.name.clone()).collect();
+        let outputs = match self.ir {
+            Stage::Tensor => tensor::run(&network, &tensors)?,
+            stage => {
+                let mut config = Config::nominal(1 << (self.log_n - 1));
+                config.exact_activations = self.exact_activations;
+                let mut pipeline = Pipeline::standard(config);
+                if stage == Stage::Slot {
+                    pipeline.stop_after("assign-layout");
+                }
+                let progress = context.progress("compiling");
+                let (mut done, total) = (0, pipeline.names().len());
+                let program = pipeline.run(Program::Tensor(network), &mut |_, _| {
+                    done += 1;
+                    progress.set(done, total);
+                })?;
+                drop(progress);
+                run(&program, &tensors)?
+            }
+        };
+        let mut results = Vec::with_capacity(outputs.len());
+        for (k, output) in outputs.iter().enumerate() {
+            let tail = import.tails.get(k).map(Vec::as_slice).unwrap_or_default();
+            let output = tail.iter().fold(output.clone(), |x, step| step.apply(&x));
+            results.push((output.shape, output.data));
+        }
+        if let Some(folder) = &self.output_dir {
+            write_outputs(folder, &results)?;
+        }
+        for (name, (_, data)) in names.iter().zip(&results) {
+            context.say(line(name, data));
+        }
+        if context.json {
+            let data: Vec<_> = results.iter().map(|(_, data)| data).collect();
+            context.json(&json!({ "output": data.first(), "outputs": data }));
+        }
+        Ok(())
+    }
+}
+
+fn run(program: &Program, tensors: &[Tensor<f64>]) -> Result<Vec<Tensor<f64>>> {
+    Ok(match program {
+        Program::Tensor(g) => tensor::run(g, tensors)?,
+        Program::Slot(g) => fhec_ir::slot::interp::run(g, tensors)?,
+        Program::Schedule(g) => {
+            let header = &g.header;
+            let packed: Vec<_> =
+                header.inputs.iter().zip(tensors).map(|(p, t)| p.layout.pack(&t.data)).collect();
+            let outputs = fhec_ir::schedule::interp::interpret(g, &packed).context("running the schedule")?;
+            let unpacked = header.outputs.iter().zip(&outputs);
+            unpacked.map(|(p, slots)| Tensor::new(p.layout.shape(), p.layout.unpack(slots))).collect()
+        }
+    })
+}

@@ -1,0 +1,303 @@
+//! `fhec infer`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use fhec_ir::plan::{ClientSpec, Plan, PlanId};
+use fhec_runtime::ExecuteOptions;
+use fhec_runtime::client::{Client, Keys};
+use fhec_runtime::input::{RecordFile, read_labels};
+use fhec_runtime::server::{DEFAULT_PLAINTEXT_BYTES, Server};
+use serde_json::{Value, json};
+
+use super::check::{Reference, max_abs_error};
+use super::encrypt::load_inputs;
+use super::output::{bytes, peak_rss_bytes, top1};
+use super::{Context, decrypt};
+
+/// Keys, encryption, evaluation and decryption in one process.
+#[derive(Args)]
+#[command(after_help = "\
+With several inputs of a one-input network, or a range of records, all are run with one set of keys and a summary
+follows. --check also runs in clear and compares: against the network itself if an .onnx is given, else against
+the plan's schedule.
+
+Examples:
+  fhec infer model.plan --input cat.png
+  fhec infer lenet.onnx --input t10k-images-idx3-ubyte.gz --range 0..100 --labels t10k-labels-idx1-ubyte.gz --check
+  fhec infer model.plan --input test_batch.bin#17 --json --check")]
+pub(crate) struct InferArgs {
+    /// A plan, or an ONNX network, which is compiled first.
+    model: PathBuf,
+    /// Inputs: pictures, arrays, or FILE#17 for records.
+    #[arg(long, value_name = "FILE", required = true)]
+    input: Vec<String>,
+    /// Records of the input file: FROM..TO, without TO.
+    #[arg(long, value_name = "FROM..TO", value_parser = parse_range)]
+    range: Option<std::ops::Range<usize>>,
+    /// idx file of the records' labels, for the accuracy. CIFAR batches hold their own.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Run in clear as well and compare.
+    #[arg(long)]
+    check: bool,
+    /// Scale pictures of another size.
+    #[arg(long)]
+    resize: bool,
+    /// Encoded plaintexts to keep between inputs, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = (DEFAULT_PLAINTEXT_BYTES >> 20) as u64)]
+    plaintext_cache: u64,
+    #[cfg(feature = "compiler")]
+    #[command(flatten)]
+    compile: super::compile::ModelArgs,
+}
+
+pub(crate) fn parse_range(text: &str) -> Result<std::ops::Range<usize>, String> {
+    let (from, to) = text.split_once("..").ok_or("expected FROM..TO")?;
+    let number = |s: &str| s.trim().parse::<usize>().map_err(|e| format!("{s:?}: {e}"));
+    let range = number(from)?..number(to)?;
+    if range.is_empty() { Err("the range is empty".into()) } else { Ok(range) }
+}
+
+/// A plan with what it is compared with.
+pub(crate) struct Model {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) id: PlanId,
+    pub(crate) reference: Reference,
+}
+
+/// One inference to do.
+pub(crate) struct Task {
+    /// Input files, one for each input of the network.
+    pub(crate) sources: Vec<String>,
+    /// What it should be.
+    pub(crate) label: Option<usize>,
+}
+
+/// What inferences are asked for, by the inputs on the command line.
+pub(crate) fn tasks(
+    plan: &Plan,
+    input: &[String],
+    range: Option<std::ops::Range<usize>>,
+    labels: Option<&PathBuf>,
+) -> Result<Vec<Task>> {
+    let takes = plan.client.inputs.len();
+    let Some(range) = range else {
+        if takes != 1 {
+            return Ok(vec![Task { sources: input.to_vec(), label: None }]);
+        }
+        return Ok(input.iter().map(|s| Task { sources: vec![s.clone()], label: None }).collect());
+    };
+    let ([file], 1) = (input, takes) else { bail!("--range takes one file, and a network with one input") };
+    let records = RecordFile::open(file.as_ref(), &plan.client.inputs[0].layout.shape());
+    let records = records.map_err(|e| anyhow::anyhow!("{file}: {e}"))?;
+    if range.end > records.len() {
+        bail!("{file} has {} records, the range ends at {}", records.len(), range.end);
+    }
+    let listed = match labels {
+        Some(path) => Some(read_labels(path).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?),
+        None => None,
+    };
+    let task = |k: usize| {
+        let label = match &listed {
+            Some(labels) => labels.get(k).copied(),
+            None => records.label(k).ok().flatten(),
+        };
+        Task { sources: vec![format!("{file}#{k}")], label: label.map(usize::from) }
+    };
+    Ok(range.map(task).collect())
+}
+
+struct Session<'a> {
+    context: &'a Context,
+    model: &'a Model,
+    client: Client,
+    keys: Keys,
+    server: Server,
+    check: bool,
+    resize: bool,
+}
+
+struct Outcome {
+    outputs: Vec<Vec<f64>>,
+    clear: Option<Vec<Vec<f64>>>,
+    seconds: f64,
+}
+
+impl Outcome {
+    fn top1(&self) -> usize {
+        self.outputs.first().map_or(0, |o| top1(o))
+    }
+
+    fn agrees(&self) -> Option<bool> {
+        let clear = self.clear.as_ref()?.first()?;
+        Some(top1(clear) == self.top1())
+    }
+
+    fn error(&self) -> Option<f64> {
+        self.clear.as_ref().map(|c| max_abs_error(c, &self.outputs))
+    }
+}
+
+impl Session<'_> {
+    fn infer(&self, task: &Task) -> Result<Outcome> {
+        let tensors = load_inputs(&self.model.plan.client.inputs, &task.sources, self.resize)?;
+        let secret = (&self.keys.secret, self.keys.id);
+        let bundle = self.client.encrypt(secret, &tensors)?;
+        let progress = self.context.progress("running");
+        let report = |done, total| progress.set(done, total);
+        let options = ExecuteOptions { threads: self.context.threads, progress: Some(&report) };
+        let run = self.server.run(bundle, &options)?;
+        drop(progress);
+        let outputs = self.client.decrypt(secret, &run.outputs)?;
+        let clear =
+            self.check.then(|| self.model.reference.outputs(&self.model.plan, &tensors)).transpose()?;
+        self.profile(&run.execution.instruction_seconds);
+        Ok(Outcome { outputs, clear, seconds: run.execution.seconds })
+    }
+
+    /// With -vv: measured time by layer.
+    fn profile(&self, seconds: &[f32]) {
+        if self.context.verbose < 2 {
+            return;
+        }
+        let mut layers: Vec<(&str, f64)> = Vec::new();
+        let mut current = "";
+        for ((_, node), s) in self.model.plan.schedule.iter().zip(seconds) {
+            if !node.name.is_empty() {
+                current = &node.name;
+            }
+            match layers.iter_mut().find(|(name, _)| *name == current) {
+                Some((_, sum)) => *sum += f64::from(*s),
+                None => layers.push((current, f64::from(*s))),
+            }
+        }
+        for (name, sum) in layers {
+            self.context.detail(format!("{sum:9.3} s  {name}"));
+        }
+    }
+}
+
+impl InferArgs {
+    pub(crate) fn run(self, context: &Context) -> Result<()> {
+        let model = self.model(context)?;
+        let tasks = tasks(&model.plan, &self.input, self.range.clone(), self.labels.as_ref())?;
+        let Plan { parameters, keys, client, .. } = &*model.plan;
+        let spec = ClientSpec {
+            plan: model.id,
+            parameters: parameters.clone(),
+            keys: keys.clone(),
+            client: client.clone(),
+        };
+        let client = Client::new(spec)?;
+        let start = Instant::now();
+        let progress = context.progress("generating keys");
+        let keys = client.generate_keys(Some(&|done, total| progress.set(done, total)))?;
+        drop(progress);
+        let seconds_keygen = start.elapsed().as_secs_f64();
+        let evaluation = (keys.evaluation.clone(), keys.id);
+        context.detail(format!(
+            "{} of evaluation keys, {seconds_keygen:.1} s",
+            bytes(evaluation.0.bytes() as u64)
+        ));
+        let plan = (model.plan.clone(), model.id);
+        let budget = usize::try_from(self.plaintext_cache << 20).unwrap_or(usize::MAX);
+        let server = Server::new(plan, client.parameters(), evaluation, budget)?;
+        let (check, resize) = (self.check, self.resize);
+        let session = Session { context, model: &model, client, keys, server, check, resize };
+        match tasks.as_slice() {
+            [task] => session.single(task, seconds_keygen),
+            tasks => session.many(tasks, seconds_keygen),
+        }
+    }
+
+    fn model(&self, context: &Context) -> Result<Model> {
+        #[cfg(feature = "compiler")]
+        if self.model.extension().is_some_and(|e| e == "onnx") {
+            let compiled = self.compile.compile(&self.model, context)?;
+            let plan = compiled.plan.context("compilation stopped before there was a plan")?;
+            let id = plan.id()?;
+            let reference = Reference::Network(Box::new(compiled.network));
+            return Ok(Model { plan: Arc::new(plan), id, reference });
+        }
+        let (plan, id) = Plan::load(&self.model).with_context(|| self.model.display().to_string())?;
+        let _ = context;
+        Ok(Model { plan: Arc::new(plan), id, reference: Reference::Schedule })
+    }
+}
+
+impl Session<'_> {
+    fn single(&self, task: &Task, seconds_keygen: f64) -> Result<()> {
+        let outcome = self.infer(task)?;
+        let names = self.model.plan.client.outputs.iter().map(|o| &o.name);
+        for (name, output) in names.zip(&outcome.outputs) {
+            self.context.say(decrypt::line(name, output));
+        }
+        let (top, peak) = (outcome.top1(), peak_rss_bytes());
+        let against = outcome.error().map_or(String::new(), |e| format!(", error {e:.2e} against clear"));
+        self.context.say(format!("largest: {top} ({:.2} s, {}{against})", outcome.seconds, bytes(peak)));
+        if self.context.json {
+            let mut result = json!({
+                "output": outcome.outputs.first(), "top1": top, "seconds": outcome.seconds,
+                "seconds_keygen": seconds_keygen, "peak_rss_bytes": peak,
+            });
+            if outcome.outputs.len() > 1 {
+                result["outputs"] = json!(outcome.outputs);
+            }
+            if let Some(clear) = &outcome.clear {
+                result["clear_output"] = json!(clear.first());
+                result["max_abs_error"] = json!(outcome.error());
+            }
+            if let Some(label) = task.label {
+                result["label"] = json!(label);
+            }
+            self.context.json(&result);
+        }
+        Ok(())
+    }
+
+    fn many(&self, tasks: &[Task], seconds_keygen: f64) -> Result<()> {
+        let (mut seconds, mut worst) = (0.0, None::<f64>);
+        let (mut agree, mut labelled, mut correct) = (0, 0, 0);
+        let mut results: Vec<Value> = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let outcome = self.infer(task)?;
+            let top = outcome.top1();
+            seconds += outcome.seconds;
+            worst = outcome.error().map(|e| e.max(worst.unwrap_or(0.0))).or(worst);
+            agree += usize::from(outcome.agrees() == Some(true));
+            labelled += usize::from(task.label.is_some());
+            correct += usize::from(task.label == Some(top));
+            let name = task.sources.join(" ");
+            let label = task.label.map_or(String::new(), |l| format!(", label {l}"));
+            let error = outcome.error().map_or(String::new(), |e| format!(", error {e:.2e}"));
+            self.context.say(format!("{name}: {top}{label} ({:.2} s{error})", outcome.seconds));
+            results.push(json!({
+                "input": name, "top1": top, "label": task.label, "seconds": outcome.seconds,
+                "max_abs_error": outcome.error(), "agrees": outcome.agrees(), "output": outcome.outputs.first(),
+            }));
+        }
+        let (count, mean) = (tasks.len(), seconds / tasks.len().max(1) as f64);
+        let mut summary = format!("{count} inputs, {mean:.2} s each");
+        if let Some(worst) = worst {
+            summary += &format!(", {agree}/{count} as in clear, largest error {worst:.2e}");
+        }
+        if labelled > 0 {
+            summary += &format!(", {correct}/{labelled} correct");
+        }
+        self.context.say(&summary);
+        if self.context.json {
+            let ratio = |n: usize, of: usize| (of > 0).then(|| n as f64 / of as f64);
+            self.context.json(&json!({
+                "images": count, "mean_seconds": mean, "seconds_keygen": seconds_keygen,
+                "agreement": self.check.then(|| ratio(agree, count)).flatten(),
+                "accuracy": ratio(correct, labelled), "max_abs_error": worst,
+                "peak_rss_bytes": peak_rss_bytes(), "results": results,
+            }));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! The command line: one file per verb. Exit codes: 0 done, 1 a stated failure, 2 usage.
+
+#[cfg(feature = "client")]
+mod check;
+mod client_spec;
+#[cfg(feature = "compiler")]
+mod compile;
+#[cfg(feature = "client")]
+mod decrypt;
+#[cfg(feature = "client")]
+mod encrypt;
+#[cfg(all(feature = "compiler", feature = "client"))]
+mod eval;
+mod html;
+#[cfg(feature = "client")]
+mod infer;
+mod inspect;
+#[cfg(feature = "client")]
+mod keygen;
+mod output;
+mod run;
+#[cfg(feature = "client")]
+mod simulate;
+
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub(crate) use output::Context;
+
+/// Compiler and runtime for convolutional networks on encrypted images.
+#[derive(Parser)]
+#[command(
+    name = "fhec",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
+Examples:
+  fhec model.onnx -o model.plan                         compile
+  fhec infer model.plan --input cat.png                 try it: keys, encryption, evaluation, decryption
+
+A real deployment takes four processes on two machines:
+  client$ fhec keygen model.client -o keys
+  client$ fhec encrypt model.client --key keys/secret.key --input cat.png -o cat.ct
+  server$ fhec run model.plan --keys keys/evaluation.keys --input cat.ct -o result.ct
+  client$ fhec decrypt model.client --key keys/secret.key --input result.ct
+where model.client comes from `fhec client-spec model.plan -o model.client` and keys/secret.key stays where it is.
+
+Exit codes: 0 done, 1 a stated failure (details with -v), 2 wrong usage."
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[cfg(feature = "compiler")]
+    #[command(flatten)]
+    compile: Option<compile::CompileArgs>,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Options of all verbs.
+#[derive(Args, Clone)]
+struct Global {
+    /// Threads; as many as there are cores if not given.
+    #[arg(long, global = true, value_name = "N", help_heading = "General")]
+    threads: Option<usize>,
+    /// More detail in messages and errors.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "General")]
+    verbose: u8,
+    /// No progress and no remarks.
+    #[arg(short, long, global = true, help_heading = "General")]
+    quiet: bool,
+    /// Results as JSON on standard output.
+    #[arg(long, global = true, help_heading = "General")]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Compile an ONNX network into a plan (the default verb).
+    #[cfg(feature = "compiler")]
+    Compile(compile::CompileArgs),
+    /// Generate the keys for a plan: secret, public, and evaluation keys for the server.
+    #[cfg(feature = "client")]
+    Keygen(keygen::KeygenArgs),
+    /// Encrypt inputs for a plan.
+    #[cfg(feature = "client")]
+    Encrypt(encrypt::EncryptArgs),
+    /// Run a plan on encrypted inputs; needs no secret.
+    Run(run::RunArgs),
+    /// Decrypt the results of a run.
+    #[cfg(feature = "client")]
+    Decrypt(decrypt::DecryptArgs),
+    /// Keys, encryption, evaluation and decryption in one process, for trying out.
+    #[cfg(feature = "client")]
+    Infer(infer::InferArgs),
+    /// Run a plan in clear with exact levels and scales and modelled noise.
+    #[cfg(feature = "client")]
+    Simulate(simulate::SimulateArgs),
+    /// Show what a plan holds and costs.
+    Inspect(inspect::InspectArgs),
+    /// Evaluate a network in clear at any stage of compilation.
+    #[cfg(all(feature = "compiler", feature = "client"))]
+    Eval(eval::EvalArgs),
+    /// Split off what a client needs of a plan; no weights go with it.
+    ClientSpec(client_spec::ClientSpecArgs),
+}
+
+/// Runs the command line.
+pub(crate) fn main() -> ExitCode {
+    // Prints help and usage errors itself, with exit code 2 for the latter.
+    let cli = Cli::parse();
+    let context = Context::new(cli.global.quiet, cli.global.json, cli.global.verbose, cli.global.threads);
+    if let Some(threads) = cli.global.threads {
+        // Fails only if a pool exists, which none does yet.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    let result = match cli.verb {
+        Some(verb) => verb.run(&context),
+        #[cfg(feature = "compiler")]
+        None => match cli.compile {
+            Some(args) => args.run(&context),
+            None => return usage(),
+        },
+        #[cfg(not(feature = "compiler"))]
+        None => return usage(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            context.report(&error);
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn usage() -> ExitCode {
+    // Nothing can be done about a closed stderr.
+    let _ =
+        std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}", Cli::command().render_help()));
+    ExitCode::from(2)
+}
+
+impl Verb {
+    fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            #[cfg(feature = "compiler")]
+            Self::Compile(args) => args.run(context),
+            #[cfg(feature = "client")]
+            Self::Keygen(args) => args.run(context),
+            #[cfg(feature = "client")]
+            Self::Encrypt(args) => args.run(context),
+            Self::Run(args) => args.run(context),
+            #[cfg(feature = "client")]
+            Self::Decrypt(args) => args.run(context),
+            #[cfg(feature = "client")]
+            Self::Infer(args) => args.run(context),
+            #[cfg(feature = "client")]
+            Self::Simulate(args) => args.run(context),
+            Self::Inspect(args) => args.run(context),
+            #[cfg(all(feature = "compiler", feature = "client"))]
+            Self::Eval(args) => args.run(context),
+            Self::ClientSpec(args) => args.run(context),
+        }
+    }
+}

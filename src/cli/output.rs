@@ -1,0 +1,135 @@
+//! Messages, progress, JSON, and what the process took.
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How a verb talks to its user.
+pub(crate) struct Context {
+    pub(crate) quiet: bool,
+    pub(crate) json: bool,
+    pub(crate) verbose: u8,
+    pub(crate) threads: usize,
+}
+
+/// Progress shows after this time.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Context {
+    pub(crate) fn new(quiet: bool, json: bool, verbose: u8, threads: Option<usize>) -> Self {
+        Self { quiet, json, verbose, threads: threads.unwrap_or(0) }
+    }
+
+    /// A line on standard output, for people. Silent with `--json` or `--quiet`.
+    pub(crate) fn say(&self, line: impl AsRef<str>) {
+        if !self.quiet && !self.json {
+            print_line(line.as_ref());
+        }
+    }
+
+    /// A line on standard error, with `-v`.
+    pub(crate) fn detail(&self, line: impl AsRef<str>) {
+        if self.verbose > 0 {
+            let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
+        }
+    }
+
+    /// A result as JSON on standard output.
+    pub(crate) fn json(&self, value: &serde_json::Value) {
+        print_line(&value.to_string());
+    }
+
+    /// An error: one line, or with `-v` everything.
+    pub(crate) fn report(&self, error: &anyhow::Error) {
+        let mut err = std::io::stderr();
+        if self.verbose > 0 {
+            let _ = writeln!(err, "fhec: {error:#}");
+            return;
+        }
+        let text = error.to_string();
+        let mut lines = text.lines().map(str::trim);
+        let first = lines.next().unwrap_or_default();
+        // A list gives its first entry away.
+        let line = match lines.next() {
+            Some(second) => format!("{first} {second}"),
+            None => match error.chain().nth(1) {
+                Some(cause) => format!("{first}: {}", cause.to_string().lines().next().unwrap_or_default()),
+                None => first.to_string(),
+            },
+        };
+        let more = if lines.next().is_some() { " … (all with -v)" } else { "" };
+        let _ = writeln!(err, "fhec: {line}{more}");
+    }
+
+    /// Progress of something that may take a while.
+    pub(crate) fn progress(&self, what: &'static str) -> Progress {
+        Progress { what, hidden: self.quiet, start: Instant::now(), bar: Mutex::new(None) }
+    }
+}
+
+/// Standard output, ignoring a reader that has gone.
+fn print_line(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A progress bar that shows only if the work takes longer than two seconds.
+pub(crate) struct Progress {
+    what: &'static str,
+    hidden: bool,
+    start: Instant,
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Progress {
+    /// Tells that `done` of `total` are done; from any thread.
+    pub(crate) fn set(&self, done: usize, total: usize) {
+        if self.hidden || self.start.elapsed() < PATIENCE {
+            return;
+        }
+        let Ok(mut slot) = self.bar.lock() else { return };
+        let bar = slot.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+            let bar = ProgressBar::new(total as u64).with_message(self.what);
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                .with_elapsed(self.start.elapsed())
+        });
+        bar.set_position(done as u64);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Ok(slot) = self.bar.get_mut()
+            && let Some(bar) = slot
+        {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Largest resident memory of this process so far; 0 where the system does not tell.
+pub(crate) fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+/// `1.2 GB`.
+pub(crate) fn bytes(n: u64) -> String {
+    let (value, unit) = match n {
+        0..10_000 => return format!("{n} B"),
+        10_000..10_000_000 => (n as f64 / 1e3, "kB"),
+        10_000_000..10_000_000_000 => (n as f64 / 1e6, "MB"),
+        _ => (n as f64 / 1e9, "GB"),
+    };
+    format!("{value:.1} {unit}")
+}
+
+/// Position of the largest number.
+pub(crate) fn top1(values: &[f64]) -> usize {
+    let best = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
+    best.map_or(0, |(k, _)| k)
+}

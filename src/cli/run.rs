@@ -1,0 +1,63 @@
+//! `fhec run`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Args;
+use fhec_ir::plan::Plan;
+use fhec_runtime::ExecuteOptions;
+use fhec_runtime::files::{self, Bundle, Direction};
+use fhec_runtime::server::{DEFAULT_PLAINTEXT_BYTES, Server};
+use serde_json::json;
+
+use super::Context;
+use super::output::{bytes, peak_rss_bytes};
+
+/// Run a plan on encrypted inputs.
+#[derive(Args)]
+#[command(after_help = "\
+Needs the plan, the client's evaluation keys and its encrypted inputs; sees neither inputs nor results.
+
+Example:
+  fhec run model.plan --keys keys/evaluation.keys --input cat.ct -o result.ct")]
+pub(crate) struct RunArgs {
+    /// The plan.
+    plan: PathBuf,
+    /// The client's evaluation keys.
+    #[arg(long, value_name = "FILE")]
+    keys: PathBuf,
+    /// Encrypted inputs.
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Where to write the encrypted results.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl RunArgs {
+    pub(crate) fn run(self, context: &Context) -> Result<()> {
+        let (plan, id) = Plan::load(&self.plan)?;
+        let parameters = Server::parameters(&plan)?;
+        let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters)?;
+        let inputs = Bundle::load(&self.input, Direction::Inputs, &parameters, id)?;
+        // One run uses every plaintext once or twice: no cache.
+        let budget = DEFAULT_PLAINTEXT_BYTES / 16;
+        let server = Server::new((Arc::new(plan), id), &parameters, (Arc::new(evaluation), key_set), budget)?;
+        let progress = context.progress("running");
+        let report = |done, total| progress.set(done, total);
+        let options = ExecuteOptions { threads: context.threads, progress: Some(&report) };
+        let run = server.run(inputs, &options)?;
+        drop(progress);
+        run.outputs.save(&self.output, Direction::Outputs, &parameters)?;
+        let (seconds, peak) = (run.execution.seconds, peak_rss_bytes());
+        context.say(format!("{}: {seconds:.2} s, peak memory {}", self.output.display(), bytes(peak)));
+        if context.json {
+            context.json(&json!({
+                "seconds": seconds, "peak_rss_bytes": peak,
+                "peak_value_bytes": run.execution.peak_value_bytes,
+            }));
+        }
+        Ok(())
+    }
+}
