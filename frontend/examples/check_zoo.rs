@@ -127,7 +127,7 @@ fn check(shared: &Path, name: &str, entry: &Value) -> Outcome<String> {
     };
     let single: Tensor<f32> = x.cast();
     let start = Instant::now();
-    let outputs = tensor::run(&import.graph, &[single.clone()])?;
+    let outputs = tensor::run(&import.graph, std::slice::from_ref(&single))?;
     let run_time = start.elapsed().as_secs_f64();
     let finish = |(x, steps): (&Tensor<f32>, &Vec<TailStep>)| steps.iter().fold(x.cast(), |x, s| s.apply(&x));
     let outputs: Vec<Tensor<f64>> = outputs.iter().zip(&import.tails).map(finish).collect();
