@@ -62,7 +62,7 @@ fn sources_are_files_or_records() {
 #[test]
 fn every_format_gives_the_same_numbers() {
     let folder = tempfile::tempdir().unwrap();
-    let input = input(&[1, 1, 2, 3]);
+    let input = input(&[1, 1, 2, 3], false);
     let bytes: Vec<u8> = vec![0, 51, 102, 153, 204, 255];
     let expected: Vec<f64> = bytes.iter().map(|b| (f64::from(*b) / 255.0 - 0.5) / 0.25).collect();
     let load = |source: &Source| load(source, &input, LoadOptions::default());
@@ -81,7 +81,7 @@ fn every_format_gives_the_same_numbers() {
     let cifar = [&[7][..], &bytes, &[8], &bytes].concat();
     let cifar = Source { record: Some(1), ..file(&folder, "batch.bin", &cifar) };
     assert_eq!(load(&cifar).unwrap(), expected);
-    let records = RecordFile::open(&cifar.path, &[1, 1, 2, 3]).unwrap();
+    let records = RecordFile::open(&cifar.path, &[1, 1, 2, 3], false).unwrap();
     assert_eq!((records.len(), records.label(1).unwrap()), (2, Some(8)));
 
     let images = file(&folder, "images.idx.gz", &gzip(&idx(5, 2, 3)));
@@ -110,7 +110,7 @@ fn colours_become_planes_and_sizes_are_checked() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let input = input(&[1, 1, 2, 3]);
+    let input = input(&[1, 1, 2, 3], false);
     let refuse = |source: &Source, part: &str| {
         let message = load(source, &input, LoadOptions::default()).unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
