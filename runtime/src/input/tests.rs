@@ -62,7 +62,7 @@ fn sources_are_files_or_records() {
 #[test]
 fn every_format_gives_the_same_numbers() {
     let folder = tempfile::tempdir().unwrap();
-    let input = input(&[1, 1, 2, 3], false);
+    let input = input(&[1, 1, 2, 3]);
     let bytes: Vec<u8> = vec![0, 51, 102, 153, 204, 255];
     let expected: Vec<f64> = bytes.iter().map(|b| (f64::from(*b) / 255.0 - 0.5) / 0.25).collect();
     let load = |source: &Source| load(source, &input, LoadOptions::default());
@@ -110,7 +110,7 @@ fn colours_become_planes_and_sizes_are_checked() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let input = input(&[1, 1, 2, 3], false);
+    let input = input(&[1, 1, 2, 3]);
     let refuse = |source: &Source, part: &str| {
         let message = load(source, &input, LoadOptions::default()).unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
