@@ -11,7 +11,7 @@ use fhec_ir::tensor::TensorGraph;
 use fhec_passes::pipeline::{Config, PASSES, Program, Timing};
 use fhec_passes::{PassError, Pipeline, assign_layout, lower};
 
-use crate::probe::magnitudes;
+use crate::probe::{largest_output, samples};
 
 /// What to compile for. The defaults suit image classifiers.
 #[derive(Clone, Debug)]
@@ -212,16 +212,17 @@ impl Driver<'_> {
     }
 
     fn with_plan(&self, observe: &mut dyn FnMut(&Program, Timing)) -> Result<Compiled, CompileError> {
-        let seen = magnitudes(&self.import.graph, &self.options.normalisations, self.options.seed);
-        // One bit for the sign, two for inputs that are larger than the probes.
-        let headroom_bits = ((seen.output * 8.0).log2().ceil().max(7.0)) as u32;
+        let samples = samples(&self.import.graph, &self.options.normalisations, self.options.seed);
+        let largest = largest_output(&self.import.graph, &samples);
+        // One bit for the sign, two for images that give more than the synthetic ones.
+        let headroom_bits = ((largest * 8.0).log2().ceil().max(7.0)) as u32;
         let fits = |bits: &u32| bits + headroom_bits <= WIDEST;
         let scales: Vec<u32> = match self.options.scale_bits {
             Some(bits) => vec![bits],
             None => SCALES.into_iter().filter(fits).collect(),
         };
         if scales.is_empty() {
-            return Err(CompileError::Range { largest: seen.output, bits: WIDEST });
+            return Err(CompileError::Range { largest, bits: WIDEST });
         }
         let mut best = f64::NEG_INFINITY;
         let mut log_n = self.options.log_n.unwrap_or(*fhec_backend::chain::LOG_N.start() + 1);
@@ -232,7 +233,8 @@ impl Driver<'_> {
             };
             let emit = EmitOptions {
                 normalisations: self.options.normalisations.clone(),
-                value_rms: seen.rms.max(1.0),
+                // Grey noise is close to what real images are like; blank and full ones are not.
+                samples: samples[4..].to_vec(),
                 ..EmitOptions::default()
             };
             let plan = fhec_backend::emit(&chain, schedule.clone(), &emit)?;

@@ -117,7 +117,10 @@ fn swapped(folder: &Folder) {
     folder.fails("decrypt model.client --key other/secret.key --input result.ct", "another key set");
     folder.fails("decrypt other.plan --key keys/secret.key --input result.ct", "another plan");
     folder.fails("decrypt model.client --key keys/public.key --input result.ct", "this is a public key");
-    folder.fails("encrypt model.client --key keys/secret.key --input model.plan -o x.ct", "unknown kind of input");
+    folder.fails(
+        "encrypt model.client --key keys/secret.key --input model.plan -o x.ct",
+        "unknown kind of input",
+    );
 
     // A plan for another ring: everything made for the first is refused.
     let parameters = fhec_ckks::params::Parameters::new(
@@ -185,7 +188,8 @@ fn infer_inspect_and_simulate() {
         assert!(!one[key].is_null(), "{key} is missing: {one}");
     }
 
-    let records: Vec<u8> = (0..3).flat_map(|r| std::iter::once(r).chain((0..64).map(move |k| k * r))).collect();
+    let records: Vec<u8> =
+        (0..3).flat_map(|r| std::iter::once(r).chain((0..64).map(move |k| k * r))).collect();
     std::fs::write(folder.path("batch.bin"), records).unwrap();
     let many = json(&folder.ok("infer model.plan --input batch.bin --range 0..3 --check --json"));
     assert_eq!(many["images"], 3);
@@ -198,9 +202,24 @@ fn infer_inspect_and_simulate() {
 
     let numbers = json(&folder.ok("inspect model.plan --json"));
     for key in [
-        "n", "log_qp", "security_bits", "scale_bits", "levels", "bootstraps", "rotations", "hoisted_rotations",
-        "key_switches", "plaintexts", "plaintext_equivalents", "rotation_keys", "key_bytes", "plan_bytes",
-        "predicted_seconds", "predicted_peak_bytes", "predicted_precision_bits", "layers",
+        "n",
+        "log_qp",
+        "security_bits",
+        "scale_bits",
+        "levels",
+        "bootstraps",
+        "rotations",
+        "hoisted_rotations",
+        "key_switches",
+        "plaintexts",
+        "plaintext_equivalents",
+        "rotation_keys",
+        "key_bytes",
+        "plan_bytes",
+        "predicted_seconds",
+        "predicted_peak_bytes",
+        "predicted_precision_bits",
+        "layers",
     ] {
         assert!(!numbers[key].is_null(), "{key} is missing");
     }

@@ -2,6 +2,7 @@
 
 use fhec_ir::plan::{Normalisation, Plan, PlanError};
 use fhec_ir::schedule::Schedule;
+use fhec_ir::tensor::Tensor;
 use fhec_ir::{Verified, Violations};
 
 use crate::chain::Chain;
@@ -15,13 +16,14 @@ pub struct EmitOptions {
     pub normalisations: Vec<Normalisation>,
     /// Costs of this or another machine.
     pub costs: CostTable,
-    /// Root mean square of the values in the network, for the predicted precision.
-    pub value_rms: f64,
+    /// Inputs of the network, one tensor for each, whose runs in clear give the values' magnitudes for the predicted
+    /// precision; without any, values are taken to be of size 1.
+    pub samples: Vec<Vec<Tensor<f64>>>,
 }
 
 impl Default for EmitOptions {
     fn default() -> Self {
-        Self { normalisations: vec![], costs: CostTable::default(), value_rms: 1.0 }
+        Self { normalisations: vec![], costs: CostTable::default(), samples: vec![] }
     }
 }
 
@@ -57,7 +59,9 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let mut numbers = report::report(&schedule, &costs, &facts);
     numbers.log_qp = chain.parameters.log_qp();
     numbers.security_bits = chain.parameters.security_bits();
-    let precision = report::precision_bits(&schedule, &chain.data, &facts, options.value_rms);
+    let rms =
+        report::magnitudes(&schedule, &options.samples).map_err(|e| EmitError::Recipe(e.to_string()))?;
+    let precision = report::precision_bits(&schedule, &chain.data, &facts, &rms);
     let mut plan = Plan::assemble(chain.data.clone(), schedule, &options.normalisations, numbers, precision)?;
     plan.report.predicted_peak_bytes += plan.keys.bytes();
     Ok(plan)

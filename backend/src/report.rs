@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use fhec_ir::ValueId;
 use fhec_ir::plan::{LayerReport, ParameterData, Report};
+use fhec_ir::schedule::interp::{InterpError, interpret_observed};
 use fhec_ir::schedule::noise::{NoiseModel, Noisy, same_operands};
 use fhec_ir::schedule::recipes::RecipeVectors;
 use fhec_ir::schedule::{Recipe, Schedule, ScheduleOp};
+use fhec_ir::tensor::Tensor;
+use fhec_ir::{ValueId, Verified};
 
 use crate::cost::CostModel;
 use crate::order::peak_bytes;
@@ -43,18 +45,19 @@ pub fn plain_facts(schedule: &Schedule) -> Result<HashMap<Recipe, PlainFacts>, S
     Ok(facts)
 }
 
-/// Predicted bits after the binary point of the outputs' slots, −log2 of the largest rms error, for values of
-/// root mean square `rms` throughout.
+/// Predicted bits after the binary point of the outputs' slots, −log2 of the largest rms error, for values of the
+/// given root mean squares.
 pub fn precision_bits(
     schedule: &Schedule,
     parameters: &ParameterData,
     facts: &HashMap<Recipe, PlainFacts>,
-    rms: f64,
+    rms: &[f64],
 ) -> f64 {
     let model = NoiseModel::new(parameters);
     let mut variances = Vec::with_capacity(schedule.len());
     for (_, node) in schedule.iter() {
-        let noisy = |a: &ValueId| Noisy { ty: *schedule.ty(*a), variance: variances[a.index()], rms };
+        let noisy =
+            |a: &ValueId| Noisy { ty: *schedule.ty(*a), variance: variances[a.index()], rms: rms[a.index()] };
         let args: Vec<_> = node.args.iter().map(noisy).collect();
         let plains: Vec<f64> =
             node.op.recipes().iter().map(|r| facts.get(r).map_or(1.0, |f| f.rms)).collect();
@@ -62,6 +65,26 @@ pub fn precision_bits(
     }
     let error = |v: ValueId| model.slot_error(variances[v.index()], schedule.ty(v).scale);
     -schedule.outputs.iter().map(|o| error(o.value)).fold(0.0, f64::max).log2()
+}
+
+/// Root mean square over the slots of every value, the largest of the sample runs; 1 without samples.
+///
+/// # Errors
+/// If a sample does not fit the schedule.
+pub fn magnitudes(
+    schedule: &Verified<Schedule>,
+    samples: &[Vec<Tensor<f64>>],
+) -> Result<Vec<f64>, InterpError> {
+    let mut rms = vec![if samples.is_empty() { 1.0 } else { 0.0 }; schedule.len()];
+    for sample in samples {
+        let packed: Vec<_> =
+            schedule.header.inputs.iter().zip(sample).map(|(input, t)| input.layout.pack(&t.data)).collect();
+        interpret_observed(schedule, &packed, |id, slots| {
+            let mean = slots.iter().map(|x| x * x).sum::<f64>() / slots.len().max(1) as f64;
+            rms[id.index()] = f64::max(rms[id.index()], mean.sqrt());
+        })?;
+    }
+    Ok(rms)
 }
 
 /// Rotations that share their decomposition with another.

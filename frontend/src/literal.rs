@@ -59,7 +59,7 @@ impl Literal {
     }
 
     pub(crate) fn to_constant(&self) -> Constant {
-        Constant { shape: self.shape.clone(), data: self.to_floats().into() }
+        Constant { shape: self.shape.clone(), data: self.to_floats() }
     }
 
     /// The number, if all elements are the same one.

@@ -133,3 +133,73 @@ fn activations_are_recognised() {
     let (ops, _) = outline(&load(&shared.join("models/detect/yolov5n_bccd_320_heads.onnx")));
     assert_eq!(ops.iter().filter(|o| **o == "Swish").count(), 57);
 }
+
+/// Bytes of an image as the detectors want them: (x − offset)·factor, and blue first if asked.
+fn detector_input(bytes: &[u8], shape: &[usize], offset: f64, factor: f64, bgr: bool) -> Tensor<f64> {
+    let mut planes: Vec<&[u8]> = bytes.chunks(shape[2] * shape[3]).collect();
+    if bgr {
+        planes.reverse();
+    }
+    let data = planes.concat().iter().map(|&b| (f64::from(b) - offset) * factor).collect();
+    Tensor::new(shape.to_vec(), data)
+}
+
+#[test]
+fn detectors() {
+    let Some(shared) = shared() else { return };
+    for (name, image, offset, factor, bgr) in [
+        ("fastestdet_coco_352", "zidane_352x352", 0.0, 1.0 / 255.0, true),
+        ("ultralight_face_RFB_320", "zidane_240x320", 127.0, 1.0 / 128.0, false),
+        ("ultralight_face_RFB_320_nopost", "zidane_240x320", 127.0, 1.0 / 128.0, false),
+        ("yunet_n_320", "zidane_320x320", 0.0, 1.0, true),
+    ] {
+        let import = load(&shared.join(format!("models/detect/{name}.onnx")));
+        let bytes = std::fs::read(shared.join(format!("vectors/inputs/{image}.u8"))).unwrap();
+        let (input, _) = import.graph.inputs().next().unwrap();
+        let x = detector_input(&bytes, import.graph.ty(input), offset, factor, bgr);
+        for (output, got) in import.graph.outputs.iter().zip(run(&import, &[x])) {
+            let want = read_npy(&shared.join(format!("vectors/detect/{name}.{}.npy", output.name)));
+            let d = difference(&got, &want);
+            assert!(d < 1e-4, "{name} {}: {d:.1e}", output.name);
+        }
+    }
+}
+
+#[test]
+fn unpacked_zoo() {
+    let Some(shared) = shared() else { return };
+    let cifar = (&[0.4914, 0.4822, 0.4465], &[0.2023, 0.1994, 0.201]);
+    let imagenet = (&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]);
+    for (name, image, (mean, std)) in [
+        ("densenet_bc_40_12_cifar_bn", "bccd_32x32", cifar),
+        ("densenet_bc_40_12_cifar_ts", "bccd_32x32", cifar),
+        ("unet_b8_256", "bccd_256x256", imagenet),
+        ("unet_nearest_b8_192x256", "bccd_192x256", imagenet),
+    ] {
+        let import = load(&shared.join(format!("models/zoo/{name}.onnx")));
+        let bytes = std::fs::read(shared.join(format!("vectors/inputs/{image}.u8"))).unwrap();
+        let (input, _) = import.graph.inputs().next().unwrap();
+        let shape: [usize; 4] = import.graph.ty(input)[..].try_into().unwrap();
+        let x = normalised(&bytes, shape, mean, std);
+        let want = read_npy(&shared.join(format!("vectors/zoo/{name}.out0.npy")));
+        let d = difference(&run(&import, &[x])[0], &want);
+        // These networks amplify rounding.
+        assert!(d < 1e-3, "{name}: {d:.1e}");
+    }
+}
+
+/// tract, another runtime, agrees as well.
+#[test]
+fn tract_agrees() {
+    let Some(shared) = shared() else { return };
+    for name in ["mnist/lenet5_relu_mnist", "mnist/mnist_sft_d2", "cifar10/resnet20_cifar10_sft_d4_pow"] {
+        let path = shared.join(format!("models/{name}.onnx"));
+        let import = load(&path);
+        let (input, _) = import.graph.inputs().next().unwrap();
+        let mut rng = fhec_ir::tensor::random::Rng(3);
+        let x = fhec_ir::tensor::random::tensor(&mut rng, import.graph.ty(input));
+        let want = fhec_frontend::reference::run_tract(&path, &[x.cast()]).unwrap();
+        let d = difference(&run(&import, &[x])[0], &want[0].cast());
+        assert!(d < 1e-5, "{name}: {d:.1e}");
+    }
+}

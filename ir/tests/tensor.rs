@@ -169,6 +169,8 @@ fn every_invariant_is_checked() {
     let axes = vec![2, 1];
     let reduce = TensorOp::Reduce { kind: fhec_ir::tensor::ReduceKind::Sum, axes, keep: false };
     broken("T3", vec![], reduce, &[x], &[1, 4]);
+    let bent = TensorOp::Activation(fhec_ir::tensor::Activation::LeakyRelu(f32::NAN));
+    broken("T3", vec![], bent, &[x], x);
     broken("T4", vec![], TensorOp::Gather { axis: 1, indices: vec![] }, &[x], &[1, 0, 4, 4]);
     broken("T4", vec![], TensorOp::Expand { out: vec![1 << 20, 1 << 20] }, &[&[1, 1]], &[1 << 20, 1 << 20]);
     broken("G2", vec![], conv(WINDOW, 1, None), &[x], &[1, 3, 2, 2]);

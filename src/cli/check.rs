@@ -1,11 +1,11 @@
 //! References in clear to compare encrypted results with.
 
 use anyhow::Result;
+#[cfg(feature = "compiler")]
+use fhec_ir::Verified;
 use fhec_ir::plan::Plan;
 #[cfg(feature = "compiler")]
 use fhec_ir::tensor::{self, Tensor, TensorGraph};
-#[cfg(feature = "compiler")]
-use fhec_ir::Verified;
 
 /// What an encrypted run is compared with.
 pub(crate) enum Reference {

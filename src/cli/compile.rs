@@ -27,7 +27,7 @@ pub(crate) struct ModelArgs {
     /// Standard deviation of the inputs by channel.
     #[arg(long, value_name = "S,S,…", value_delimiter = ',', help_heading = "Compilation")]
     std: Vec<f64>,
-    /// A TOML file with `mean`, `std` and `divisor` instead.
+    /// A TOML file with `mean`, `std` and `divisor` instead; MODEL.toml beside the network if there is one.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mean", "std"], help_heading = "Compilation")]
     norm: Option<PathBuf>,
     /// log2 of the ring degree, 12 to 17; the smallest secure one if not given.
@@ -89,10 +89,13 @@ fn pass(name: &str) -> Result<String, String> {
 }
 
 impl ModelArgs {
-    fn options(&self) -> Result<CompileOptions> {
+    fn options(&self, model: &Path) -> Result<CompileOptions> {
         let mut normalisation =
             Normalisation { mean: self.mean.clone(), std: self.std.clone(), ..Normalisation::default() };
-        if let Some(path) = &self.norm {
+        // What the options leave open the file MODEL.toml beside the network says.
+        let beside = Some(model.with_extension("toml"));
+        let beside = beside.filter(|p| self.mean.is_empty() && self.std.is_empty() && p.is_file());
+        if let Some(path) = self.norm.as_ref().or(beside.as_ref()) {
             let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
             let file: NormFile = toml::from_str(&text).with_context(|| path.display().to_string())?;
             normalisation.mean = file.mean;
@@ -125,7 +128,7 @@ impl ModelArgs {
         context: &Context,
         observe: &mut dyn FnMut(&Program, Timing),
     ) -> Result<Compiled> {
-        let options = self.options()?;
+        let options = self.options(model)?;
         run(model, &options, context, observe)
     }
 }
@@ -150,7 +153,7 @@ fn run(
 
 impl CompileArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let mut options = self.options.options()?;
+        let mut options = self.options.options(&self.model)?;
         options.stop_after = self.stop_after.clone();
         if self.options.exact_activations && options.stop_after.is_none() {
             bail!(

@@ -92,7 +92,7 @@ pub(crate) fn tasks(
         return Ok(input.iter().map(|s| Task { sources: vec![s.clone()], label: None }).collect());
     };
     let ([file], 1) = (input, takes) else { bail!("--range takes one file, and a network with one input") };
-    let records = RecordFile::open(file.as_ref(), &plan.client.inputs[0].layout.shape());
+    let records = RecordFile::open(file.as_ref(), &plan.client.inputs[0].layout.shape(), true);
     let records = records.map_err(|e| anyhow::anyhow!("{file}: {e}"))?;
     if range.end > records.len() {
         bail!("{file} has {} records, the range ends at {}", records.len(), range.end);

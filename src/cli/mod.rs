@@ -22,6 +22,7 @@ mod run;
 #[cfg(feature = "client")]
 mod simulate;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -33,8 +34,7 @@ pub(crate) use output::Context;
 #[command(
     name = "fhec",
     version,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
     after_help = "\
 Examples:
   fhec model.onnx -o model.plan                         compile
@@ -51,10 +51,7 @@ Exit codes: 0 done, 1 a stated failure (details with -v), 2 wrong usage."
 )]
 struct Cli {
     #[command(subcommand)]
-    verb: Option<Verb>,
-    #[cfg(feature = "compiler")]
-    #[command(flatten)]
-    compile: Option<compile::CompileArgs>,
+    verb: Verb,
     #[command(flatten)]
     global: Global,
 }
@@ -110,23 +107,13 @@ enum Verb {
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     // Prints help and usage errors itself, with exit code 2 for the latter.
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(with_default_verb(std::env::args_os().collect()));
     let context = Context::new(cli.global.quiet, cli.global.json, cli.global.verbose, cli.global.threads);
     if let Some(threads) = cli.global.threads {
         // Fails only if a pool exists, which none does yet.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
-    let result = match cli.verb {
-        Some(verb) => verb.run(&context),
-        #[cfg(feature = "compiler")]
-        None => match cli.compile {
-            Some(args) => args.run(&context),
-            None => return usage(),
-        },
-        #[cfg(not(feature = "compiler"))]
-        None => return usage(),
-    };
-    match result {
+    match cli.verb.run(&context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             context.report(&error);
@@ -135,11 +122,22 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn usage() -> ExitCode {
-    // Nothing can be done about a closed stderr.
-    let _ =
-        std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}", Cli::command().render_help()));
-    ExitCode::from(2)
+/// `fhec MODEL …` is `fhec compile MODEL …`: if the first word that is no option names no verb, the verb is put before it.
+fn with_default_verb(mut args: Vec<OsString>) -> Vec<OsString> {
+    let mut at = 1;
+    while let Some(arg) = args.get(at).and_then(|a| a.to_str()) {
+        match arg {
+            "--threads" => at += 2,
+            option if option.starts_with('-') => at += 1,
+            _ => break,
+        }
+    }
+    let is_verb =
+        |arg: &OsString| arg == "help" || Cli::command().get_subcommands().any(|c| arg == c.get_name());
+    if cfg!(feature = "compiler") && args.get(at).is_some_and(|a| !is_verb(a)) {
+        args.insert(1, "compile".into());
+    }
+    args
 }
 
 impl Verb {

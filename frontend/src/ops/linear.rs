@@ -1,10 +1,11 @@
 //! Convolutions, matrix products, batch normalisation.
 
 use fhec_ir::tensor::TensorOp;
+use fhec_ir::tensor::value::{broadcast_steps, for_each_strided};
 use fhec_ir::{ConstId, Constant, ValueId};
 
 use super::window::{AutoPad, as_image, distribute, from_image, geometry};
-use crate::builder::{Builder, left_padded};
+use crate::builder::{Builder, broadcast, left_padded};
 use crate::call::{Call, Imported, Value, count};
 use crate::literal::Literal;
 
@@ -235,6 +236,13 @@ fn swapped(w: &Literal) -> Imported<Literal> {
     Ok(Literal::floats(shape, blocks.flat_map(swap).collect::<Vec<_>>()))
 }
 
+/// Index of the block of a tensor of `shape` that each block of its broadcast to `out` repeats.
+fn repeated(shape: &[usize], out: &[usize]) -> Vec<usize> {
+    let mut blocks = Vec::with_capacity(out.iter().product());
+    for_each_strided(out, 0, &broadcast_steps(shape), |_, i| blocks.push(i));
+    blocks
+}
+
 /// x·W for x [.., M, K] or [K] and W [.., K, N] or [K].
 fn right_product(b: &mut Builder, x: ValueId, w: &Literal) -> Imported<ValueId> {
     let xs = b.shape(x).clone();
@@ -248,9 +256,9 @@ fn right_product(b: &mut Builder, x: ValueId, w: &Literal) -> Imported<ValueId> 
     if xs[xs.len() - 1] != k {
         return Err(format!("product of shapes {xs:?} and {:?}", w.shape));
     }
-    let batches: usize = matrix_shape[..matrix_shape.len() - 2].iter().product();
+    let given: usize = matrix_shape[..matrix_shape.len() - 2].iter().product();
     let n = matrix_shape[matrix_shape.len() - 1];
-    if batches <= 1 {
+    if given <= 1 {
         let flat = Literal { shape: vec![k, n], data: w.data.clone() };
         let weight = b.add(matrix(&flat, true, 1.0)?)?;
         let y = b.push(TensorOp::Gemm { weight, bias: None }, &[x])?;
@@ -267,12 +275,13 @@ fn right_product(b: &mut Builder, x: ValueId, w: &Literal) -> Imported<ValueId> 
     let m = if xs.len() == 1 { 1 } else { xs[xs.len() - 2] };
     let mut shape = left_padded(&matrix_shape, rank);
     let x_padded = if xs.len() == 1 { left_padded(&[1, k], rank) } else { left_padded(&xs, rank) };
-    for axis in 0..rank - 2 {
-        shape[axis] = match (x_padded[axis], shape[axis]) {
-            (a, w) if a == w || a == 1 => w,
-            (_, w) => return Err(format!("product of shapes {xs:?} and matrices in batches of {w}")),
-        };
-    }
+    let batch = broadcast(&x_padded[..rank - 2], &shape[..rank - 2])?;
+    shape[..rank - 2].copy_from_slice(&batch);
+    let batches: usize = batch.iter().product();
+    b.spend(batches.saturating_mul(k * n))?;
+    let matrices = repeated(&left_padded(&matrix_shape[..matrix_shape.len() - 2], batch.len()), &batch);
+    let blocks = w.to_floats();
+    let data: Vec<f32> = matrices.iter().flat_map(|i| &blocks[i * k * n..][..k * n]).copied().collect();
     shape[rank - 2] = m;
     shape[rank - 1] = k;
     let x = b.reshape(x, &x_padded)?;
@@ -280,8 +289,8 @@ fn right_product(b: &mut Builder, x: ValueId, w: &Literal) -> Imported<ValueId> 
     let x = b.reshape(x, &[batches, m, k])?;
     let x = b.transpose(x, vec![0, 2, 1])?;
     let x = b.reshape(x, &[1, batches * k, m, 1])?;
-    let weights = swapped(&Literal { shape: vec![batches, k, n], data: w.data.clone() })?;
-    let weight = b.add(Constant { shape: vec![batches * n, k, 1, 1], data: weights.to_floats().into() })?;
+    let weights = swapped(&Literal::floats(vec![batches, k, n], data))?;
+    let weight = b.add(Constant { shape: vec![batches * n, k, 1, 1], data: weights.to_floats() })?;
     let window = fhec_ir::tensor::Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
     let y = b.push(TensorOp::Conv { window, groups: batches, weight, bias: None }, &[x])?;
     let y = b.reshape(y, &[batches, n, m])?;

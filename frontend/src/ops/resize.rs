@@ -44,11 +44,8 @@ impl Spec<'_> {
                 offset + (i + 0.5) / a.scale - 0.5
             }
             "align_corners" => {
-                if a.to > 1 {
-                    i * (from - 1.0) / (to - 1.0)
-                } else {
-                    0.0
-                }
+                // The standard's extent is not rounded here.
+                if a.to > 1 { i * (from - 1.0) / (a.scale * from - 1.0) } else { 0.0 }
             }
             "asymmetric" => i / a.scale,
             "tf_half_pixel_for_nn" => (i + 0.5) / a.scale,
@@ -116,7 +113,7 @@ impl Spec<'_> {
             }
             let mut taps = self.taps(a, x);
             let inside = |p: i64| (0..a.from as i64).contains(&p);
-            if self.exclude_outside || self.antialias {
+            if self.exclude_outside {
                 taps.retain(|t| inside(t.0));
             }
             let total: f64 = taps.iter().map(|t| t.1).sum();

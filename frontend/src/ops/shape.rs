@@ -230,6 +230,9 @@ pub(super) fn slice(b: &mut Builder, call: &Call) -> Imported {
     if spec.iter().all(|s| s.0 == 0 && s.1 == 1) && out == shape {
         return Ok(vec![Value::Node(x)]);
     }
+    if out.contains(&0) {
+        return Err("the slice is empty".into());
+    }
     let (start, step) = (spec.iter().map(|s| s.0).collect(), spec.iter().map(|s| s.1).collect());
     Ok(vec![Value::Node(b.push(TensorOp::Slice { start, step, out }, &[x])?)])
 }

@@ -32,6 +32,18 @@ pub type Packed = Vec<Vec<Vec<f64>>>;
 /// # Errors
 /// If the inputs do not fit, or a recipe cannot be evaluated.
 pub fn interpret(schedule: &Verified<Schedule>, inputs: &[Vec<Vec<f64>>]) -> Result<Packed, InterpError> {
+    interpret_observed(schedule, inputs, |_, _| {})
+}
+
+/// [`interpret`], showing the slots of every value as they are computed.
+///
+/// # Errors
+/// As [`interpret`].
+pub fn interpret_observed(
+    schedule: &Verified<Schedule>,
+    inputs: &[Vec<Vec<f64>>],
+    mut observe: impl FnMut(ValueId, &[f64]),
+) -> Result<Packed, InterpError> {
     check_inputs(schedule, inputs).map_err(InterpError::Input)?;
     let recipes = RecipeVectors::new(schedule);
     let mut uses = remaining_uses(schedule);
@@ -52,6 +64,7 @@ pub fn interpret(schedule: &Verified<Schedule>, inputs: &[Vec<Vec<f64>>]) -> Res
             ScheduleOp::Input { input, ct, .. } => inputs[*input as usize][*ct as usize].clone(),
             op => apply(op, &args, &plains),
         };
+        observe(id, &value);
         for arg in &node.args {
             uses[arg.index()] -= 1;
             if uses[arg.index()] == 0 {

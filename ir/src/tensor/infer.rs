@@ -1,6 +1,6 @@
 //! Shapes of results, and with them the checks of T1, T3 and T4.
 
-use super::{Pool, Shape, TensorOp, Window};
+use super::{Activation, Pool, Shape, TensorOp, Window};
 use crate::{ConstId, Constant};
 
 /// Largest number of elements of a value (invariant T4).
@@ -146,7 +146,10 @@ impl Infer<'_> {
                 }
                 Ok(args[0].to_vec())
             }
-            TensorOp::Activation(_) => Ok(args[0].to_vec()),
+            TensorOp::Activation(a) => {
+                ensure(parameters(*a).iter().all(|p| p.is_finite()), || format!("{a:?}"))?;
+                Ok(args[0].to_vec())
+            }
         }
     }
 
@@ -241,6 +244,19 @@ impl Infer<'_> {
             shape.len() == 2 && shape[0] >= 1 && (shape[1] == 1 || x.get(1).is_some_and(|&c| c == shape[1]));
         ensure(fits, || format!("coefficients of shape {shape:?} for {x:?}"))?;
         Ok(x.to_vec())
+    }
+}
+
+/// Parameters of an activation; 0 where it has fewer than two.
+fn parameters(a: Activation) -> [f32; 2] {
+    match a {
+        Activation::LeakyRelu(p)
+        | Activation::Elu(p)
+        | Activation::Swish(p)
+        | Activation::ThresholdedRelu(p)
+        | Activation::Pow(p) => [p, 0.0],
+        Activation::Clip(p, q) | Activation::Selu(p, q) | Activation::HardSigmoid(p, q) => [p, q],
+        _ => [0.0; 2],
     }
 }
 

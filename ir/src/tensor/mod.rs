@@ -10,7 +10,8 @@
 //! * **T1** a node has as many operands as its op takes.
 //! * **T2** the type of a node is the shape that [`infer_shape`](infer::infer_shape) computes from its operands.
 //! * **T3** attributes are in range: strides, dilations and group counts at least 1, axes below the rank,
-//!   permutations are permutations, constants of the shape that the op's documentation gives.
+//!   permutations are permutations, parameters of functions finite, constants of the shape that the op's
+//!   documentation gives.
 //! * **T4** no extent is 0 and no value has more than 2^31 elements.
 
 pub mod infer;

@@ -106,8 +106,8 @@ pub(super) struct Network {
     names: Vec<(Kernel, String)>,
     /// Kernels that a rule has replaced: they no longer count as users.
     replaced: Vec<Kernel>,
-    /// Applications of rules that were tried.
-    tried: HashSet<(&'static str, Kernel, Option<Kernel>)>,
+    /// Applications of pair rules that succeeded. Failures are not kept: what a rule asks for may come about later.
+    applied: HashSet<(&'static str, Kernel, Kernel)>,
     /// Number of classes that need a class, as of the current scan.
     users: HashMap<Id, usize>,
 }
@@ -120,7 +120,7 @@ impl Network {
             outputs: Vec::new(),
             names: Vec::new(),
             replaced: Vec::new(),
-            tried: HashSet::new(),
+            applied: HashSet::new(),
             users: HashMap::new(),
         };
         let constants: Vec<ConstId> = graph
@@ -214,24 +214,21 @@ impl Network {
                     continue;
                 }
                 match rule {
-                    Rule::Node { name, rewrite, .. } => {
-                        if self.tried.insert((name, kernel.clone(), None)) {
-                            let node = view(self, &kernel);
-                            found.extend(rewrite(self, &node).map(|term| (class, kernel, term)));
-                        }
+                    Rule::Node { rewrite, .. } => {
+                        let node = view(self, &kernel);
+                        found.extend(rewrite(self, &node).map(|term| (class, kernel, term)));
                     }
                     Rule::Pair { name, rewrite, .. } => {
                         let node = view(self, &kernel);
                         'slots: for (slot, &child) in kernel.children.iter().enumerate() {
                             for inner in live(self, self.egraph.find(child)) {
-                                let key = (*name, kernel.clone(), Some(inner.clone()));
-                                // Guards on uses may pass later: only successes are remembered.
-                                if self.tried.contains(&key) {
+                                let key = (*name, kernel.clone(), inner.clone());
+                                if self.applied.contains(&key) {
                                     continue;
                                 }
                                 let below = view(self, &inner);
                                 if let Some(term) = rewrite(self, &node, slot, &below) {
-                                    self.tried.insert(key);
+                                    self.applied.insert(key);
                                     found.push((class, kernel.clone(), term));
                                     break 'slots;
                                 }

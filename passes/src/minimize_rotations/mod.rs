@@ -7,6 +7,8 @@
 mod prices;
 mod split;
 
+use std::collections::HashSet;
+
 use fhec_ir::layout::Factor;
 use fhec_ir::slot::routing::Routing;
 use fhec_ir::slot::{LinearMap, MapPlan, Product, SlotGraph, SlotOp};
@@ -88,12 +90,13 @@ pub struct Counts {
 
 /// Counts a plan.
 pub fn count(map: &LinearMap, plan: &MapPlan) -> Counts {
-    let distinct = |f: &dyn Fn(&Product) -> Option<(u32, u32, u32)>| {
-        plan.products.iter().filter_map(f).collect::<std::collections::HashSet<_>>().len()
+    let steps = |of: fn(&Product) -> (u32, [u32; 3])| {
+        let steps: HashSet<_> = plan.products.iter().map(of).filter(|(step, _)| *step != 0).collect();
+        steps.len()
     };
     Counts {
-        babies: distinct(&|p| (p.baby != 0).then_some((p.operand, p.in_ct, p.baby))),
-        giants: distinct(&|p| (p.giant != 0).then_some((p.out_ct, p.giant, 0))),
+        babies: steps(|p| (p.baby, [p.operand, p.in_ct, 0])),
+        giants: steps(|p| (p.giant, [p.out_ct, 0, 0])),
         sums: plan.reduce.len() * map.output.ciphertexts,
         products: plan.products.len(),
     }

@@ -97,7 +97,7 @@ pub fn load(source: &Source, input: &ClientInput, options: LoadOptions) -> Resul
 fn read(source: &Source, shape: &[usize], options: LoadOptions) -> Result<Raw, String> {
     let extension = source.path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
     if let Some(record) = source.record {
-        return Ok(Raw::Bytes(RecordFile::open(&source.path, shape)?.record(record)?.to_vec()));
+        return Ok(Raw::Bytes(RecordFile::open(&source.path, shape, options.resize)?.record(record)?));
     }
     let bytes = read_file(&source.path)?;
     match extension.as_str() {

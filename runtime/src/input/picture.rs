@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use image::imageops::FilterType;
-use image::{ImageReader, Limits};
+use image::imageops::{self, FilterType};
+use image::{GrayImage, ImageReader, Limits};
 
 use super::planes;
 
@@ -42,4 +42,13 @@ pub(super) fn decode(bytes: &[u8], shape: &[usize], resize: bool) -> Result<Vec<
         }
         n => Err(format!("a picture has 1 or 3 channels, the network takes {n}")),
     }
+}
+
+/// Scales a grey picture, (height, width) to (height, width), as [`decode`] does.
+pub(super) fn scaled(pixels: Vec<u8>, from: (usize, usize), to: (usize, usize)) -> Result<Vec<u8>, String> {
+    let extent =
+        |x: usize| u32::try_from(x).ok().filter(|x| *x <= MAX_EXTENT).ok_or("the picture is too large");
+    let picture =
+        GrayImage::from_raw(extent(from.1)?, extent(from.0)?, pixels).ok_or("the picture is truncated")?;
+    Ok(imageops::resize(&picture, extent(to.1)?, extent(to.0)?, FilterType::Triangle).into_raw())
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::{MAX_FILE, read_file};
+use super::{MAX_FILE, picture, planes, read_file};
 
 /// A file of equally long records, read whole.
 #[derive(Debug)]
@@ -13,36 +13,47 @@ pub struct RecordFile {
     /// Label bytes before each record.
     labels: usize,
     size: usize,
+    /// (height, width) of the records and of the network, where they differ.
+    scaling: Option<[(usize, usize); 2]>,
 }
 
 impl RecordFile {
-    /// Opens a file whose records are tensors of the given shape.
+    /// Opens a file whose records are tensors of the given shape, or with `resize` grey pictures of any size in an idx file.
     ///
     /// # Errors
     /// If its records are of another size.
-    pub fn open(path: &Path, shape: &[usize]) -> Result<Self, String> {
+    pub fn open(path: &Path, shape: &[usize], resize: bool) -> Result<Self, String> {
         let size = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|n| *n > 0);
         let size = size.ok_or("the network's input has no elements")?;
-        Self::from_bytes(inflate(read_file(path)?)?, size)
+        let bytes = inflate(read_file(path)?)?;
+        if let (true, (1, height, width), Some((extents, _))) = (resize, planes(shape), idx_header(&bytes)?)
+            && let [_, h, w] = extents[..]
+            && (h, w) != (height, width)
+        {
+            let size = h.checked_mul(w).filter(|n| *n > 0).ok_or("its records have no pixels")?;
+            return Ok(Self { scaling: Some([(h, w), (height, width)]), ..Self::from_bytes(bytes, size)? });
+        }
+        Self::from_bytes(bytes, size)
     }
 
     fn from_bytes(bytes: Vec<u8>, size: usize) -> Result<Self, String> {
         if let Some((extents, start)) = idx_header(&bytes)? {
             let record = extents[1..].iter().try_fold(1usize, |n, &d| n.checked_mul(d));
             if record != Some(size) {
-                return Err(format!("records of {:?} bytes, the network takes {size}", &extents[1..]));
+                let hint = if extents.len() == 3 { "; --resize scales pictures" } else { "" };
+                return Err(format!("records of {:?} bytes, the network takes {size}{hint}", &extents[1..]));
             }
             if extents[0].checked_mul(size) != Some(bytes.len() - start) {
                 return Err(format!("{} records are announced, the length does not fit", extents[0]));
             }
-            return Ok(Self { bytes, start, labels: 0, size });
+            return Ok(Self { bytes, start, labels: 0, size, scaling: None });
         }
         // CIFAR-10 has one label byte, CIFAR-100 two.
         let labels = (1..=2).find(|l| !bytes.is_empty() && bytes.len().is_multiple_of(size + l));
         let labels = labels.ok_or_else(|| {
             format!("neither an idx file nor CIFAR records of 1 or 2 label bytes and {size} bytes")
         })?;
-        Ok(Self { bytes, start: 0, labels, size })
+        Ok(Self { bytes, start: 0, labels, size, scaling: None })
     }
 
     /// Number of records.
@@ -55,13 +66,17 @@ impl RecordFile {
         self.len() == 0
     }
 
-    /// The bytes of a record, without labels.
+    /// The bytes of a record, without labels, scaled where the file was opened so.
     ///
     /// # Errors
     /// If there is no such record.
-    pub fn record(&self, k: usize) -> Result<&[u8], String> {
+    pub fn record(&self, k: usize) -> Result<Vec<u8>, String> {
         let at = self.at(k)? + self.labels;
-        Ok(&self.bytes[at..at + self.size])
+        let bytes = self.bytes[at..at + self.size].to_vec();
+        match self.scaling {
+            None => Ok(bytes),
+            Some([from, to]) => picture::scaled(bytes, from, to),
+        }
     }
 
     /// The (last, finest) label of a record of a CIFAR file.

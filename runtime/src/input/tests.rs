@@ -81,7 +81,7 @@ fn every_format_gives_the_same_numbers() {
     let cifar = [&[7][..], &bytes, &[8], &bytes].concat();
     let cifar = Source { record: Some(1), ..file(&folder, "batch.bin", &cifar) };
     assert_eq!(load(&cifar).unwrap(), expected);
-    let records = RecordFile::open(&cifar.path, &[1, 1, 2, 3]).unwrap();
+    let records = RecordFile::open(&cifar.path, &[1, 1, 2, 3], false).unwrap();
     assert_eq!((records.len(), records.label(1).unwrap()), (2, Some(8)));
 
     let images = file(&folder, "images.idx.gz", &gzip(&idx(5, 2, 3)));

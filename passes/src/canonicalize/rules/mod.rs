@@ -12,8 +12,6 @@ use super::kernel::{Network, Term, View};
 pub(super) enum Rule {
     /// Looks at one operator.
     Node {
-        /// For people, and to remember what was tried.
-        name: &'static str,
         /// Cheap filter on the operator.
         on: fn(&TensorOp) -> bool,
         /// What replaces it.
@@ -21,7 +19,7 @@ pub(super) enum Rule {
     },
     /// Looks at an operator and a form of its operand number `slot`.
     Pair {
-        /// For people, and to remember what was tried.
+        /// For people, and to remember where it was applied.
         name: &'static str,
         /// Cheap filter on the outer operator.
         on: fn(&TensorOp) -> bool,
@@ -49,10 +47,10 @@ fn is_layer(op: &TensorOp) -> bool {
 
 /// All rules, in the order in which they are tried.
 pub(super) const RULES: &[Rule] = &[
-    Rule::Node { name: "fold-constants", on: |_| true, rewrite: simplify::fold_constants },
-    Rule::Node { name: "identity", on: |_| true, rewrite: simplify::identity },
-    Rule::Node { name: "with-constant", on: |op| !is_layer(op), rewrite: simplify::with_constant },
-    Rule::Node { name: "simpler-form", on: |_| true, rewrite: simplify::simpler_form },
+    Rule::Node { on: |_| true, rewrite: simplify::fold_constants },
+    Rule::Node { on: |_| true, rewrite: simplify::identity },
+    Rule::Node { on: |op| !is_layer(op), rewrite: simplify::with_constant },
+    Rule::Node { on: |_| true, rewrite: simplify::simpler_form },
     Rule::Pair { name: "same-twice", on: |_| true, rewrite: movement::same_twice },
     Rule::Pair { name: "affine-of-layer", on: is_affine, rewrite: affine::affine_of_layer },
     Rule::Pair { name: "layer-of-affine", on: is_layer, rewrite: affine::layer_of_affine },

@@ -1,0 +1,276 @@
+//! Damaged and hostile files: errors, never panics, bounded memory.
+
+use std::path::Path;
+
+use fhec_frontend::{ImportError, Options, import_bytes};
+use proptest::prelude::*;
+use prost::Message;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value as Dim};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
+
+fn input(name: &str, dims: &[i64]) -> ValueInfoProto {
+    let dim = |&d: &i64| Dimension { value: Some(Dim::DimValue(d)), ..Default::default() };
+    let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
+    let ty = type_proto::Value::TensorType(type_proto::Tensor { elem_type: 1, shape });
+    let r#type = Some(TypeProto { value: Some(ty), ..Default::default() });
+    ValueInfoProto { name: name.into(), r#type, ..Default::default() }
+}
+
+fn output(name: &str) -> ValueInfoProto {
+    ValueInfoProto { name: name.into(), ..Default::default() }
+}
+
+fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+    NodeProto {
+        op_type: op.into(),
+        name: format!("the_{op}"),
+        input: inputs.iter().map(ToString::to_string).collect(),
+        output: outputs.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    }
+}
+
+fn ints(name: &str, ints: &[i64]) -> AttributeProto {
+    AttributeProto { name: name.into(), ints: ints.to_vec(), r#type: 7, ..Default::default() }
+}
+
+fn int(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), i, r#type: 2, ..Default::default() }
+}
+
+fn floats(name: &str, dims: &[i64], data: Vec<f32>) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type: 1,
+        float_data: data,
+        ..Default::default()
+    }
+}
+
+fn longs(name: &str, data: &[i64]) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        dims: vec![data.len() as i64],
+        data_type: 7,
+        int64_data: data.to_vec(),
+        ..Default::default()
+    }
+}
+
+fn graph(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> GraphProto {
+    GraphProto {
+        name: "g".into(),
+        node: nodes,
+        initializer,
+        input: vec![input("x", &[1, 2, 6, 6])],
+        output: vec![output("y")],
+        ..Default::default()
+    }
+}
+
+fn model(graph: GraphProto) -> Vec<u8> {
+    let opset = OperatorSetIdProto { version: 17, ..Default::default() };
+    ModelProto { graph: Some(graph), opset_import: vec![opset], ir_version: 8, ..Default::default() }
+        .encode_to_vec()
+}
+
+#[track_caller]
+fn refused(graph: GraphProto, expected: &str) {
+    let options = Options { max_constant_elements: 1 << 20, ..Options::default() };
+    match import_bytes(&model(graph), &options) {
+        Ok(import) => panic!("imported: {}", fhec_ir::text::summary(&*import.graph)),
+        Err(e) => assert!(e.to_string().contains(expected), "{e}"),
+    }
+}
+
+fn conv() -> NodeProto {
+    let mut conv = node("Conv", &["x", "w"], &["h"]);
+    conv.attribute = vec![ints("pads", &[1, 1, 1, 1])];
+    conv
+}
+
+/// A small network with a little of everything that has attributes.
+fn seed_model() -> Vec<u8> {
+    let mut pool = node("AveragePool", &["h"], &["p"]);
+    pool.attribute = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
+    let mut concat = node("Concat", &["p", "p"], &["c"]);
+    concat.attribute = vec![int("axis", 1)];
+    let nodes = vec![
+        conv(),
+        node("Relu", &["h"], &["r"]),
+        pool,
+        concat,
+        node("Mul", &["c", "c"], &["s"]),
+        node("Slice", &["s", "starts", "ends"], &["t"]),
+        node("Resize", &["t", "", "scales"], &["z"]),
+        node("Shape", &["z"], &["shape"]),
+        node("Reshape", &["z", "shape"], &["y"]),
+    ];
+    let weights = (0..36).map(|i| i as f32 / 36.0 - 0.5).collect();
+    let initialisers = vec![
+        floats("w", &[2, 2, 3, 3], weights),
+        longs("starts", &[0, 1]),
+        longs("ends", &[1, 3]),
+        floats("scales", &[4], vec![1.0, 1.0, 2.0, 2.0]),
+    ];
+    model(graph(nodes, initialisers))
+}
+
+#[test]
+fn the_seed_is_valid() {
+    import_bytes(&seed_model(), &Options::default()).unwrap();
+}
+
+#[test]
+fn malformed_graphs() {
+    let w = || floats("w", &[2, 2, 3, 3], vec![0.1; 36]);
+    refused(graph(vec![node("Relu", &["nowhere"], &["y"])], vec![]), "`nowhere`, which does not exist");
+    refused(graph(vec![], vec![]), "`y`, which does not exist");
+    let cycle = vec![node("Add", &["x", "b"], &["y"]), node("Relu", &["y"], &["b"])];
+    refused(graph(cycle, vec![]), "cycle");
+    let twice = vec![node("Relu", &["x"], &["y"]), node("Abs", &["x"], &["y"])];
+    refused(graph(twice, vec![]), "computed twice");
+    let mut loss = conv();
+    loss.output = vec!["y".into()];
+    refused(graph(vec![loss.clone()], vec![floats("w", &[2, 2, 3, 3], vec![0.1; 35])]), "35 elements");
+    refused(graph(vec![loss.clone()], vec![floats("w", &[2, -2, 3, 3], vec![])]), "negative extent");
+    refused(graph(vec![loss.clone()], vec![floats("w", &[1 << 40, 1 << 40], vec![])]), "more than");
+    refused(graph(vec![loss.clone()], vec![floats("w", &[2, 2, 3, 3], vec![f32::NAN; 36])]), "NaN");
+    let mut strange = w();
+    strange.data_type = 99;
+    refused(graph(vec![loss.clone()], vec![strange]), "data type 99");
+    for (name, values) in [
+        ("strides", [0, 1]),
+        ("strides", [-1, 1]),
+        ("dilations", [i64::MAX, 1]),
+        ("kernel_shape", [5, 3]),
+        ("kernel_shape", [0, 0]),
+    ] {
+        let mut bad = loss.clone();
+        bad.attribute.push(ints(name, &values));
+        refused(graph(vec![bad], vec![w()]), "`the_Conv`");
+    }
+    let mut bad = loss.clone();
+    bad.attribute = vec![ints("pads", &[i64::MAX; 4])];
+    refused(graph(vec![bad], vec![w()]), "`the_Conv`");
+    refused(
+        GraphProto {
+            input: vec![input("x", &[1, i64::MAX, 8])],
+            ..graph(vec![node("Relu", &["x"], &["y"])], vec![])
+        },
+        "`x`",
+    );
+}
+
+#[test]
+fn external_data() {
+    let entry = |key: &str, value: &str| StringStringEntryProto { key: key.into(), value: value.into() };
+    let mut tensor = floats("w", &[2, 2, 3, 3], vec![]);
+    tensor.data_location = Some(1);
+    tensor.external_data = vec![entry("location", "weights.bin")];
+    let mut conv = conv();
+    conv.output = vec!["y".into()];
+    let bytes = model(graph(vec![conv.clone()], vec![tensor.clone()]));
+    let error = import_bytes(&bytes, &Options::default()).unwrap_err();
+    assert!(error.to_string().contains("weights.bin"), "{error}");
+
+    let folder = std::env::temp_dir().join(format!("fhec-frontend-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("net.onnx");
+    let import = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        fhec_frontend::import(&path, &Options::default())
+    };
+    let missing = import(&bytes).unwrap_err().to_string();
+    std::fs::write(folder.join("weights.bin"), [0u8; 100]).unwrap();
+    let short = import(&bytes).unwrap_err().to_string();
+    std::fs::write(folder.join("weights.bin"), [0u8; 144]).unwrap();
+    let whole = import(&bytes).map(|_| ());
+    tensor.external_data = vec![entry("location", "../../../../../../../../etc/passwd")];
+    let outside = import(&model(graph(vec![conv], vec![tensor]))).unwrap_err().to_string();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(missing.contains("weights.bin"), "{missing}");
+    assert!(short.contains("too short"), "{short}");
+    assert!(outside.contains("outside"), "{outside}");
+    whole.unwrap();
+}
+
+#[test]
+fn constants_are_bounded() {
+    let mut fill = node("ConstantOfShape", &["huge"], &["c"]);
+    let sum = node("Add", &["x", "c"], &["y"]);
+    refused(
+        graph(vec![fill.clone(), sum.clone()], vec![longs("huge", &[1 << 20, 1 << 20])]),
+        "the_ConstantOfShape",
+    );
+    fill.input = vec!["small".into()];
+    let tile = node("Expand", &["c", "huge"], &["d"]);
+    let sum = node("Add", &["x", "d"], &["y"]);
+    let shapes = vec![longs("small", &[1, 1]), longs("huge", &[1 << 15, 1 << 15])];
+    refused(graph(vec![fill, tile, sum], shapes), "the_Expand");
+    let range = node("Range", &["a", "b", "d"], &["y"]);
+    let scalar = |name: &str, x: i64| TensorProto { dims: vec![], ..longs(name, &[x]) };
+    refused(graph(vec![range], vec![scalar("a", 0), scalar("b", i64::MAX), scalar("d", 1)]), "the_Range");
+}
+
+#[test]
+fn every_unsupported_node_is_named() {
+    let mut first = node("NonZero", &["x"], &["a"]);
+    first.name = "one".into();
+    let mut second = node("TopK", &["a"], &["b"]);
+    second.name = "two".into();
+    let mut third = node("Conv", &["x", "x"], &["c"]);
+    third.name = "three".into();
+    let last = node("Add", &["b", "c"], &["y"]);
+    match import_bytes(&model(graph(vec![first, second, third, last], vec![])), &Options::default()) {
+        Err(ImportError::Unsupported(refusals)) => {
+            let mut names: Vec<&str> = refusals.iter().map(|r| r.node.as_str()).collect();
+            names.sort_unstable();
+            assert_eq!(names, ["one", "three", "two"]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("FHEC_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
+}
+
+/// Flips, cuts, repeats.
+fn mutated(mut bytes: Vec<u8>, edits: &[(u8, usize, usize, u8)]) -> Vec<u8> {
+    for &(kind, at, len, value) in edits {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = at % bytes.len();
+        let end = (at + len % 16).min(bytes.len());
+        match kind % 4 {
+            0 => bytes[at] ^= value,
+            1 => drop(bytes.drain(at..end)),
+            2 => {
+                let copy = bytes[at..end].to_vec();
+                bytes.splice(at..at, copy);
+            }
+            _ => bytes[at] = value,
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_files_never_panic(edits in prop::collection::vec(any::<(u8, usize, usize, u8)>(), 1..6)) {
+        let options = Options { max_constant_elements: 1 << 20, ..Options::default() };
+        let _ = import_bytes(&mutated(seed_model(), &edits), &options);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/models/ops/messy_graph.onnx");
+        if let Ok(bytes) = std::fs::read(path) {
+            let _ = import_bytes(&mutated(bytes, &edits), &options);
+        }
+    }
+}
