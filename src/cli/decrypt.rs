@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use fhec_ir::plan::{ClientOutput, ClientSpec};
+use fhec_ir::plan::ClientOutput;
 use fhec_runtime::client::{self, Client};
 use fhec_runtime::files::{Bundle, Direction};
 use fhec_runtime::input::write_npy;
@@ -66,7 +66,7 @@ pub(crate) fn line(name: &str, values: &[f64]) -> String {
 
 impl DecryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let client = Client::new(ClientSpec::load(&self.spec)?)?;
+        let client = Client::new(super::load_spec(&self.spec)?)?;
         let parameters = client.parameters();
         let (secret, id) = client::read_secret_key(&self.key, parameters)?;
         let bundle = Bundle::load(&self.input, Direction::Outputs, parameters, client.spec().plan)?;

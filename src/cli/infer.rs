@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+#[cfg(feature = "compiler")]
+use anyhow::Context as _;
+use anyhow::{Result, bail};
 use clap::Args;
 use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 use fhec_runtime::ExecuteOptions;
@@ -223,7 +225,7 @@ impl InferArgs {
             let reference = Reference::Network(Box::new(compiled.network));
             return Ok(Model { plan: Arc::new(plan), id, reference });
         }
-        let (plan, id) = Plan::load(&self.model).with_context(|| self.model.display().to_string())?;
+        let (plan, id) = super::load_plan(&self.model)?;
         let _ = context;
         Ok(Model { plan: Arc::new(plan), id, reference: Reference::Schedule })
     }

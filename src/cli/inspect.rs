@@ -83,7 +83,7 @@ impl InspectArgs {
         if self.model.extension().is_some_and(|e| e == "onnx") {
             return self.network(context);
         }
-        let (plan, id) = Plan::load(&self.model).with_context(|| self.model.display().to_string())?;
+        let (plan, id) = super::load_plan(&self.model)?;
         match self.ir {
             Some(Stage::Schedule) => {
                 context.say(text::summary(&*plan.schedule));

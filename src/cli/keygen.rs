@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use fhec_ir::plan::ClientSpec;
 use fhec_runtime::client::{self, Client};
 use fhec_runtime::files;
 use serde_json::json;
@@ -36,7 +35,7 @@ pub(crate) struct KeygenArgs {
 
 impl KeygenArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let client = Client::new(ClientSpec::load(&self.spec)?)?;
+        let client = Client::new(super::load_spec(&self.spec)?)?;
         let file = |name: &str| self.output.join(name);
         let secret = file("secret.key");
         if secret.exists() && !self.force {

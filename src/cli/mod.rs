@@ -23,9 +23,11 @@ mod run;
 mod simulate;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use fhec_ir::plan::{ClientSpec, Plan, PlanError, PlanId};
 
 pub(crate) use output::Context;
 
@@ -161,5 +163,24 @@ impl Verb {
             Self::Eval(args) => args.run(context),
             Self::ClientSpec(args) => args.run(context),
         }
+    }
+}
+
+/// Reads a plan; every error names the file.
+fn load_plan(path: &Path) -> anyhow::Result<(Plan, PlanId)> {
+    Plan::load(path).map_err(|e| named(path, e))
+}
+
+/// Reads a client file or a plan's client part; every error names the file.
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
+fn load_spec(path: &Path) -> anyhow::Result<ClientSpec> {
+    ClientSpec::load(path).map_err(|e| named(path, e))
+}
+
+fn named(path: &Path, error: PlanError) -> anyhow::Error {
+    match error {
+        // Names the file itself.
+        PlanError::Io { .. } => error.into(),
+        error => anyhow::Error::new(error).context(path.display().to_string()),
     }
 }

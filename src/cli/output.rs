@@ -30,6 +30,7 @@ impl Context {
     }
 
     /// A line on standard error, with `-v`.
+    #[cfg(any(feature = "client", feature = "compiler"))]
     pub(crate) fn detail(&self, line: impl AsRef<str>) {
         if self.verbose > 0 {
             let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
@@ -43,30 +44,35 @@ impl Context {
 
     /// An error: one line, or with `-v` everything.
     pub(crate) fn report(&self, error: &anyhow::Error) {
-        let mut err = std::io::stderr();
-        if self.verbose > 0 {
-            let _ = writeln!(err, "fhec: {error:#}");
-            return;
-        }
-        let text = error.to_string();
+        let text = described(error);
         let mut lines = text.lines().map(str::trim);
         let first = lines.next().unwrap_or_default();
-        // A list gives its first entry away.
         let line = match lines.next() {
+            _ if self.verbose > 0 => text.clone(),
+            // A list gives its first entry away.
+            Some(second) if lines.next().is_some() => format!("{first} {second} … (all with -v)"),
             Some(second) => format!("{first} {second}"),
-            None => match error.chain().nth(1) {
-                Some(cause) => format!("{first}: {}", cause.to_string().lines().next().unwrap_or_default()),
-                None => first.to_string(),
-            },
+            None => first.to_string(),
         };
-        let more = if lines.next().is_some() { " … (all with -v)" } else { "" };
-        let _ = writeln!(err, "fhec: {line}{more}");
+        let _ = writeln!(std::io::stderr(), "fhec: {line}");
     }
 
     /// Progress of something that may take a while.
     pub(crate) fn progress(&self, what: &'static str) -> Progress {
         Progress { what, hidden: self.quiet, start: Instant::now(), bar: Mutex::new(None) }
     }
+}
+
+/// The error and its causes, those that the text before does not quote already.
+fn described(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match text.as_str() {
+            "" => cause,
+            before if before.contains(&cause) => text,
+            before => format!("{before}: {cause}"),
+        }
+    })
 }
 
 /// Standard output, ignoring a reader that has gone.
@@ -129,6 +135,7 @@ pub(crate) fn bytes(n: u64) -> String {
 }
 
 /// Position of the largest number.
+#[cfg(feature = "client")]
 pub(crate) fn top1(values: &[f64]) -> usize {
     let best = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
     best.map_or(0, |(k, _)| k)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use fhec_ir::plan::Plan;
 use fhec_runtime::clear::{ClearEngine, ClearValue};
@@ -43,7 +43,7 @@ pub(crate) struct SimulateArgs {
 
 impl SimulateArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let (plan, _) = Plan::load(&self.plan).with_context(|| self.plan.display().to_string())?;
+        let (plan, _) = super::load_plan(&self.plan)?;
         let tasks = tasks(&plan, &[self.data], Some(self.range), self.labels.as_ref())?;
         let store = PlaintextStore::new(2 << 30);
         let start = Instant::now();
