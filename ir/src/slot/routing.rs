@@ -114,11 +114,12 @@ impl Routing {
         mut f: impl FnMut(usize, usize),
     ) -> Result<(), String> {
         let (s, g, period) = (self.slots, self.modulus(operand), self.periods[operand]);
+        let log_s = s.trailing_zeros();
         for &keep in &self.keep {
             let class = Class {
-                out_ct: (q / s) as u32,
+                out_ct: (q >> log_s) as u32,
                 operand: operand as u32,
-                in_ct: (p / s) as u32,
+                in_ct: (p >> log_s) as u32,
                 offset: (p.wrapping_sub(q).wrapping_sub(keep) & (g - 1)) as u32,
             };
             let (product, offset) = actual(class).ok_or_else(|| format!("the plan lacks {class:?}"))?;
@@ -142,7 +143,7 @@ impl Offsets {
     /// The offsets of a map, by output ciphertext, operand and input ciphertext.
     pub fn new(routing: &Routing, map: &LinearMap, constants: &[Constant]) -> Self {
         let mut all = BTreeMap::new();
-        let s = routing.slots;
+        let log_s = routing.slots.trailing_zeros();
         for (k, term) in map.terms.iter().enumerate() {
             let period = routing.periods[k];
             let cts = map.inputs[k].ciphertexts;
@@ -150,7 +151,7 @@ impl Offsets {
             term.for_each_entry(routing.inputs[k].len(), constants, |o, i, w| {
                 if w != 0.0 {
                     let (p, q) = (routing.inputs[k][i] as usize, routing.output[o] as usize);
-                    let found = &mut found[q / s * cts + p / s];
+                    let found = &mut found[(q >> log_s) * cts + (p >> log_s)];
                     if found.is_empty() {
                         found.resize(period, false);
                     }
