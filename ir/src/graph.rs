@@ -37,13 +37,13 @@ impl fmt::Display for ValueId {
 }
 
 /// An operator set: what makes an IR out of a graph.
-pub trait Op: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned {
+pub trait Op: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned + Send + Sync {
     /// Name of the IR, the first word of its textual form.
     const IR: &'static str;
     /// What is known statically of a value.
-    type Type: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned;
+    type Type: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned + Send + Sync;
     /// What holds for the graph as a whole.
-    type Header: Clone + PartialEq + fmt::Debug + Default + Serialize + DeserializeOwned;
+    type Header: Clone + PartialEq + fmt::Debug + Default + Serialize + DeserializeOwned + Send + Sync;
 
     /// Short operator name for reports and drawings, as in the textual form.
     fn mnemonic(&self) -> &'static str;

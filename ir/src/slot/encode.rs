@@ -1,9 +1,7 @@
 //! Slot vectors of plaintexts: what the recipes of a schedule mean.
 
-use std::collections::HashMap;
-
-use super::LinearMap;
 use super::routing::{Class, Routing};
+use super::{LinearMap, MapPlan};
 use crate::Constant;
 use crate::layout::Layout;
 
@@ -16,22 +14,7 @@ pub fn products(map: &LinearMap, constants: &[Constant]) -> Result<Vec<Vec<f64>>
     let plan = map.plan.as_ref().ok_or("the linear map has no plan")?;
     let routing = Routing::new(map, &plan.reduce)?;
     let slots = map.output.slots;
-    let mut by_class = HashMap::new();
-    for (k, product) in plan.products.iter().enumerate() {
-        if product.operand as usize >= map.inputs.len() {
-            return Err(format!("product {k} names operand {}", product.operand));
-        }
-        let offset = (product.baby as usize + product.giant as usize) & (slots - 1);
-        let class = Class {
-            out_ct: product.out_ct,
-            operand: product.operand,
-            in_ct: product.in_ct,
-            offset: (offset & (routing.modulus(product.operand as usize) - 1)) as u32,
-        };
-        if by_class.insert(class, (k, offset)).is_some() {
-            return Err(format!("the plan has {class:?} twice"));
-        }
-    }
+    let by_class = ByClass::new(map, plan, &routing)?;
     let mut vectors = vec![Vec::new(); plan.products.len()];
     let mut failure = None;
     for (operand, term) in map.terms.iter().enumerate() {
@@ -44,7 +27,7 @@ pub fn products(map: &LinearMap, constants: &[Constant]) -> Result<Vec<Vec<f64>>
                 operand,
                 p,
                 q,
-                |class| by_class.get(&class).copied(),
+                |class| by_class.get(class),
                 |k, slot| {
                     if vectors[k].is_empty() {
                         vectors[k] = vec![0.0; slots];
@@ -58,6 +41,61 @@ pub fn products(map: &LinearMap, constants: &[Constant]) -> Result<Vec<Vec<f64>>
     match failure {
         Some(message) => Err(message),
         None => Ok(vectors.into_iter().map(shortened).collect()),
+    }
+}
+
+/// Which product a class belongs to. Looked up for every entry, so a table and no hash map.
+struct ByClass {
+    /// Ciphertexts of the operands before each operand.
+    before: Vec<usize>,
+    /// Ciphertexts of all operands.
+    inputs: usize,
+    /// Per output and input ciphertext, by offset: product and full offset; empty if there is none.
+    rows: Vec<Vec<Option<(u32, u32)>>>,
+}
+
+impl ByClass {
+    fn new(map: &LinearMap, plan: &MapPlan, routing: &Routing) -> Result<Self, String> {
+        let mut before = Vec::new();
+        let mut inputs = 0;
+        for layout in &map.inputs {
+            before.push(inputs);
+            inputs += layout.ciphertexts;
+        }
+        let mut table = Self { before, inputs, rows: vec![Vec::new(); inputs * map.output.ciphertexts] };
+        for (k, p) in plan.products.iter().enumerate() {
+            let operand = p.operand as usize;
+            let known = map.inputs.get(operand).is_some_and(|l| (p.in_ct as usize) < l.ciphertexts)
+                && (p.out_ct as usize) < map.output.ciphertexts;
+            if !known {
+                return Err(format!("product {k} is out of range: {p:?}"));
+            }
+            let modulus = routing.modulus(operand);
+            let offset = (p.baby as usize + p.giant as usize) & (map.output.slots - 1);
+            let class = Class {
+                out_ct: p.out_ct,
+                operand: p.operand,
+                in_ct: p.in_ct,
+                offset: (offset & (modulus - 1)) as u32,
+            };
+            let row = table.row(class);
+            let row = &mut table.rows[row];
+            row.resize(modulus, None);
+            if row[class.offset as usize].replace((k as u32, offset as u32)).is_some() {
+                return Err(format!("the plan has {class:?} twice"));
+            }
+        }
+        Ok(table)
+    }
+
+    fn row(&self, class: Class) -> usize {
+        class.out_ct as usize * self.inputs + self.before[class.operand as usize] + class.in_ct as usize
+    }
+
+    /// The product of a class and its full offset.
+    fn get(&self, class: Class) -> Option<(usize, usize)> {
+        let (product, offset) = (*self.rows[self.row(class)].get(class.offset as usize)?)?;
+        Some((product as usize, offset as usize))
     }
 }
 

@@ -88,6 +88,11 @@ impl LinearMap {
                 return Err(("L2", format!("a layout of {} slots in a graph of {slots}", layout.slots)));
             }
         }
+        self.check_between(constants)
+    }
+
+    /// The part of [`LinearMap::check`] that takes the layouts as checked.
+    fn check_between(&self, constants: &[Constant]) -> Result<(), (&'static str, String)> {
         if self.terms.is_empty() || self.terms.len() != self.inputs.len() {
             return Err(("L4", format!("{} terms for {} operands", self.terms.len(), self.inputs.len())));
         }
@@ -101,7 +106,7 @@ impl LinearMap {
                     ));
                 }
                 let enters = stage.in_shapes.get(stage.operand);
-                if enters.is_none_or(|s| s.iter().product::<usize>() != shape.iter().product::<usize>()) {
+                if enters != Some(&shape) {
                     let message = format!(
                         "stage {} takes {enters:?}, operand {k} gives {shape:?}",
                         stage.op.mnemonic()
@@ -115,18 +120,19 @@ impl LinearMap {
                 }
                 shape = out;
             }
-            if shape.iter().product::<usize>() != self.output.elements() {
+            if shape != self.output.shape() {
                 return Err((
                     "L4",
                     format!("operand {k} ends as {shape:?}, result {:?}", self.output.shape()),
                 ));
             }
         }
-        self.check_plan(slots, constants).map_err(|e| ("L5", e))
+        self.check_plan(constants).map_err(|e| ("L5", e))
     }
 
-    fn check_plan(&self, slots: usize, constants: &[Constant]) -> Result<(), String> {
+    fn check_plan(&self, constants: &[Constant]) -> Result<(), String> {
         let Some(plan) = &self.plan else { return Ok(()) };
+        let slots = self.output.slots;
         let routing = Routing::new(self, &plan.reduce)?;
         let mut planned = std::collections::HashSet::new();
         for (at, p) in plan.products.iter().enumerate() {
@@ -188,11 +194,13 @@ fn check(graph: &SlotGraph, id: ValueId) -> Result<(), (&'static str, String)> {
             if map.output != *out || args.iter().zip(&map.inputs).any(|(a, b)| *a != b) {
                 return Err(("L4", "the map's layouts are not those of the values".into()));
             }
-            map.check(graph.header.slots, &graph.constants)?;
+            map.check_between(&graph.constants)?;
         }
         SlotOp::ShiftSum { shifts, factor } => {
-            let terms = shifts.iter().try_fold(1usize, |n, s| n.checked_mul(s.extent.max(1)));
-            if terms.is_none_or(|n| n > out.slots) || !factor.is_finite() || *factor <= 0.0 {
+            let terms = shifts.iter().try_fold(1usize, |n, s| n.checked_mul(s.extent));
+            let within =
+                terms.is_some_and(|n| 0 < n && n <= out.slots) && shifts.iter().all(|s| s.stride < out.slots);
+            if !within || !factor.is_finite() || *factor <= 0.0 {
                 return Err(("L6", format!("shifts {shifts:?}, factor {factor}")));
             }
             if args[0].ciphertexts != out.ciphertexts {

@@ -85,35 +85,20 @@ impl Routing {
 
     /// All classes that the map has.
     pub fn classes(&self, map: &LinearMap, constants: &[Constant]) -> Vec<Class> {
-        let mut found: BTreeMap<(u32, u32, u32), Vec<bool>> = BTreeMap::new();
-        let s = self.slots;
-        for (k, term) in map.terms.iter().enumerate() {
-            let g = self.modulus(k);
-            let cts = map.inputs[k].ciphertexts;
-            let mut seen = vec![Vec::new(); cts * map.output.ciphertexts];
-            term.for_each_entry(self.inputs[k].len(), constants, |o, i, w| {
-                if w != 0.0 {
-                    let (p, q) = (self.inputs[k][i] as usize, self.output[o] as usize);
-                    let seen = &mut seen[q / s * cts + p / s];
-                    if seen.is_empty() {
-                        seen.resize(g, false);
-                    }
-                    seen[p.wrapping_sub(q) & (g - 1)] = true;
-                }
-            });
-            for (at, seen) in seen.into_iter().enumerate().filter(|(_, v)| !v.is_empty()) {
-                found.insert(((at / cts) as u32, k as u32, (at % cts) as u32), seen);
-            }
-        }
+        self.classes_of(&Offsets::new(self, map, constants))
+    }
+
+    /// The classes that the map's offsets fall into.
+    pub fn classes_of(&self, offsets: &Offsets) -> Vec<Class> {
         let mut classes = Vec::new();
-        for ((out_ct, operand, in_ct), seen) in found {
+        for (&(out_ct, operand, in_ct), found) in &offsets.0 {
             let g = self.modulus(operand as usize);
             let mut all = vec![false; g];
-            for (x, _) in seen.iter().enumerate().filter(|(_, s)| **s) {
+            for x in (0..found.len()).filter(|x| found[*x]) {
                 self.keep.iter().for_each(|&keep| all[x.wrapping_sub(keep) & (g - 1)] = true);
             }
-            let offsets = all.iter().enumerate().filter(|(_, a)| **a).map(|(x, _)| x as u32);
-            classes.extend(offsets.map(|offset| Class { out_ct, operand, in_ct, offset }));
+            let offsets = (0..g).filter(|x| all[*x]);
+            classes.extend(offsets.map(|x| Class { out_ct, operand, in_ct, offset: x as u32 }));
         }
         classes
     }
@@ -129,11 +114,12 @@ impl Routing {
         mut f: impl FnMut(usize, usize),
     ) -> Result<(), String> {
         let (s, g, period) = (self.slots, self.modulus(operand), self.periods[operand]);
+        let log_s = s.trailing_zeros();
         for &keep in &self.keep {
             let class = Class {
-                out_ct: (q / s) as u32,
+                out_ct: (q >> log_s) as u32,
                 operand: operand as u32,
-                in_ct: (p / s) as u32,
+                in_ct: (p >> log_s) as u32,
                 offset: (p.wrapping_sub(q).wrapping_sub(keep) & (g - 1)) as u32,
             };
             let (product, offset) = actual(class).ok_or_else(|| format!("the plan lacks {class:?}"))?;
@@ -145,5 +131,37 @@ impl Routing {
             f(product, (q + keep + r) & (s - 1));
         }
         Ok(())
+    }
+}
+
+/// Which offsets p − q of first copies a map has, modulo its operands' periods. They do not depend on what a plan
+/// reduces over; finding them takes a pass over all entries.
+#[derive(Debug)]
+pub struct Offsets(BTreeMap<(u32, u32, u32), Vec<bool>>);
+
+impl Offsets {
+    /// The offsets of a map, by output ciphertext, operand and input ciphertext.
+    pub fn new(routing: &Routing, map: &LinearMap, constants: &[Constant]) -> Self {
+        let mut all = BTreeMap::new();
+        let log_s = routing.slots.trailing_zeros();
+        for (k, term) in map.terms.iter().enumerate() {
+            let period = routing.periods[k];
+            let cts = map.inputs[k].ciphertexts;
+            let mut found = vec![Vec::new(); cts * map.output.ciphertexts];
+            term.for_each_entry(routing.inputs[k].len(), constants, |o, i, w| {
+                if w != 0.0 {
+                    let (p, q) = (routing.inputs[k][i] as usize, routing.output[o] as usize);
+                    let found = &mut found[(q >> log_s) * cts + (p >> log_s)];
+                    if found.is_empty() {
+                        found.resize(period, false);
+                    }
+                    found[p.wrapping_sub(q) & (period - 1)] = true;
+                }
+            });
+            for (at, found) in found.into_iter().enumerate().filter(|(_, v)| !v.is_empty()) {
+                all.insert(((at / cts) as u32, k as u32, (at % cts) as u32), found);
+            }
+        }
+        Self(all)
     }
 }

@@ -280,12 +280,12 @@ impl<'g> Packer<'g> {
         Place { value, chain: vec![], step }
     }
 
+    /// True if a value is the result of a linear layer that nothing but the node at hand uses, so that it may as well
+    /// be in another layout.
     fn can_retarget(&self, id: ValueId) -> bool {
-        let value = self.place(id).value;
-        matches!(self.slots.node(value).op, SlotOp::Linear(_))
+        matches!(self.slots.node(self.place(id).value).op, SlotOp::Linear(_))
             && self.users[id.index()].len() == 1
             && self.tensors.outputs.iter().all(|o| o.value != id)
-            && self.slots.iter().all(|(_, n)| !n.args.contains(&value))
     }
 
     fn brought_into(&mut self, id: ValueId, layout: &Layout) -> ValueId {
@@ -320,7 +320,7 @@ impl<'g> Packer<'g> {
             shifts.push(shift);
             out.axes[2 + k] = axis;
         }
-        if crosses(layout, &shifts) {
+        if crosses(&out, &shifts) {
             return None;
         }
         let count: usize = window.kernel.iter().product();
@@ -349,7 +349,7 @@ impl<'g> Packer<'g> {
             out.axes[k] = Axis::strided(1, 1);
             count *= layout.axes[k].extent;
         }
-        if crosses(layout, &shifts) {
+        if crosses(&out, &shifts) {
             return None;
         }
         if !keep {
@@ -419,9 +419,11 @@ impl<'g> Packer<'g> {
     }
 }
 
-/// True if shifts may lead from one ciphertext into the next.
-fn crosses(layout: &Layout, shifts: &[Factor]) -> bool {
-    layout.ciphertexts > 1 && shifts.iter().any(|s| (s.extent - 1) * s.stride >= layout.slots)
+/// True if a shift leads from an element of a sum to one in another ciphertext; `out` holds the sums.
+fn crosses(out: &Layout, shifts: &[Factor]) -> bool {
+    let reach: usize = shifts.iter().map(|s| (s.extent - 1) * s.stride).sum();
+    let crosses = |p: u32| p as usize % out.slots + reach >= out.slots;
+    out.ciphertexts > 1 && out.positions().into_iter().any(crosses)
 }
 
 /// Extent ratio of a resizing as a power of two, so that steps stay steps.

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use fhec_ir::ValueId;
 use fhec_ir::layout::Layout;
 use fhec_ir::schedule::{Kind, PackedValue, Schedule, ScheduleOp, ScheduleType};
+use fhec_ir::{Op, ValueId};
 
 /// A schedule under construction. Types are inferred; drops, hoists and shared rotations are made once.
 pub(super) struct Emitter {
@@ -48,7 +48,7 @@ impl Emitter {
     /// # Panics
     /// If it does not fit its operands: a defect of the lowering.
     pub(super) fn emit(&mut self, op: ScheduleOp, args: Vec<ValueId>) -> ValueId {
-        let what = format!("{op:?}");
+        let what = op.mnemonic();
         self.schedule.push_inferred(op, args, self.layer.clone()).unwrap_or_else(|e| panic!("{what}: {e}"))
     }
 

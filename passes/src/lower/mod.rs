@@ -2,8 +2,8 @@
 //!
 //! Every packed value becomes single ciphertexts with exact levels and scales. Linear maps and polynomials that end in a
 //! plaintext product give any scale their result needs, at no price: the plaintext is encoded accordingly. Where an
-//! addition finds two scales, one side is traced back to such products (or an input) and lowered again with the
-//! scale that makes them meet ([`scales`]).
+//! addition finds two scales, they are traced back to such products (or inputs) and the graph is lowered again with
+//! scales that make them meet ([`scales`]).
 
 mod emit;
 mod linear;
@@ -19,9 +19,6 @@ use emit::Emitter;
 use scales::Targets;
 
 const PASS: &str = "lower";
-
-/// How often additions may ask for another scale before the pass gives up.
-const MAX_ROUNDS: usize = 200;
 
 /// Parameters of the pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,13 +64,15 @@ pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<Schedule, Pas
         let reason = format!("level {} with a chain of {} moduli", top_level(graph), config.moduli.len());
         return Err(PassError::at(PASS, graph, ValueId(0), reason));
     }
-    let mut targets = Targets::default();
-    for _ in 0..MAX_ROUNDS {
+    // Every round that ends early settles one addition for good, so there is an end.
+    let mut targets = Targets::new(graph);
+    loop {
         match Lowering::new(graph, config, &targets).run() {
             Ok(schedule) => return Ok(schedule),
             Err(Stop::Refused(error)) => return Err(error),
             Err(Stop::Scales { at, ratio }) => {
-                if !targets.make_meet(graph, at, ratio) {
+                let args = &graph.node(at).args;
+                if !targets.make_meet(args[0], args[1], ratio) {
                     let reason =
                         format!("its operands' scales differ by a factor of {ratio} that nothing can absorb");
                     return Err(PassError::at(PASS, graph, at, reason));
@@ -81,7 +80,6 @@ pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<Schedule, Pas
             }
         }
     }
-    Err(PassError::at(PASS, graph, ValueId(0), "scales do not settle"))
 }
 
 /// Why a round ended early.

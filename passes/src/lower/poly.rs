@@ -108,7 +108,7 @@ impl PolyLowering {
             parts.push(self.multiply(lowering, power, k, ct, target));
         }
         let sum = if parts.is_empty() {
-            let plain_scale = lowering.plain_scale(x, self.level, target);
+            let plain_scale = lowering.plain_scale(x, sum_level, target);
             let x = lowering.out.at_level(x, sum_level);
             lowering.out.emit(ScheduleOp::MulScalar { value: 0.0, plain_scale }, vec![x])
         } else {

@@ -10,7 +10,7 @@ mod split;
 use std::collections::HashSet;
 
 use fhec_ir::layout::Factor;
-use fhec_ir::slot::routing::Routing;
+use fhec_ir::slot::routing::{Offsets, Routing};
 use fhec_ir::slot::{LinearMap, MapPlan, Product, SlotGraph, SlotOp};
 use fhec_ir::{Constant, Verified};
 use rayon::prelude::*;
@@ -55,9 +55,11 @@ pub(crate) fn planned(graph: &SlotGraph, config: &Config) -> SlotGraph {
 /// The cheapest plan found for a map, and its price.
 pub fn plan(map: &LinearMap, constants: &[Constant], config: &Config) -> (MapPlan, f64) {
     let mut best: Option<(MapPlan, f64)> = None;
+    let mut offsets = None;
     for reduce in reductions(map) {
         let Ok(routing) = Routing::new(map, &reduce) else { continue };
-        let classes = routing.classes(map, constants);
+        let offsets = offsets.get_or_insert_with(|| Offsets::new(&routing, map, constants));
+        let classes = routing.classes_of(offsets);
         let (products, price) = split::cheapest(map, &routing, &classes, &config.prices);
         let price = price + config.prices.rotation * (reduce.len() * map.output.ciphertexts) as f64;
         if best.as_ref().is_none_or(|b| price < b.1) {

@@ -126,7 +126,6 @@ fn form(graph: &SlotGraph, coeffs: ConstId) -> PolyForm {
     let channels = constant.len() / constant.shape[0];
     let all = |k: usize, x: f32| constant.data[k * channels..(k + 1) * channels].iter().all(|c| *c == x);
     PolyForm {
-        degree,
         monic_square: degree == 2 && all(1, 0.0) && all(2, 1.0),
         monic_quartic: degree == 4 && all(3, 0.0) && (all(4, 1.0) || all(4, -1.0)),
     }

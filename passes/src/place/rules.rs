@@ -9,22 +9,17 @@ use super::choices::{Facts, Kernel};
 
 /// All rules.
 pub(super) fn rules() -> Vec<Rewrite<Kernel, Facts>> {
-    vec![strategy_rule("poly-monic-square", PolyStrategy::MonicSquare, |p| p.monic_square)]
-        .into_iter()
-        .chain([
-            strategy_rule("poly-monic-quartic", PolyStrategy::MonicQuartic, |p| p.monic_quartic),
-            strategy_rule("poly-power-basis", PolyStrategy::PowerBasis, |p| !p.monic_square),
-            // Horner beats the power basis in depth at degree 2 and 3 at most, and never in products.
-            strategy_rule("poly-horner", PolyStrategy::Horner, |p| p.degree <= 1),
-        ])
-        .collect()
+    // Horner's scheme is nowhere here: the power basis is never deeper and has as many products.
+    vec![
+        strategy_rule("poly-monic-square", PolyStrategy::MonicSquare, |p| p.monic_square),
+        strategy_rule("poly-monic-quartic", PolyStrategy::MonicQuartic, |p| p.monic_quartic),
+        strategy_rule("poly-power-basis", PolyStrategy::PowerBasis, |p| !p.monic_square),
+    ]
 }
 
 /// What decides how a polynomial may be evaluated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PolyForm {
-    /// Degree, at least 1.
-    pub degree: usize,
     /// [c, 0, 1] in all channels.
     pub monic_square: bool,
     /// Degree 4, leading coefficient 1 in all channels or −1 in all, no cube.

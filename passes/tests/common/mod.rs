@@ -1,0 +1,195 @@
+//! What the tests of the passes on packed values share: runs of the pipeline, a form of graphs for people, case files.
+#![allow(dead_code, reason = "every test binary uses a part")]
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use fhec_ir::layout::{Axis, Factor, Layout};
+use fhec_ir::schedule::Schedule;
+use fhec_ir::slot::{LinearMap, SlotGraph, SlotOp};
+use fhec_ir::tensor::{TensorGraph, TensorOp};
+use fhec_ir::{Op, Verified, text, verify};
+use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
+
+/// Parameters of a run, from the first line of a case: `// run: slots=64 tile=4x4 drift`.
+pub(crate) struct Run {
+    slots: usize,
+    tile: Option<[usize; 2]>,
+    /// Moduli are not powers of two, so that scales differ by the way they were reached.
+    drift: bool,
+}
+
+impl Run {
+    fn parse(line: &str) -> Option<Self> {
+        let mut run = Self { slots: 0, tile: None, drift: false };
+        for word in line.strip_prefix("// run:")?.split_whitespace() {
+            match word.split_once('=') {
+                Some(("slots", n)) => run.slots = n.parse().ok()?,
+                Some(("tile", t)) => {
+                    let (h, w) = t.split_once('x')?;
+                    run.tile = Some([h.parse().ok()?, w.parse().ok()?]);
+                }
+                None if word == "drift" => run.drift = true,
+                _ => return None,
+            }
+        }
+        (run.slots > 0).then_some(run)
+    }
+
+    /// The named pass' result, after the passes before it from `assign-layout` on.
+    fn to(&self, pass: &str, graph: &Verified<TensorGraph>) -> Result<String, PassError> {
+        let config = assign_layout::Config { tile: self.tile, ..assign_layout::Config::new(self.slots) };
+        let packed = checked(assign_layout::run(graph, &config)?);
+        if pass == "assign-layout" {
+            return Ok(slot_text(&packed));
+        }
+        let planned = checked(minimize_rotations::run(&packed, &Default::default())?);
+        if pass == "minimize-rotations" {
+            return Ok(slot_text(&planned));
+        }
+        let placed = checked(place::run(&planned, &Default::default())?);
+        if pass == "place" {
+            return Ok(slot_text(&placed));
+        }
+        let mut config = lower::Config::nominal(lower::top_level(&placed), 40, 60);
+        if self.drift {
+            config.moduli.iter_mut().enumerate().for_each(|(k, q)| *q *= 1.0 + k as f64 / 1024.0);
+        }
+        Ok(schedule_text(&checked(lower::run(&placed, &config)?)))
+    }
+}
+
+fn checked<O: Op>(graph: fhec_ir::Graph<O>) -> Verified<fhec_ir::Graph<O>> {
+    verify(graph).unwrap_or_else(|e| panic!("the result is invalid: {e}"))
+}
+
+/// A packed graph for people: layouts as `EXTENT@STRIDE` per axis, digits in brackets, replicas behind `+`; operands of
+/// linear maps with their stages; plans by output ciphertext and giant step, babies as `OPERAND#CIPHERTEXT>>STEP`.
+pub(crate) fn slot_text(graph: &SlotGraph) -> String {
+    let mut out = format!("slot {} slots\n", graph.header.slots);
+    for (id, node) in graph.iter() {
+        let args: Vec<String> = node.args.iter().map(ToString::to_string).collect();
+        let op = match &node.op {
+            SlotOp::Linear(map) => linear_text(map, &args),
+            SlotOp::Input { name } => format!("Input {name:?}"),
+            SlotOp::Poly { coeffs, strategy } => {
+                let strategy = strategy.map(|s| format!("{s:?} ")).unwrap_or_default();
+                format!("Poly {strategy}{coeffs} {}", args.join(" "))
+            }
+            SlotOp::AddConst { value } => format!("AddConst {value} {}", args.join(" ")),
+            SlotOp::ShiftSum { shifts, factor } => {
+                format!(
+                    "ShiftSum {}{} times {factor}",
+                    args.join(" "),
+                    shifts.iter().map(shift_text).collect::<String>()
+                )
+            }
+            other => format!("{} {}", other.mnemonic(), args.join(" ")),
+        };
+        let _ = write!(out, "  {id} {:?} = {op}", node.name);
+        let _ = write!(out, " : {}", layout_text(&node.ty.layout));
+        if let Some(level) = node.ty.level {
+            let _ = write!(out, " level {level}");
+        }
+        out.push('\n');
+        if let SlotOp::Linear(map) = &node.op {
+            plan_text(map, &mut out);
+        }
+    }
+    for output in &graph.outputs {
+        let _ = writeln!(out, "  return {:?} {}", output.name, output.value);
+    }
+    out
+}
+
+fn linear_text(map: &LinearMap, args: &[String]) -> String {
+    let terms = map.terms.iter().zip(args).map(|(term, arg)| {
+        let stages: Vec<&str> = term.stages.iter().map(|s| s.op.mnemonic()).collect();
+        format!("{arg}|{}", stages.join("|"))
+    });
+    format!("Linear {}", terms.collect::<Vec<_>>().join(" + "))
+}
+
+fn plan_text(map: &LinearMap, out: &mut String) {
+    let Some(plan) = &map.plan else { return };
+    let mut group = None;
+    for p in &plan.products {
+        if group != Some((p.out_ct, p.giant)) {
+            let end = if group.is_some() { "\n" } else { "" };
+            let _ = write!(out, "{end}      #{} giant {}:", p.out_ct, p.giant);
+            group = Some((p.out_ct, p.giant));
+        }
+        let _ = write!(out, " {}#{}>>{}", p.operand, p.in_ct, p.baby);
+    }
+    out.push('\n');
+    if !plan.reduce.is_empty() {
+        let _ = writeln!(out, "      sum over{}", plan.reduce.iter().map(shift_text).collect::<String>());
+    }
+}
+
+fn shift_text(f: &Factor) -> String {
+    format!(" {}@{}", f.extent, f.stride)
+}
+
+fn layout_text(layout: &Layout) -> String {
+    let axis = |a: &Axis| match a.factors.as_slice() {
+        [f] if f.extent == a.extent => format!("{}@{}", f.extent, f.stride),
+        digits => {
+            let digits: Vec<String> = digits.iter().map(|f| shift_text(f).trim_start().into()).collect();
+            format!("{}({})", a.extent, digits.join(" "))
+        }
+    };
+    let mut out = layout.axes.iter().map(axis).collect::<Vec<_>>().join(" ");
+    layout.replicas.iter().for_each(|r| out += &format!(" +{}", shift_text(r).trim_start()));
+    if layout.ciphertexts > 1 {
+        let _ = write!(out, " in {} ciphertexts", layout.ciphertexts);
+    }
+    out
+}
+
+/// A schedule without its header, whose maps `slot_text` shows better.
+pub(crate) fn schedule_text(schedule: &Schedule) -> String {
+    let text = text::summary(schedule);
+    let (_, body) = text.split_once('\n').expect("a header");
+    format!("schedule, moduli {:?}\n{}", schedule.header.moduli, body.trim_end_matches("}\n"))
+}
+
+fn outcome(input: &str, pass: &str) -> String {
+    let Some(run) = input.lines().next().and_then(Run::parse) else {
+        return "the first line is not `// run: slots=N [tile=HxW] [drift]`\n".into();
+    };
+    let is_code = |l: &&str| !l.trim_start().starts_with("//");
+    let graph: String = input.lines().filter(is_code).map(|l| format!("{l}\n")).collect();
+    let graph = match text::parse::<TensorOp>(&graph) {
+        Ok(graph) => graph,
+        Err(e) => return format!("the case does not parse: {e}\n"),
+    };
+    let graph = match verify(graph) {
+        Ok(graph) => graph,
+        Err(e) => return format!("the case is invalid: {e}\n"),
+    };
+    run.to(pass, &graph).unwrap_or_else(|e| format!("error: {e}\n"))
+}
+
+/// Checks all cases of `tests/cases/PASS`.
+pub(crate) fn check_cases(pass: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases").join(pass);
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    files.retain(|p| p.extension().is_some_and(|e| e == "fir"));
+    files.sort();
+    assert!(!files.is_empty(), "no cases in {}", folder.display());
+    let bless = std::env::var_os("FHEC_BLESS").is_some();
+    let mut failures = Vec::new();
+    for file in files {
+        let content = std::fs::read_to_string(&file).unwrap();
+        let (input, expected) = content.split_once("---\n").unwrap_or((&content, ""));
+        let got = outcome(input, pass);
+        if bless {
+            std::fs::write(&file, format!("{input}---\n{got}")).unwrap();
+        } else if got != expected {
+            failures.push(format!("{}:\n{got}instead of\n{expected}", file.display()));
+        }
+    }
+    assert!(failures.is_empty(), "{}\nFHEC_BLESS=1 accepts the new results", failures.join("\n"));
+}

@@ -1,0 +1,119 @@
+//! What the passes from packing to schedules make of three small networks, pass after pass.
+
+mod common;
+
+use fhec_ir::tensor::random::Rng;
+use fhec_ir::tensor::{Pool, ReduceKind, TensorGraph, TensorOp, Window};
+use fhec_ir::{ConstId, Constant, ValueId, verify};
+use fhec_passes::pipeline::{Config, Pipeline, Program};
+
+/// Builds graphs op by op; weights come from a seeded generator.
+struct Net {
+    graph: TensorGraph,
+    rng: Rng,
+}
+
+impl Net {
+    fn new(name: &str, shape: [usize; 4]) -> (Self, ValueId) {
+        let mut graph = TensorGraph::new(name, ());
+        let input = TensorOp::Input { name: "image".into(), shape: shape.to_vec() };
+        let x = graph.push_inferred(input, vec![], "image").unwrap();
+        (Self { graph, rng: Rng(1) }, x)
+    }
+
+    fn weights(&mut self, shape: &[usize]) -> ConstId {
+        let len = shape.iter().product();
+        let data: Vec<f32> = (0..len).map(|_| self.rng.unit()).collect();
+        self.graph.add_constant(Constant::new(shape.to_vec(), data))
+    }
+
+    fn push(&mut self, op: TensorOp, args: &[ValueId], name: &str) -> ValueId {
+        self.graph.push_inferred(op, args.to_vec(), name).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    fn conv(&mut self, x: ValueId, channels: usize, kernel: usize, stride: usize, name: &str) -> ValueId {
+        let inputs = self.graph.ty(x)[1];
+        let weight = self.weights(&[channels, inputs, kernel, kernel]);
+        let bias = Some(self.weights(&[channels]));
+        let window =
+            Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1, 1], pads: [kernel / 2; 4] };
+        self.push(TensorOp::Conv { window, groups: 1, weight, bias }, &[x], name)
+    }
+
+    fn poly(&mut self, x: ValueId, coeffs: &[f32], name: &str) -> ValueId {
+        let coeffs = self.graph.add_constant(Constant::new(vec![coeffs.len(), 1], coeffs.to_vec()));
+        self.push(TensorOp::Poly { coeffs }, &[x], name)
+    }
+
+    fn pool(&mut self, x: ValueId, name: &str) -> ValueId {
+        let window = Window { kernel: [2, 2], stride: [2, 2], dilation: [1, 1], pads: [0; 4] };
+        let out = [self.graph.ty(x)[2] / 2, self.graph.ty(x)[3] / 2];
+        self.push(TensorOp::Pool { kind: Pool::Average, window, out }, &[x], name)
+    }
+
+    fn classifier(mut self, x: ValueId) -> TensorGraph {
+        let elements = self.graph.ty(x).iter().product();
+        let x = self.push(TensorOp::Reshape { out: vec![1, elements] }, &[x], "flatten");
+        let (weight, bias) = (self.weights(&[3, elements]), Some(self.weights(&[3])));
+        let y = self.push(TensorOp::Gemm { weight, bias }, &[x], "fc");
+        self.graph.add_output("logits", y);
+        self.graph
+    }
+}
+
+fn check(graph: TensorGraph, slots: usize) {
+    let name = graph.name.clone();
+    let program = Program::Tensor(verify(graph).unwrap());
+    let mut texts = Vec::new();
+    let mut observe = |program: &Program, timing: fhec_passes::pipeline::Timing| match program {
+        Program::Tensor(_) => {}
+        Program::Slot(g) => texts.push((timing.pass, common::slot_text(g))),
+        Program::Schedule(g) => texts.push((timing.pass, common::schedule_text(g))),
+    };
+    Pipeline::standard(Config::nominal(slots)).run(program, &mut observe).unwrap();
+    let passes: Vec<&str> = texts.iter().map(|t| t.0).collect();
+    assert_eq!(passes, ["assign-layout", "minimize-rotations", "place", "lower"]);
+    for (pass, text) in texts {
+        insta::assert_snapshot!(format!("{name}_{}", pass.replace('-', "_")), text);
+    }
+}
+
+#[test]
+fn lenet_like() {
+    let (mut net, x) = Net::new("lenet", [1, 1, 8, 8]);
+    let x = net.conv(x, 2, 3, 1, "conv1");
+    let x = net.push(TensorOp::Mul, &[x, x], "square1");
+    let x = net.pool(x, "pool1");
+    let x = net.conv(x, 4, 3, 1, "conv2");
+    let x = net.push(TensorOp::Mul, &[x, x], "square2");
+    let x = net.pool(x, "pool2");
+    check(net.classifier(x), 128);
+}
+
+#[test]
+fn residual_block() {
+    let (mut net, image) = Net::new("residual", [1, 2, 8, 8]);
+    let coeffs = [0.25, 0.5, 0.125];
+    let a = net.conv(image, 4, 3, 2, "conv1");
+    let a = net.poly(a, &coeffs, "act1");
+    let a = net.conv(a, 4, 3, 1, "conv2");
+    let b = net.conv(image, 4, 1, 2, "shortcut");
+    let x = net.push(TensorOp::Add, &[a, b], "add");
+    let x = net.poly(x, &coeffs, "act2");
+    let mean = TensorOp::Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: true };
+    let x = net.push(mean, &[x], "mean");
+    check(net.classifier(x), 128);
+}
+
+#[test]
+fn branches_and_concat() {
+    let (mut net, image) = Net::new("branches", [1, 2, 6, 6]);
+    let a = net.conv(image, 1, 1, 1, "a/conv");
+    let b = net.conv(image, 2, 3, 1, "b/conv");
+    let b = net.poly(b, &[0.5, 0.5, 0.25, 0.0625], "b/act");
+    let window = Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pads: [1; 4] };
+    let c = net.push(TensorOp::Pool { kind: Pool::Average, window, out: [6, 6] }, &[image], "c/pool");
+    let x = net.push(TensorOp::Concat { axis: 1 }, &[a, b, c], "concat");
+    let x = net.conv(x, 2, 1, 1, "fuse");
+    check(net.classifier(x), 64);
+}
