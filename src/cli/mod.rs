@@ -23,9 +23,12 @@ mod run;
 mod simulate;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 
 pub(crate) use output::Context;
 
@@ -102,6 +105,16 @@ enum Verb {
     Eval(eval::EvalArgs),
     /// Split off what a client needs of a plan; no weights go with it.
     ClientSpec(client_spec::ClientSpecArgs),
+}
+
+/// Reads a plan; every error names the file.
+fn load_plan(path: &Path) -> anyhow::Result<(Plan, PlanId)> {
+    Plan::load(path).with_context(|| path.display().to_string())
+}
+
+/// Reads a client file or the client's part of a plan; every error names the file.
+fn load_spec(path: &Path) -> anyhow::Result<ClientSpec> {
+    ClientSpec::load(path).with_context(|| path.display().to_string())
 }
 
 /// Runs the command line.

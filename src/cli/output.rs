@@ -22,7 +22,14 @@ impl Context {
         Self { quiet, json, verbose, threads: threads.unwrap_or(0) }
     }
 
-    /// A line on standard output, for people. Silent with `--json` or `--quiet`.
+    /// What was asked for, for people, on standard output. Silent with `--json`, which gives it in another form.
+    pub(crate) fn answer(&self, text: impl AsRef<str>) {
+        if !self.json {
+            print_line(text.as_ref());
+        }
+    }
+
+    /// A remark on standard output, for people. Silent with `--json` or `--quiet`.
     pub(crate) fn say(&self, line: impl AsRef<str>) {
         if !self.quiet && !self.json {
             print_line(line.as_ref());
@@ -44,21 +51,15 @@ impl Context {
     /// An error: one line, or with `-v` everything.
     pub(crate) fn report(&self, error: &anyhow::Error) {
         let mut err = std::io::stderr();
+        let text = whole(error);
         if self.verbose > 0 {
-            let _ = writeln!(err, "fhec: {error:#}");
+            let _ = writeln!(err, "fhec: {text}");
             return;
         }
-        let text = error.to_string();
         let mut lines = text.lines().map(str::trim);
         let first = lines.next().unwrap_or_default();
         // A list gives its first entry away.
-        let line = match lines.next() {
-            Some(second) => format!("{first} {second}"),
-            None => match error.chain().nth(1) {
-                Some(cause) => format!("{first}: {}", cause.to_string().lines().next().unwrap_or_default()),
-                None => first.to_string(),
-            },
-        };
+        let line = lines.next().map_or(first.to_string(), |second| format!("{first} {second}"));
         let more = if lines.next().is_some() { " … (all with -v)" } else { "" };
         let _ = writeln!(err, "fhec: {line}{more}");
     }
@@ -67,6 +68,16 @@ impl Context {
     pub(crate) fn progress(&self, what: &'static str) -> Progress {
         Progress { what, hidden: self.quiet, start: Instant::now(), bar: Mutex::new(None) }
     }
+}
+
+/// An error with its causes, save those that a message already quotes.
+fn whole(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        _ if text.contains(&cause) => text,
+        _ if cause.starts_with(&text) => cause,
+        _ => format!("{text}: {cause}"),
+    })
 }
 
 /// Standard output, ignoring a reader that has gone.

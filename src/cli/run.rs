@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use fhec_ir::plan::Plan;
 use fhec_runtime::ExecuteOptions;
 use fhec_runtime::files::{self, Bundle, Direction};
 use fhec_runtime::server::{DEFAULT_PLAINTEXT_BYTES, Server};
 use serde_json::json;
 
-use super::Context;
 use super::output::{bytes, peak_rss_bytes};
+use super::{Context, load_plan};
 
 /// Run a plan on encrypted inputs.
 #[derive(Args)]
@@ -37,7 +36,7 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let (plan, id) = Plan::load(&self.plan)?;
+        let (plan, id) = load_plan(&self.plan)?;
         let parameters = Server::parameters(&plan)?;
         let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters)?;
         let inputs = Bundle::load(&self.input, Direction::Inputs, &parameters, id)?;
