@@ -22,5 +22,8 @@ pub use fhec_frontend as frontend;
 pub use fhec_ir as ir;
 pub use fhec_ir::plan;
 #[cfg(feature = "compiler")]
-pub use fhec_passes::{Pipeline, pipeline};
+pub use fhec_passes::{PassError, Pipeline, pipeline};
 pub use fhec_runtime as runtime;
+#[cfg(feature = "client")]
+pub use fhec_runtime::client::Client;
+pub use fhec_runtime::server::Server;

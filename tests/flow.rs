@@ -2,64 +2,29 @@
 
 #![cfg(feature = "client")]
 
+#[path = "common/cli.rs"]
+mod cli;
 #[path = "../runtime/tests/common/mod.rs"]
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
+use cli::{Folder, json};
 use fhec_ir::plan::Plan;
 
 const KERNEL: [f32; 9] = [0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, -0.1, 0.2];
 
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Writes a plan for a convolution with squaring at N = 2^13.
-    fn plan(&self, name: &str, kernel: [f32; 9]) {
-        let parameters = common::secure_parameters();
-        let (plan, _) = common::plan(&parameters, common::convolution(&parameters, kernel));
-        plan.save(&self.path(name)).unwrap();
-    }
-
-    fn image(&self) -> Vec<f64> {
-        let bytes: Vec<u8> = (0..64).map(|k| (k * 37 % 64) as u8).collect();
-        std::fs::write(self.path("image.u8"), &bytes).unwrap();
-        bytes.iter().map(|b| f64::from(*b) / 255.0).collect()
-    }
-
-    fn fhec(&self, line: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fhec"));
-        command.current_dir(self.0.path()).args(line.split_whitespace()).output().unwrap()
-    }
-
-    fn ok(&self, line: &str) -> String {
-        let output = self.fhec(line);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "fhec {line}: {stderr}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Runs a command that must fail with exit code 1 and a line that says why.
-    fn fails(&self, line: &str, why: &str) {
-        let output = self.fhec(line);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "fhec {line}: {stderr}");
-        assert!(stderr.contains(why), "fhec {line}: {stderr}");
-        assert_eq!(stderr.lines().count(), 1, "fhec {line}: {stderr}");
-    }
+/// Writes a plan for a convolution with squaring at N = 2^13.
+fn write_plan(folder: &Folder, name: &str, kernel: [f32; 9]) {
+    let parameters = common::secure_parameters();
+    let (plan, _) = common::plan(&parameters, common::convolution(&parameters, kernel));
+    plan.save(&folder.path(name)).unwrap();
 }
 
-fn json(text: &str) -> serde_json::Value {
-    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+fn write_image(folder: &Folder) -> Vec<f64> {
+    let bytes: Vec<u8> = (0..64).map(|k| (k * 37 % 64) as u8).collect();
+    std::fs::write(folder.path("image.u8"), &bytes).unwrap();
+    bytes.iter().map(|b| f64::from(*b) / 255.0).collect()
 }
 
 fn damage(from: &Path, to: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -71,8 +36,8 @@ fn damage(from: &Path, to: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 #[test]
 fn four_processes_and_files_that_do_not_fit() {
     let folder = Folder::new();
-    folder.plan("model.plan", KERNEL);
-    let image = folder.image();
+    write_plan(&folder, "model.plan", KERNEL);
+    let image = write_image(&folder);
     folder.ok("client-spec model.plan -o model.client");
     folder.ok("keygen model.client -o keys");
     folder.ok("encrypt model.client --key keys/secret.key --input image.u8 -o image.ct");
@@ -104,7 +69,7 @@ fn four_processes_and_files_that_do_not_fit() {
 fn swapped(folder: &Folder) {
     let mut other = KERNEL;
     other[4] = 0.75;
-    folder.plan("other.plan", other);
+    write_plan(folder, "other.plan", other);
     folder.ok("keygen other.plan -o other");
     let run = |plan: &str, keys: &str, input: &str| {
         format!("run {plan} --keys {keys}/evaluation.keys --input {input} -o x.ct")
@@ -180,8 +145,8 @@ fn damaged(folder: &Folder) {
 #[test]
 fn infer_inspect_and_simulate() {
     let folder = Folder::new();
-    folder.plan("model.plan", KERNEL);
-    folder.image();
+    write_plan(&folder, "model.plan", KERNEL);
+    write_image(&folder);
     let one = json(&folder.ok("infer model.plan --input image.u8 --check --json"));
     assert!(one["max_abs_error"].as_f64().unwrap() < 1e-5, "{one}");
     for key in ["output", "top1", "seconds", "seconds_keygen", "peak_rss_bytes", "clear_output"] {

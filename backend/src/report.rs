@@ -6,7 +6,7 @@ use fhec_ir::plan::{LayerReport, ParameterData, Report};
 use fhec_ir::schedule::interp::{InterpError, interpret_observed};
 use fhec_ir::schedule::noise::{NoiseModel, Noisy, same_operands};
 use fhec_ir::schedule::recipes::RecipeVectors;
-use fhec_ir::schedule::{Recipe, Schedule, ScheduleOp};
+use fhec_ir::schedule::{Recipe, Schedule, ScheduleOp, ScheduleType};
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{ValueId, Verified};
 
@@ -102,9 +102,33 @@ fn hoisted(schedule: &Schedule) -> Vec<bool> {
     schedule.ids().map(shares).collect()
 }
 
-/// The report, by layers in the order of their first instruction. Nodes without a name belong to the layer of
-/// their predecessor in the list.
+/// Counts by layer, in the order of their first instruction, without predicted times: for a schedule that has no
+/// parameters yet. Nodes without a name belong to the layer of their predecessor in the list.
+pub fn counts(schedule: &Schedule, facts: &HashMap<Recipe, PlainFacts>) -> Vec<LayerReport> {
+    layers(schedule, facts, |_, _| 0.0)
+}
+
+/// The report, by layers as in [`counts`].
 pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &HashMap<Recipe, PlainFacts>) -> Report {
+    let layers = layers(schedule, facts, |op, args| {
+        let recipes = op.recipes().iter().zip(args);
+        let plaintexts = recipes.map(|(r, x)| costs.plaintext(r, *x, facts.get(r).map_or(1.0, |f| f.weight)));
+        costs.instruction(op, args) + plaintexts.sum::<f64>()
+    });
+    Report {
+        predicted_seconds: layers.iter().map(|l| l.predicted_seconds).sum(),
+        predicted_peak_bytes: peak_bytes(schedule, costs),
+        layers,
+        ..Report::default()
+    }
+}
+
+/// `microseconds` prices an instruction with its plaintexts.
+fn layers(
+    schedule: &Schedule,
+    facts: &HashMap<Recipe, PlainFacts>,
+    microseconds: impl Fn(&ScheduleOp, &[ScheduleType]) -> f64,
+) -> Vec<LayerReport> {
     let hoisted = hoisted(schedule);
     let mut layers: Vec<LayerReport> = Vec::new();
     let mut index: HashMap<&str, usize> = HashMap::new();
@@ -120,7 +144,6 @@ pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &HashMap<Recipe
         });
         let layer = &mut layers[k];
         let args: Vec<_> = node.args.iter().map(|a| *schedule.ty(*a)).collect();
-        let mut microseconds = costs.instruction(&node.op, &args);
         let rotation = u64::from(node.op.rotation().is_some());
         layer.instructions += 1;
         layer.rotations += rotation;
@@ -129,9 +152,8 @@ pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &HashMap<Recipe
         layer.level_in = args.iter().map(|t| t.level).fold(layer.level_in, u32::max);
         layer.level_out = layer.level_out.min(node.ty.level);
         let multiplies = matches!(node.op, ScheduleOp::MulAcc { .. });
-        for (recipe, operand) in node.op.recipes().iter().zip(&args) {
+        for recipe in node.op.recipes() {
             let weight = facts.get(recipe).map_or(1.0, |f| f.weight);
-            microseconds += costs.plaintext(recipe, *operand, weight);
             if multiplies {
                 layer.plaintexts += 1;
                 layer.plaintext_equivalents += weight;
@@ -145,14 +167,9 @@ pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &HashMap<Recipe
         if layer.op.is_empty() && matches!(node.op, ScheduleOp::Mul) {
             layer.op = "polynomial".into();
         }
-        layer.predicted_seconds += microseconds * 1e-6;
+        layer.predicted_seconds += microseconds(&node.op, &args) * 1e-6;
     }
-    Report {
-        predicted_seconds: layers.iter().map(|l| l.predicted_seconds).sum(),
-        predicted_peak_bytes: peak_bytes(schedule, costs),
-        layers,
-        ..Report::default()
-    }
+    layers
 }
 
 fn describe(schedule: &Schedule, map: u32, layer: &mut LayerReport) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::Context;
+use super::{Context, load_spec};
 
 /// Split off what a client needs of a plan.
 #[derive(Args)]
@@ -25,7 +25,7 @@ pub(crate) struct ClientSpecArgs {
 
 impl ClientSpecArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let spec = super::load_spec(&self.plan)?;
+        let spec = load_spec(&self.plan)?;
         spec.save(&self.output)?;
         context.say(format!("{}: client of plan {}", self.output.display(), spec.plan));
         Ok(())

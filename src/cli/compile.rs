@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fhec::{CompileOptions, Compiled};
-use fhec_ir::plan::Normalisation;
+use fhec_backend::report::{counts, plain_facts};
+use fhec_frontend::{Import, ImportError};
+use fhec_ir::plan::{Normalisation, Plan};
 use fhec_passes::pipeline::{Program, Timing};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::output::bytes;
 use super::{Context, inspect};
@@ -133,6 +136,14 @@ impl ModelArgs {
     }
 }
 
+/// Reads a network; every error names the file.
+pub(crate) fn import(model: &Path) -> Result<Import> {
+    fhec_frontend::import(model, &fhec_frontend::Options::default()).map_err(|error| match error {
+        ImportError::Io { .. } => error.into(),
+        error => anyhow::Error::new(error).context(model.display().to_string()),
+    })
+}
+
 fn run(
     model: &Path,
     options: &CompileOptions,
@@ -141,7 +152,7 @@ fn run(
 ) -> Result<Compiled> {
     let progress = context.progress("compiling");
     let (mut done, total) = (0, fhec::pass_names().len());
-    let import = fhec_frontend::import(model, &fhec_frontend::Options::default())?;
+    let import = import(model)?;
     let compiled = fhec::compile_with(&import, options, &|_| {}, &mut |program, timing| {
         done = done % total + 1;
         progress.set(done, total);
@@ -172,22 +183,41 @@ impl CompileArgs {
                 dumps.push((timing.pass, program.summary()));
             }
         })?;
-        for (_, text) in dumps {
-            context.say(text);
+        for (_, text) in &dumps {
+            context.answer(text);
         }
         if self.time_passes {
             for t in &timings {
                 let (run, verify) = (t.run.as_secs_f64(), t.verify.as_secs_f64());
-                context.say(format!("{run:9.3} s  {} (and {verify:.3} s verifying)", t.pass));
+                context.answer(format!("{run:9.3} s  {} (and {verify:.3} s verifying)", t.pass));
             }
         }
-        let Some(plan) = compiled.plan else { return Ok(()) };
-        let path = self.output.unwrap_or_else(|| self.model.with_extension("plan"));
+        let mut result = match &compiled.plan {
+            Some(plan) => self.save(plan, context)?,
+            None => stopped(&compiled.program, context)?,
+        };
+        if context.json {
+            if !dumps.is_empty() {
+                let dumps = dumps.into_iter().map(|(pass, text)| (pass.to_string(), json!(text)));
+                result["dumps"] = Value::Object(dumps.collect());
+            }
+            if self.time_passes {
+                let seconds = |t: &Timing| {
+                    let (run, verify) = (t.run.as_secs_f64(), t.verify.as_secs_f64());
+                    json!({ "pass": t.pass, "seconds": run, "seconds_verifying": verify })
+                };
+                result["passes"] = timings.iter().map(seconds).collect();
+            }
+            context.json(&result);
+        }
+        Ok(())
+    }
+
+    /// Writes the plan and gives its numbers.
+    fn save(&self, plan: &Plan, context: &Context) -> Result<Value> {
+        let path = self.output.clone().unwrap_or_else(|| self.model.with_extension("plan"));
         let id = plan.save(&path)?;
         let size = std::fs::metadata(&path).map_or(0, |m| m.len());
-        if context.json {
-            context.json(&inspect::numbers(&plan, id, size));
-        }
         context.say(format!(
             "{}: {}, N = 2^{}, {} levels, {:.0} bits of security, {:.2} s predicted on one thread",
             path.display(),
@@ -197,6 +227,28 @@ impl CompileArgs {
             plan.report.security_bits,
             plan.report.predicted_seconds,
         ));
-        Ok(())
+        Ok(inspect::numbers(plan, id, size))
     }
+}
+
+/// The numbers of a program without a plan: of a schedule its counts.
+fn stopped(program: &Program, context: &Context) -> Result<Value> {
+    let (name, nodes) = match program {
+        Program::Tensor(g) => (&g.name, g.len()),
+        Program::Slot(g) => (&g.name, g.len()),
+        Program::Schedule(g) => (&g.name, g.len()),
+    };
+    let mut numbers = json!({ "network": name, "ir": program.ir() });
+    let Program::Schedule(schedule) = program else {
+        context.answer(format!("{name}: {nodes} nodes of the {} IR, verified; no plan", program.ir()));
+        numbers["nodes"] = json!(nodes);
+        return Ok(numbers);
+    };
+    let facts = plain_facts(schedule).map_err(anyhow::Error::msg)?;
+    let (slots, levels) = (schedule.header.slots, schedule.header.moduli.len() - 1);
+    inspect::merge(&mut numbers, json!({ "n": 2 * slots, "levels": levels }));
+    inspect::merge(&mut numbers, inspect::work(&counts(schedule, &facts)));
+    context.answer(format!("{name}: schedule of {slots} slots, verified; no parameters, hence no plan"));
+    context.answer(format!("{levels} levels, {}", inspect::work_line(&numbers)));
+    Ok(numbers)
 }

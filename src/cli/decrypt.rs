@@ -11,8 +11,8 @@ use fhec_runtime::files::{Bundle, Direction};
 use fhec_runtime::input::write_npy;
 use serde_json::json;
 
-use super::Context;
 use super::output::top1;
+use super::{Context, load_spec};
 
 /// Decrypt the results of a run.
 #[derive(Args)]
@@ -66,7 +66,7 @@ pub(crate) fn line(name: &str, values: &[f64]) -> String {
 
 impl DecryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let client = Client::new(super::load_spec(&self.spec)?)?;
+        let client = Client::new(load_spec(&self.spec)?)?;
         let parameters = client.parameters();
         let (secret, id) = client::read_secret_key(&self.key, parameters)?;
         let bundle = Bundle::load(&self.input, Direction::Outputs, parameters, client.spec().plan)?;
@@ -76,7 +76,7 @@ impl DecryptArgs {
             write_outputs(folder, &shaped(outputs, &tensors))?;
         }
         for (output, tensor) in outputs.iter().zip(&tensors) {
-            context.say(line(&output.name, tensor));
+            context.answer(line(&output.name, tensor));
         }
         let first = tensors.first().map(Vec::as_slice).unwrap_or_default();
         context.say(format!("largest: {}", top1(first)));

@@ -9,7 +9,7 @@ use fhec_runtime::client::{self, Client};
 use fhec_runtime::files::{self, Direction};
 use fhec_runtime::input::{self, LoadOptions, Source};
 
-use super::Context;
+use super::{Context, load_spec};
 
 /// Encrypt inputs for a plan.
 #[derive(Args)]
@@ -54,7 +54,7 @@ pub(crate) fn load_inputs(inputs: &[ClientInput], sources: &[String], resize: bo
 
 impl EncryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let client = Client::new(super::load_spec(&self.spec)?)?;
+        let client = Client::new(load_spec(&self.spec)?)?;
         let tensors = load_inputs(&client.spec().client.inputs, &self.input, self.resize)?;
         let parameters = client.parameters();
         match (&self.key, &self.public) {

@@ -57,7 +57,7 @@ fn plain_input(name: &str, shape: &[usize]) -> ClientInput {
 
 impl EvalArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let import = fhec_frontend::import(&self.model, &fhec_frontend::Options::default())?;
+        let import = super::compile::import(&self.model)?;
         let network = import.graph;
         let inputs: Vec<_> = network.inputs().map(|(id, name)| plain_input(name, network.ty(id))).collect();
         let tensors = load_inputs(&inputs, &self.input, false)?;
@@ -93,7 +93,7 @@ impl EvalArgs {
             write_outputs(folder, &results)?;
         }
         for (name, (_, data)) in names.iter().zip(&results) {
-            context.say(line(name, data));
+            context.answer(line(name, data));
         }
         if context.json {
             let data: Vec<_> = results.iter().map(|(_, data)| data).collect();

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-#[cfg(feature = "compiler")]
-use anyhow::Context as _;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 use fhec_runtime::ExecuteOptions;
@@ -18,7 +16,7 @@ use serde_json::{Value, json};
 use super::check::{Reference, max_abs_error};
 use super::encrypt::load_inputs;
 use super::output::{bytes, peak_rss_bytes, top1};
-use super::{Context, decrypt};
+use super::{Context, decrypt, load_plan};
 
 /// Keys, encryption, evaluation and decryption in one process.
 #[derive(Args)]
@@ -225,7 +223,7 @@ impl InferArgs {
             let reference = Reference::Network(Box::new(compiled.network));
             return Ok(Model { plan: Arc::new(plan), id, reference });
         }
-        let (plan, id) = super::load_plan(&self.model)?;
+        let (plan, id) = load_plan(&self.model)?;
         let _ = context;
         Ok(Model { plan: Arc::new(plan), id, reference: Reference::Schedule })
     }
@@ -236,11 +234,11 @@ impl Session<'_> {
         let outcome = self.infer(task)?;
         let names = self.model.plan.client.outputs.iter().map(|o| &o.name);
         for (name, output) in names.zip(&outcome.outputs) {
-            self.context.say(decrypt::line(name, output));
+            self.context.answer(decrypt::line(name, output));
         }
         let (top, peak) = (outcome.top1(), peak_rss_bytes());
         let against = outcome.error().map_or(String::new(), |e| format!(", error {e:.2e} against clear"));
-        self.context.say(format!("largest: {top} ({:.2} s, {}{against})", outcome.seconds, bytes(peak)));
+        self.context.answer(format!("largest: {top} ({:.2} s, {}{against})", outcome.seconds, bytes(peak)));
         if self.context.json {
             let mut result = json!({
                 "output": outcome.outputs.first(), "top1": top, "seconds": outcome.seconds,
@@ -276,7 +274,7 @@ impl Session<'_> {
             let name = task.sources.join(" ");
             let label = task.label.map_or(String::new(), |l| format!(", label {l}"));
             let error = outcome.error().map_or(String::new(), |e| format!(", error {e:.2e}"));
-            self.context.say(format!("{name}: {top}{label} ({:.2} s{error})", outcome.seconds));
+            self.context.answer(format!("{name}: {top}{label} ({:.2} s{error})", outcome.seconds));
             results.push(json!({
                 "input": name, "top1": top, "label": task.label, "seconds": outcome.seconds,
                 "max_abs_error": outcome.error(), "agrees": outcome.agrees(), "output": outcome.outputs.first(),
@@ -290,7 +288,7 @@ impl Session<'_> {
         if labelled > 0 {
             summary += &format!(", {correct}/{labelled} correct");
         }
-        self.context.say(&summary);
+        self.context.answer(&summary);
         if self.context.json {
             let ratio = |n: usize, of: usize| (of > 0).then(|| n as f64 / of as f64);
             self.context.json(&json!({

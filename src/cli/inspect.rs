@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use fhec_ir::plan::{Plan, PlanId};
+use fhec_ir::plan::{LayerReport, Plan, PlanId};
 use fhec_ir::text;
 use serde_json::{Value, json};
 
 use super::output::bytes;
-use super::{Context, html};
+use super::{Context, html, load_plan};
 
 /// A stage of compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,33 +49,72 @@ pub(crate) struct InspectArgs {
 /// The numbers of a plan under their stable names.
 pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
     let report = &plan.report;
-    let layers: Vec<_> = report
-        .layers
-        .iter()
-        .map(|l| {
-            json!({
-                "name": l.name, "op": l.op, "layout": l.layout, "level_in": l.level_in, "level_out": l.level_out,
-                "rotations": l.rotations, "hoisted_rotations": l.hoisted_rotations,
-                "key_switches": l.key_switches, "plaintexts": l.plaintexts,
-                "plaintext_equivalents": l.plaintext_equivalents, "instructions": l.instructions,
-                "predicted_seconds": l.predicted_seconds,
-            })
-        })
-        .collect();
-    json!({
+    let mut numbers = json!({
         "plan_id": id.to_string(), "network": plan.client.network,
         "n": 1u64 << plan.parameters.log_n, "log_qp": report.log_qp, "security_bits": report.security_bits,
         "scale_bits": plan.parameters.scale_bits, "levels": plan.parameters.q.len() - 1,
         "bootstraps": report.bootstraps,
-        "rotations": report.total(|l| l.rotations),
-        "hoisted_rotations": report.total(|l| l.hoisted_rotations),
-        "key_switches": report.total(|l| l.key_switches),
-        "plaintexts": report.total(|l| l.plaintexts),
-        "plaintext_equivalents": report.layers.iter().map(|l| l.plaintext_equivalents).sum::<f64>(),
         "rotation_keys": plan.keys.rotations.len(), "key_bytes": plan.keys.bytes(), "plan_bytes": plan_bytes,
         "predicted_seconds": report.predicted_seconds, "predicted_peak_bytes": report.predicted_peak_bytes,
-        "predicted_precision_bits": plan.client.precision_bits, "layers": layers,
+        "predicted_precision_bits": plan.client.precision_bits,
+    });
+    merge(&mut numbers, work(&report.layers));
+    let layers = numbers["layers"].as_array_mut().into_iter().flatten();
+    for (layer, l) in layers.zip(&report.layers) {
+        layer["predicted_seconds"] = json!(l.predicted_seconds);
+    }
+    numbers
+}
+
+/// The counts of a schedule, in all and by layer: what is known without parameters.
+pub(crate) fn work(layers: &[LayerReport]) -> Value {
+    let total = |f: fn(&LayerReport) -> u64| layers.iter().map(f).sum::<u64>();
+    let by_layer = layers.iter().map(|l| {
+        json!({
+            "name": l.name, "op": l.op, "layout": l.layout, "level_in": l.level_in, "level_out": l.level_out,
+            "rotations": l.rotations, "hoisted_rotations": l.hoisted_rotations,
+            "key_switches": l.key_switches, "plaintexts": l.plaintexts,
+            "plaintext_equivalents": l.plaintext_equivalents, "instructions": l.instructions,
+        })
+    });
+    json!({
+        "instructions": total(|l| l.instructions),
+        "rotations": total(|l| l.rotations),
+        "hoisted_rotations": total(|l| l.hoisted_rotations),
+        "key_switches": total(|l| l.key_switches),
+        "plaintexts": total(|l| l.plaintexts),
+        "plaintext_equivalents": layers.iter().map(|l| l.plaintext_equivalents).sum::<f64>(),
+        "layers": by_layer.collect::<Vec<_>>(),
     })
+}
+
+/// Adds the entries of `more`.
+pub(crate) fn merge(numbers: &mut Value, more: Value) {
+    if let (Value::Object(numbers), Value::Object(more)) = (numbers, more) {
+        numbers.extend(more);
+    }
+}
+
+/// The line of a table that says what a schedule does.
+pub(crate) fn work_line(numbers: &Value) -> String {
+    let text = |key: &str| numbers[key].to_string();
+    format!(
+        "{} instructions, {} rotations ({} hoisted), {} key switches, {} plaintexts ({:.1} full ones)",
+        text("instructions"),
+        text("rotations"),
+        text("hoisted_rotations"),
+        text("key_switches"),
+        text("plaintexts"),
+        numbers["plaintext_equivalents"].as_f64().unwrap_or(0.0),
+    )
+}
+
+/// An IR as an answer.
+fn show_ir(text: String, context: &Context) {
+    if context.json {
+        context.json(&json!({ "ir": text }));
+    }
+    context.answer(text);
 }
 
 impl InspectArgs {
@@ -83,10 +122,10 @@ impl InspectArgs {
         if self.model.extension().is_some_and(|e| e == "onnx") {
             return self.network(context);
         }
-        let (plan, id) = super::load_plan(&self.model)?;
+        let (plan, id) = load_plan(&self.model)?;
         match self.ir {
             Some(Stage::Schedule) => {
-                context.say(text::summary(&*plan.schedule));
+                show_ir(text::summary(&*plan.schedule), context);
                 return Ok(());
             }
             Some(stage) => bail!("a plan holds the schedule only; give the .onnx to see the {stage:?} IR"),
@@ -130,7 +169,7 @@ impl InspectArgs {
             }
         })?;
         match (wanted, dumped) {
-            (Some(_), Some(text)) => context.say(text),
+            (Some(_), Some(text)) => show_ir(text, context),
             (Some(stage), None) => bail!("compilation does not reach the {stage:?} IR"),
             (None, _) => {
                 let plan = compiled.plan.context("compilation stopped before there was a plan")?;
@@ -144,8 +183,8 @@ impl InspectArgs {
 fn table(plan: &Plan, numbers: &Value, context: &Context) {
     let report = &plan.report;
     let text = |key: &str| numbers[key].to_string();
-    context.say(format!("network    {}", plan.client.network));
-    context.say(format!(
+    context.answer(format!("network    {}", plan.client.network));
+    context.answer(format!(
         "ring       N = 2^{}, log QP = {:.0}, {:.0} bits of security, {} levels of {} bits",
         plan.parameters.log_n,
         report.log_qp,
@@ -153,16 +192,13 @@ fn table(plan: &Plan, numbers: &Value, context: &Context) {
         text("levels"),
         text("scale_bits"),
     ));
-    context.say(format!(
-        "work       {} rotations ({} hoisted), {} key switches, {} plaintexts ({:.1} full ones)",
-        text("rotations"),
-        text("hoisted_rotations"),
-        text("key_switches"),
-        text("plaintexts"),
-        numbers["plaintext_equivalents"].as_f64().unwrap_or(0.0),
+    context.answer(format!("work       {}", work_line(numbers)));
+    context.answer(format!(
+        "keys       {} for rotation, {}",
+        text("rotation_keys"),
+        bytes(plan.keys.bytes())
     ));
-    context.say(format!("keys       {} for rotation, {}", text("rotation_keys"), bytes(plan.keys.bytes())));
-    context.say(format!(
+    context.answer(format!(
         "predicted  {:.2} s on one thread, {} of memory, {:.1} bits after the point",
         report.predicted_seconds,
         bytes(report.predicted_peak_bytes),
@@ -172,11 +208,11 @@ fn table(plan: &Plan, numbers: &Value, context: &Context) {
         "{:<32} {:>7} {:>9} {:>11} {:>9}  {}",
         "layer", "levels", "rotations", "plaintexts", "seconds", "op"
     );
-    context.say(format!("\n{header}"));
+    context.answer(format!("\n{header}"));
     for l in &report.layers {
         let levels = format!("{}→{}", l.level_in, l.level_out);
         let name: String = l.name.chars().take(32).collect();
-        context.say(format!(
+        context.answer(format!(
             "{name:<32} {levels:>7} {:>9} {:>11} {:>9.3}  {}",
             l.rotations, l.plaintexts, l.predicted_seconds, l.op
         ));

@@ -9,8 +9,8 @@ use fhec_runtime::client::{self, Client};
 use fhec_runtime::files;
 use serde_json::json;
 
-use super::Context;
 use super::output::{bytes, peak_rss_bytes};
+use super::{Context, load_spec};
 
 /// Generate the keys for a plan.
 #[derive(Args)]
@@ -26,8 +26,8 @@ pub(crate) struct KeygenArgs {
     /// A client file or a plan.
     spec: PathBuf,
     /// Folder to write the keys to; made if it does not exist.
-    #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "DIR", alias = "output")]
+    output_dir: PathBuf,
     /// Overwrite existing keys.
     #[arg(long)]
     force: bool,
@@ -35,13 +35,13 @@ pub(crate) struct KeygenArgs {
 
 impl KeygenArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let client = Client::new(super::load_spec(&self.spec)?)?;
-        let file = |name: &str| self.output.join(name);
+        let client = Client::new(load_spec(&self.spec)?)?;
+        let file = |name: &str| self.output_dir.join(name);
         let secret = file("secret.key");
         if secret.exists() && !self.force {
             bail!("{} exists; --force overwrites it, and what it encrypted is lost", secret.display());
         }
-        std::fs::create_dir_all(&self.output).with_context(|| self.output.display().to_string())?;
+        std::fs::create_dir_all(&self.output_dir).with_context(|| self.output_dir.display().to_string())?;
         let start = Instant::now();
         let progress = context.progress("generating keys");
         let keys = client.generate_keys(Some(&|done, total| progress.set(done, total)))?;
@@ -53,7 +53,7 @@ impl KeygenArgs {
         let size = keys.evaluation.bytes() as u64;
         context.say(format!(
             "{}: {} evaluation keys, {} in memory, {seconds:.1} s",
-            self.output.display(),
+            self.output_dir.display(),
             keys.evaluation.len(),
             bytes(size)
         ));

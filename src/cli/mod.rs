@@ -26,8 +26,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use fhec_ir::plan::{ClientSpec, Plan, PlanError, PlanId};
+use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 
 pub(crate) use output::Context;
 
@@ -106,6 +107,16 @@ enum Verb {
     ClientSpec(client_spec::ClientSpecArgs),
 }
 
+/// Reads a plan; every error names the file.
+fn load_plan(path: &Path) -> anyhow::Result<(Plan, PlanId)> {
+    Plan::load(path).with_context(|| path.display().to_string())
+}
+
+/// Reads a client file or the client's part of a plan; every error names the file.
+fn load_spec(path: &Path) -> anyhow::Result<ClientSpec> {
+    ClientSpec::load(path).with_context(|| path.display().to_string())
+}
+
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     // Prints help and usage errors itself, with exit code 2 for the latter.
@@ -163,24 +174,5 @@ impl Verb {
             Self::Eval(args) => args.run(context),
             Self::ClientSpec(args) => args.run(context),
         }
-    }
-}
-
-/// Reads a plan; every error names the file.
-fn load_plan(path: &Path) -> anyhow::Result<(Plan, PlanId)> {
-    Plan::load(path).map_err(|e| named(path, e))
-}
-
-/// Reads a client file or a plan's client part; every error names the file.
-#[cfg_attr(not(feature = "client"), allow(dead_code))]
-fn load_spec(path: &Path) -> anyhow::Result<ClientSpec> {
-    ClientSpec::load(path).map_err(|e| named(path, e))
-}
-
-fn named(path: &Path, error: PlanError) -> anyhow::Error {
-    match error {
-        // Names the file itself.
-        PlanError::Io { .. } => error.into(),
-        error => anyhow::Error::new(error).context(path.display().to_string()),
     }
 }

@@ -22,7 +22,14 @@ impl Context {
         Self { quiet, json, verbose, threads: threads.unwrap_or(0) }
     }
 
-    /// A line on standard output, for people. Silent with `--json` or `--quiet`.
+    /// What was asked for, for people, on standard output. Silent with `--json`, which gives it in another form.
+    pub(crate) fn answer(&self, text: impl AsRef<str>) {
+        if !self.json {
+            print_line(text.as_ref());
+        }
+    }
+
+    /// A remark on standard output, for people. Silent with `--json` or `--quiet`.
     pub(crate) fn say(&self, line: impl AsRef<str>) {
         if !self.quiet && !self.json {
             print_line(line.as_ref());
@@ -30,7 +37,6 @@ impl Context {
     }
 
     /// A line on standard error, with `-v`.
-    #[cfg(any(feature = "client", feature = "compiler"))]
     pub(crate) fn detail(&self, line: impl AsRef<str>) {
         if self.verbose > 0 {
             let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
@@ -44,17 +50,18 @@ impl Context {
 
     /// An error: one line, or with `-v` everything.
     pub(crate) fn report(&self, error: &anyhow::Error) {
-        let text = described(error);
+        let mut err = std::io::stderr();
+        let text = whole(error);
+        if self.verbose > 0 {
+            let _ = writeln!(err, "fhec: {text}");
+            return;
+        }
         let mut lines = text.lines().map(str::trim);
         let first = lines.next().unwrap_or_default();
-        let line = match lines.next() {
-            _ if self.verbose > 0 => text.clone(),
-            // A list gives its first entry away.
-            Some(second) if lines.next().is_some() => format!("{first} {second} … (all with -v)"),
-            Some(second) => format!("{first} {second}"),
-            None => first.to_string(),
-        };
-        let _ = writeln!(std::io::stderr(), "fhec: {line}");
+        // A list gives its first entry away.
+        let line = lines.next().map_or(first.to_string(), |second| format!("{first} {second}"));
+        let more = if lines.next().is_some() { " … (all with -v)" } else { "" };
+        let _ = writeln!(err, "fhec: {line}{more}");
     }
 
     /// Progress of something that may take a while.
@@ -63,15 +70,13 @@ impl Context {
     }
 }
 
-/// The error and its causes, those that the text before does not quote already.
-fn described(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |text, cause| {
-        let cause = cause.to_string();
-        match text.as_str() {
-            "" => cause,
-            before if before.contains(&cause) => text,
-            before => format!("{before}: {cause}"),
-        }
+/// An error with its causes, save those that a message already quotes.
+fn whole(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        _ if text.contains(&cause) => text,
+        _ if cause.starts_with(&text) => cause,
+        _ => format!("{text}: {cause}"),
     })
 }
 
@@ -135,7 +140,6 @@ pub(crate) fn bytes(n: u64) -> String {
 }
 
 /// Position of the largest number.
-#[cfg(feature = "client")]
 pub(crate) fn top1(values: &[f64]) -> usize {
     let best = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
     best.map_or(0, |(k, _)| k)

@@ -10,8 +10,8 @@ use fhec_runtime::files::{self, Bundle, Direction};
 use fhec_runtime::server::{DEFAULT_PLAINTEXT_BYTES, Server};
 use serde_json::json;
 
-use super::Context;
 use super::output::{bytes, peak_rss_bytes};
+use super::{Context, load_plan};
 
 /// Run a plan on encrypted inputs.
 #[derive(Args)]
@@ -36,7 +36,7 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let (plan, id) = super::load_plan(&self.plan)?;
+        let (plan, id) = load_plan(&self.plan)?;
         let parameters = Server::parameters(&plan)?;
         let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters)?;
         let inputs = Bundle::load(&self.input, Direction::Inputs, &parameters, id)?;

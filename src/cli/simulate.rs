@@ -10,11 +10,11 @@ use fhec_runtime::clear::{ClearEngine, ClearValue};
 use fhec_runtime::{ExecuteOptions, PlaintextStore, execute};
 use serde_json::json;
 
-use super::Context;
 use super::check::{Reference, max_abs_error};
 use super::encrypt::load_inputs;
 use super::infer::{parse_range, tasks};
 use super::output::top1;
+use super::{Context, load_plan};
 
 /// Run a plan in clear with exact levels and scales and modelled noise.
 #[derive(Args)]
@@ -43,7 +43,7 @@ pub(crate) struct SimulateArgs {
 
 impl SimulateArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let (plan, _) = super::load_plan(&self.plan)?;
+        let (plan, _) = load_plan(&self.plan)?;
         let tasks = tasks(&plan, &[self.data], Some(self.range), self.labels.as_ref())?;
         let store = PlaintextStore::new(2 << 30);
         let start = Instant::now();
@@ -66,7 +66,7 @@ impl SimulateArgs {
         let seconds = start.elapsed().as_secs_f64();
         let accuracy = (labelled > 0).then(|| f64::from(correct as u32) / f64::from(labelled));
         let percent = accuracy.map_or(String::new(), |a| format!(", {:.2} % correct", 100.0 * a));
-        context.say(format!(
+        context.answer(format!(
             "{} images{percent}, largest error {worst:.2e}, {overflows} values out of range, {seconds:.1} s",
             tasks.len()
         ));

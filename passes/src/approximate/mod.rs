@@ -82,14 +82,8 @@ pub fn run(graph: &Verified<TensorGraph>, config: &Config) -> Result<TensorGraph
 
 fn advice(op: &TensorOp) -> &'static str {
     match op {
-        TensorOp::Pool { .. } => {
-            "not a polynomial; fine-tune the network with average pools instead (`fhec tune`), or approximate \
-             maxima precisely (`--approximate`)"
-        }
+        TensorOp::Pool { .. } => "not a polynomial; train the network with average pools instead",
         TensorOp::Div => "division by an encrypted value has no polynomial form",
-        _ => {
-            "not a polynomial; fine-tune the network into polynomial form (`fhec tune`), or approximate it \
-             precisely (`--approximate`)"
-        }
+        _ => "not a polynomial; fine-tune the network with a polynomial in its place",
     }
 }

@@ -41,7 +41,7 @@ pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, Pa
         .ids()
         .filter(|id| only_in_clear(&graph.node(*id).op))
         .map(|id| {
-            let reason = "no encrypted execution: make the network polynomial (`fhec tune`) or look at it with \
+            let reason = "no encrypted execution: make the network polynomial or look at it with \
                           `fhec eval --exact-activations`";
             Refusal::new(graph, id, reason)
         })
