@@ -153,6 +153,13 @@ fn run(
     let progress = context.progress("compiling");
     let (mut done, total) = (0, fhec::pass_names().len());
     let import = import(model)?;
+    for (output, tail) in import.graph.outputs.iter().zip(&import.tails).filter(|(_, tail)| !tail.is_empty())
+    {
+        context.remark(format!(
+            "output {:?} is given as it enters {tail:?}: apply that after decryption (`fhec eval` does)",
+            output.name
+        ));
+    }
     let compiled = fhec::compile_with(&import, options, &|_| {}, &mut |program, timing| {
         done = done % total + 1;
         progress.set(done, total);

@@ -48,6 +48,13 @@ impl Context {
         print_line(&value.to_string());
     }
 
+    /// Something to know that is no failure, on standard error.
+    pub(crate) fn remark(&self, line: impl AsRef<str>) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "note: {}", line.as_ref());
+        }
+    }
+
     /// An error: one line, or with `-v` everything.
     pub(crate) fn report(&self, error: &anyhow::Error) {
         let mut err = std::io::stderr();
