@@ -118,10 +118,7 @@ impl Pipeline {
         let mut pipeline = Self::default();
         pipeline.push(tensor_pass("canonicalize", |g| crate::canonicalize::run(g, &Default::default())));
         pipeline.push(tensor_pass("approximate", move |g| {
-            crate::approximate::run(
-                g,
-                &crate::approximate::Config { exact_activations, ..Default::default() },
-            )
+            crate::approximate::run(g, &crate::approximate::Config { exact_activations })
         }));
         pipeline.push(tensor_pass("absorb", |g| crate::absorb::run(g, &Default::default())));
         pipeline.push(packing_pass("assign-layout", move |g| assign_layout::run(g, &layout)));

@@ -55,7 +55,7 @@ impl Term {
 
     /// The term's value at 0: biases, shifts and pad values carried through the stages. None if it is 0.
     pub fn constant_part(&self, constants: &[Constant]) -> Option<Vec<f64>> {
-        let first = self.stages.iter().position(|s| has_constant_part(s))?;
+        let first = self.stages.iter().position(has_constant_part)?;
         let stage = &self.stages[first];
         let mut value = Tensor::zeros(stage.in_shapes[stage.operand].clone());
         for stage in &self.stages[first..] {

@@ -7,9 +7,11 @@
 mod prices;
 mod split;
 
+use std::collections::HashSet;
+
 use fhec_ir::layout::Factor;
 use fhec_ir::slot::routing::{Offsets, Routing};
-use fhec_ir::slot::{LinearMap, MapPlan, Product, SlotGraph, SlotOp};
+use fhec_ir::slot::{LinearMap, MapPlan, SlotGraph, SlotOp};
 use fhec_ir::{Constant, Verified};
 use rayon::prelude::*;
 
@@ -90,12 +92,11 @@ pub struct Counts {
 
 /// Counts a plan.
 pub fn count(map: &LinearMap, plan: &MapPlan) -> Counts {
-    let distinct = |f: &dyn Fn(&Product) -> Option<(u32, u32, u32)>| {
-        plan.products.iter().filter_map(f).collect::<std::collections::HashSet<_>>().len()
-    };
+    let babies = plan.products.iter().filter(|p| p.baby != 0).map(|p| (p.operand, p.in_ct, p.baby));
+    let giants = plan.products.iter().filter(|p| p.giant != 0).map(|p| (p.out_ct, p.giant));
     Counts {
-        babies: distinct(&|p| (p.baby != 0).then_some((p.operand, p.in_ct, p.baby))),
-        giants: distinct(&|p| (p.giant != 0).then_some((p.out_ct, p.giant, 0))),
+        babies: babies.collect::<HashSet<_>>().len(),
+        giants: giants.collect::<HashSet<_>>().len(),
         sums: plan.reduce.len() * map.output.ciphertexts,
         products: plan.products.len(),
     }
