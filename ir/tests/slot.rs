@@ -3,7 +3,8 @@
 use fhec_ir::layout::{Axis, Factor, Layout};
 use fhec_ir::slot::routing::Routing;
 use fhec_ir::slot::{
-    LinearMap, MapPlan, PolyStrategy, Product, SlotGraph, SlotHeader, SlotOp, SlotType, Stage, Term, interp,
+    LinearMap, MapPlan, PolyStrategy, Product, SlotGraph, SlotHeader, SlotOp, SlotType, Stage, Term, encode,
+    interp,
 };
 use fhec_ir::tensor::{Tensor, TensorOp};
 use fhec_ir::{ConstId, Constant, ValueId, text, verify};
@@ -219,6 +220,10 @@ fn plans_of_all_classes_compute_the_map() {
         let plan = plain_plan(&map, &constants, &reduce);
         assert_eq!(plan.products.len(), products, "{reduce:?}");
         map.plan = Some(plan);
+        // Copies that take the same products are not computed twice.
+        let length = if reduce.is_empty() { input.period().max(output.period()) } else { SLOTS };
+        let plaintexts = encode::products(&map, &constants).unwrap();
+        assert!(plaintexts.iter().all(|v| v.len() <= length), "{reduce:?}");
         let mut graph = SlotGraph::new("map", SlotHeader { slots: SLOTS });
         graph.constants = constants;
         let x = graph.push_packed(SlotOp::Input { name: "x".into() }, vec![], input, "");

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 fn base(rng: &mut Rng) -> Base {
     let tile = [1 << rng.range(0, 4), 1 << rng.range(0, 4)];
-    Base { slots: tile[0] * tile[1] << rng.range(0, 4), tile }
+    Base { slots: (tile[0] * tile[1]) << rng.range(0, 4), tile }
 }
 
 fn step(rng: &mut Rng) -> Step {

@@ -13,11 +13,11 @@ use crate::layout::Layout;
 pub fn products(map: &LinearMap, constants: &[Constant]) -> Result<Vec<Vec<f64>>, String> {
     let plan = map.plan.as_ref().ok_or("the linear map has no plan")?;
     let routing = Routing::new(map, &plan.reduce)?;
-    let slots = map.output.slots;
     let by_class = ByClass::new(map, plan, &routing)?;
     let mut vectors = vec![Vec::new(); plan.products.len()];
     let mut failure = None;
     for (operand, term) in map.terms.iter().enumerate() {
+        let length = routing.length(operand);
         term.for_each_entry(routing.inputs[operand].len(), constants, |o, i, w| {
             if w == 0.0 || failure.is_some() {
                 return;
@@ -30,9 +30,9 @@ pub fn products(map: &LinearMap, constants: &[Constant]) -> Result<Vec<Vec<f64>>
                 |class| by_class.get(class),
                 |k, slot| {
                     if vectors[k].is_empty() {
-                        vectors[k] = vec![0.0; slots];
+                        vectors[k] = vec![0.0; length];
                     }
-                    vectors[k][(slot + plan.products[k].giant as usize) & (slots - 1)] += w;
+                    vectors[k][(slot + plan.products[k].giant as usize) & (length - 1)] += w;
                 },
             );
             failure = result.err();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::LinearMap;
 use crate::Constant;
-use crate::layout::Factor;
+use crate::layout::{Factor, Layout};
 
 /// Where a class of products acts: (output ciphertext, operand, input ciphertext, offset modulo the operand's g).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +36,8 @@ pub struct Routing {
     pub output: Vec<u32>,
     /// Offsets of the output copies that each hold a whole partial sum.
     keep: Vec<usize>,
+    /// Period of the output ciphertexts by those copies.
+    keep_period: usize,
     /// Smallest stride of `reduce`; S if there is none.
     reduce_stride: usize,
 }
@@ -70,17 +72,26 @@ impl Routing {
                 );
             }
         }
-        let keep = crate::layout::Layout { replicas: rest, ..map.output.clone() }.replica_offsets();
+        let kept = Layout { replicas: rest, ..map.output.clone() };
+        let (keep, keep_period) = (kept.replica_offsets(), kept.period());
         if keep.len() > 1 && map.output.ciphertexts > 1 {
             return Err("replicas of a result in several ciphertexts".into());
         }
         let inputs = map.inputs.iter().map(|l| l.positions()).collect();
-        Ok(Self { slots, inputs, periods, output: map.output.positions(), keep, reduce_stride })
+        Ok(Self { slots, inputs, periods, output: map.output.positions(), keep, keep_period, reduce_stride })
     }
 
     /// Offsets of operand `k` matter modulo this power of two.
     pub fn modulus(&self, operand: usize) -> usize {
         self.periods[operand].min(self.reduce_stride)
+    }
+
+    /// After how many slots the plaintexts of an operand repeat at the latest, a power of two.
+    pub fn length(&self, operand: usize) -> usize {
+        // A copy of the output that is a whole number of input periods away takes the same products.
+        let repeats =
+            self.periods[operand] <= self.keep_period && self.keep.len() * self.keep_period == self.slots;
+        if repeats { self.keep_period } else { self.slots }
     }
 
     /// All classes that the map has.
@@ -103,8 +114,11 @@ impl Routing {
         classes
     }
 
-    /// The slots of the output ciphertext at which entry p → q is multiplied, with the class of each; `actual`
-    /// gives the full offset that a plan uses for a class.
+    /// The slots of the output ciphertext at which entry p → q is multiplied, up to [`Routing::length`]: calls `f` with
+    /// the product and the slot for each. `actual` gives the product of a class and its full offset.
+    ///
+    /// # Errors
+    /// If the plan lacks a class, or has another offset for it.
     pub fn targets(
         &self,
         operand: usize,
@@ -115,7 +129,9 @@ impl Routing {
     ) -> Result<(), String> {
         let (s, g, period) = (self.slots, self.modulus(operand), self.periods[operand]);
         let log_s = s.trailing_zeros();
-        for &keep in &self.keep {
+        let length = self.length(operand);
+        let copies = if length < s { &self.keep[..1] } else { &self.keep };
+        for &keep in copies {
             let class = Class {
                 out_ct: (q >> log_s) as u32,
                 operand: operand as u32,
@@ -128,7 +144,7 @@ impl Routing {
             if r & (self.reduce_stride - 1) != 0 {
                 return Err(format!("the plan's offset {offset} is not of {class:?}"));
             }
-            f(product, (q + keep + r) & (s - 1));
+            f(product, (q + keep + r) & (length - 1));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 
 use fhec_ir::layout::Factor;
 use fhec_ir::slot::routing::{Offsets, Routing};
-use fhec_ir::slot::{LinearMap, MapPlan, Product, SlotGraph, SlotOp};
+use fhec_ir::slot::{LinearMap, MapPlan, SlotGraph, SlotOp};
 use fhec_ir::{Constant, Verified};
 use rayon::prelude::*;
 
@@ -92,13 +92,11 @@ pub struct Counts {
 
 /// Counts a plan.
 pub fn count(map: &LinearMap, plan: &MapPlan) -> Counts {
-    let steps = |of: fn(&Product) -> (u32, [u32; 3])| {
-        let steps: HashSet<_> = plan.products.iter().map(of).filter(|(step, _)| *step != 0).collect();
-        steps.len()
-    };
+    let babies = plan.products.iter().filter(|p| p.baby != 0).map(|p| (p.operand, p.in_ct, p.baby));
+    let giants = plan.products.iter().filter(|p| p.giant != 0).map(|p| (p.out_ct, p.giant));
     Counts {
-        babies: steps(|p| (p.baby, [p.operand, p.in_ct, 0])),
-        giants: steps(|p| (p.giant, [p.out_ct, 0, 0])),
+        babies: babies.collect::<HashSet<_>>().len(),
+        giants: giants.collect::<HashSet<_>>().len(),
         sums: plan.reduce.len() * map.output.ciphertexts,
         products: plan.products.len(),
     }
