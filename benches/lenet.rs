@@ -26,8 +26,9 @@ fn lenet(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
 
     let (id, parameters) = (plan.id()?, Server::parameters(&plan)?);
     let server = Server::new((Arc::new(plan), id), &parameters, (keys.evaluation, keys.id), 1 << 30)?;
-    let mut evaluate =
-        || -> Result<f64, Box<dyn Error>> { Ok(server.run(encrypt()?, &Default::default())?.seconds) };
+    let mut evaluate = || -> Result<f64, Box<dyn Error>> {
+        Ok(server.run(encrypt()?, &Default::default())?.execution.seconds)
+    };
     evaluate()?;
     group.bench_function("encrypt and evaluate", |b| b.iter(&mut evaluate));
     Ok(())

@@ -5,10 +5,8 @@ use std::collections::HashSet;
 
 use super::{Kind, Recipe, Schedule, ScheduleOp, infer};
 use crate::layout::Layout;
-use crate::slot::{LinearMap, Stage};
-use crate::tensor::infer_shape;
-use crate::tensor::linear::is_linear;
-use crate::{Op, ValueId, Violation};
+use crate::slot::LinearMap;
+use crate::{ValueId, Violation};
 
 /// Most positions of all distinct layouts of a schedule together.
 const MAX_TOTAL_POSITIONS: usize = 1 << 30;
@@ -149,12 +147,7 @@ fn check_layouts(graph: &Schedule) -> Result<(), String> {
 
 fn check_map(graph: &Schedule, map: &LinearMap) -> Result<(), String> {
     let slots = graph.header.slots;
-    if map.terms.len() != map.inputs.len() {
-        return Err(format!("{} terms for {} operands", map.terms.len(), map.inputs.len()));
-    }
-    for (term, input) in map.terms.iter().zip(&map.inputs) {
-        check_term(graph, &term.stages, input.elements(), map.output.elements())?;
-    }
+    map.check_terms(&graph.constants)?;
     let Some(plan) = &map.plan else { return Err("it has no plan".into()) };
     if plan.products.len() > MAX_PRODUCTS {
         return Err("too many products".into());
@@ -181,32 +174,6 @@ fn check_map(graph: &Schedule, map: &LinearMap) -> Result<(), String> {
 
 /// The stages of a term are linear and chain, by element count, from the operand to the result. That the plan
 /// covers the map shows when its plaintexts are computed.
-fn check_term(graph: &Schedule, stages: &[Stage], input: usize, output: usize) -> Result<(), String> {
-    let mut elements = input;
-    for stage in stages {
-        let name = stage.op.mnemonic();
-        if !is_linear(&stage.op) {
-            return Err(format!("stage {name} is not linear"));
-        }
-        let enters = stage.in_shapes.get(stage.operand);
-        let size = enters.and_then(|s| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d)));
-        if size != Some(elements) {
-            return Err(format!("stage {name} takes {enters:?}, it gets {elements} elements"));
-        }
-        let in_shapes: Vec<&[usize]> = stage.in_shapes.iter().map(Vec::as_slice).collect();
-        let out = infer_shape(&graph.constants, &stage.op, &in_shapes).map_err(|e| e.to_string())?;
-        if out != stage.out_shape {
-            return Err(format!("stage {name} gives {out:?}, not {:?}", stage.out_shape));
-        }
-        elements = out.iter().product();
-    }
-    if elements == output {
-        Ok(())
-    } else {
-        Err(format!("a term gives {elements} elements instead of {output}"))
-    }
-}
-
 fn check_interface(graph: &Schedule, wrong: &mut impl FnMut(&'static str, String)) {
     let header = &graph.header;
     let mut seen = HashSet::new();

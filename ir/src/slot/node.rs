@@ -2,7 +2,7 @@
 
 use super::routing::Routing;
 use super::{LinearMap, SlotGraph, SlotHeader, SlotOp, SlotType};
-use crate::layout::Layout;
+use crate::layout::{Layout, MAX_POSITIONS};
 use crate::tensor::{infer_shape, linear};
 use crate::{ConstId, Constant, Graph, Op, ValueId, Violation};
 
@@ -93,41 +93,44 @@ impl LinearMap {
 
     /// The part of [`LinearMap::check`] that takes the layouts as checked.
     fn check_between(&self, constants: &[Constant]) -> Result<(), (&'static str, String)> {
+        self.check_terms(constants).map_err(|e| ("L4", e))?;
+        self.check_plan(constants).map_err(|e| ("L5", e))
+    }
+
+    /// Checks that there is a term for each operand and that its stages are linear ops whose shapes chain from the
+    /// operand's to the result's. Bounds what evaluating them takes: no shape on the way has more than
+    /// [`MAX_POSITIONS`] elements.
+    pub(crate) fn check_terms(&self, constants: &[Constant]) -> Result<(), String> {
         if self.terms.is_empty() || self.terms.len() != self.inputs.len() {
-            return Err(("L4", format!("{} terms for {} operands", self.terms.len(), self.inputs.len())));
+            return Err(format!("{} terms for {} operands", self.terms.len(), self.inputs.len()));
         }
         for (k, (term, input)) in self.terms.iter().zip(&self.inputs).enumerate() {
             let mut shape = input.shape();
             for stage in &term.stages {
+                let name = stage.op.mnemonic();
                 if !linear::is_linear(&stage.op) {
-                    return Err((
-                        "L4",
-                        format!("stage {} of operand {k} is not linear", stage.op.mnemonic()),
-                    ));
+                    return Err(format!("stage {name} of operand {k} is not linear"));
                 }
                 let enters = stage.in_shapes.get(stage.operand);
                 if enters != Some(&shape) {
-                    let message = format!(
-                        "stage {} takes {enters:?}, operand {k} gives {shape:?}",
-                        stage.op.mnemonic()
-                    );
-                    return Err(("L4", message));
+                    return Err(format!("stage {name} takes {enters:?}, operand {k} gives {shape:?}"));
                 }
                 let shapes: Vec<&[usize]> = stage.in_shapes.iter().map(Vec::as_slice).collect();
-                let out = infer_shape(constants, &stage.op, &shapes).map_err(|e| ("L4", e.to_string()))?;
+                let out = infer_shape(constants, &stage.op, &shapes).map_err(|e| e.to_string())?;
                 if out != stage.out_shape {
-                    return Err(("L4", format!("stage {} makes {out:?}", stage.op.mnemonic())));
+                    return Err(format!("stage {name} makes {out:?}"));
+                }
+                let sizes = shapes.iter().map(|s| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d)));
+                if sizes.chain([Some(out.iter().product())]).any(|n| n.is_none_or(|n| n > MAX_POSITIONS)) {
+                    return Err(format!("stage {name} has shapes that are too large"));
                 }
                 shape = out;
             }
             if shape != self.output.shape() {
-                return Err((
-                    "L4",
-                    format!("operand {k} ends as {shape:?}, result {:?}", self.output.shape()),
-                ));
+                return Err(format!("operand {k} ends as {shape:?}, result {:?}", self.output.shape()));
             }
         }
-        self.check_plan(constants).map_err(|e| ("L5", e))
+        Ok(())
     }
 
     fn check_plan(&self, constants: &[Constant]) -> Result<(), String> {
