@@ -26,7 +26,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             "--first" => options.first = value.parse()?,
             "--only" => options.only = value,
             _ => {
-                return Err(format!("unknown option {argument}; there are --cases, --first and --only").into());
+                return Err(
+                    format!("unknown option {argument}; there are --cases, --first and --only").into()
+                );
             }
         }
     }

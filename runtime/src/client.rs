@@ -42,7 +42,7 @@ impl Client {
     /// If they are refused.
     pub fn new(spec: ClientSpec) -> Result<Self, RunError> {
         let parameters = ckks::parameters(&spec.parameters)?;
-        Ok(Self::with_parameters(spec, parameters)?)
+        Self::with_parameters(spec, parameters)
     }
 
     /// As [`Client::new`] with parameters that were built otherwise.

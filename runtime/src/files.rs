@@ -65,6 +65,11 @@ impl Kind {
             Self::Outputs => "encrypted outputs",
         }
     }
+
+    /// Keys are made for parameters, not for a plan.
+    fn is_key(self) -> bool {
+        matches!(self, Self::Secret | Self::Public | Self::Evaluation)
+    }
 }
 
 /// The identities in a file's header.
@@ -181,6 +186,9 @@ pub(crate) fn open(path: &Path, kind: Kind, parameters: &Parameters) -> Result<O
     }
     let tags = Tags { parameters: id(16), keys: KeySetId(id(48)), plan: PlanId(id(80)) };
     expect_same(path, "parameter set", &parameters.id().0, &tags.parameters)?;
+    if kind.is_key() && (tags.plan != NO_PLAN || length != 0) {
+        return Err(FileError::damaged(path, "a key file that names a plan or values"));
+    }
     Ok(Opened { path: path.to_owned(), record: record.to_vec(), input, tags })
 }
 
