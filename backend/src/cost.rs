@@ -141,7 +141,7 @@ impl<'p> CostModel<'p> {
             Kind::Ext => 2.0 * (l + k),
             Kind::Digits => l + b * (l + k),
         };
-        limbs as u64 * 8 << self.parameters.log_n
+        (limbs as u64 * 8) << self.parameters.log_n
     }
 }
 

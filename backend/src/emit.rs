@@ -10,7 +10,7 @@ use crate::cost::{CostModel, CostTable};
 use crate::{order, report};
 
 /// What [`emit`] needs besides schedule and parameters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EmitOptions {
     /// From bytes to network inputs, in order of the inputs.
     pub normalisations: Vec<Normalisation>,
@@ -19,12 +19,6 @@ pub struct EmitOptions {
     /// Inputs of the network, one tensor for each, whose runs in clear give the values' magnitudes for the predicted
     /// precision; without any, values are taken to be of size 1.
     pub samples: Vec<Vec<Tensor<f64>>>,
-}
-
-impl Default for EmitOptions {
-    fn default() -> Self {
-        Self { normalisations: vec![], costs: CostTable::default(), samples: vec![] }
-    }
 }
 
 /// Why there is no plan.

@@ -385,3 +385,25 @@ fn save<'n>(
     let tags = Tags { parameters: parameters.id().0, keys, plan };
     write(path, kind, &tags, &record, |mut out| content(&mut out))
 }
+
+#[cfg(test)]
+mod tests {
+    use fhec_ckks::params::insecure_test_params;
+
+    use super::*;
+
+    #[test]
+    fn key_files_name_neither_plan_nor_values() {
+        let parameters = insecure_test_params(5, &[45, 38], &[49]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let refused = |plan: PlanId, record: &[u8]| {
+            let tags = Tags { parameters: parameters.id().0, keys: KeySetId([3; 32]), plan };
+            write(&path, Kind::Evaluation, &tags, record, |_| Ok(())).unwrap();
+            matches!(open(&path, Kind::Evaluation, &parameters), Err(FileError::Damaged { .. }))
+        };
+        assert!(!refused(NO_PLAN, &[]));
+        assert!(refused(PlanId([1; 32]), &[]));
+        assert!(refused(NO_PLAN, &[0]));
+    }
+}
