@@ -13,6 +13,7 @@ use std::time::Duration;
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut options = fuzz::Options {
         cases: 1000,
+        large_cases: 1000,
         first: 0,
         only: String::new(),
         memory: 1 << 30,
@@ -22,7 +23,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{argument} takes a value"))?;
         match argument.as_str() {
-            "--cases" => options.cases = value.parse()?,
+            "--cases" => (options.cases, options.large_cases) = (value.parse()?, value.parse()?),
             "--first" => options.first = value.parse()?,
             "--only" => options.only = value,
             _ => {

@@ -11,6 +11,7 @@ use std::time::Duration;
 fn damaged_files_are_refused() {
     let options = fuzz::Options {
         cases: 60,
+        large_cases: 10,
         first: 1_000_000,
         only: String::new(),
         memory: 1 << 30,

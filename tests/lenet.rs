@@ -68,6 +68,7 @@ fn every_stage_evaluates_alike() {
         serde_json::from_value::<Vec<f64>>(result["output"].clone()).unwrap()
     };
     let (tensor, slot, schedule) = (run("tensor"), run("slot"), run("schedule"));
+    assert!(tensor[7] > 5.0, "normalised as lenet.toml says: {tensor:?}");
     for (name, other) in [("slot", slot), ("schedule", schedule)] {
         let worst = tensor.iter().zip(&other).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-4, "{name}: {worst:e}");

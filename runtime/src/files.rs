@@ -65,6 +65,11 @@ impl Kind {
             Self::Outputs => "encrypted outputs",
         }
     }
+
+    /// Keys are made for parameters, not for a plan.
+    fn is_key(self) -> bool {
+        matches!(self, Self::Secret | Self::Public | Self::Evaluation)
+    }
 }
 
 /// The identities in a file's header.
@@ -181,6 +186,9 @@ pub(crate) fn open(path: &Path, kind: Kind, parameters: &Parameters) -> Result<O
     }
     let tags = Tags { parameters: id(16), keys: KeySetId(id(48)), plan: PlanId(id(80)) };
     expect_same(path, "parameter set", &parameters.id().0, &tags.parameters)?;
+    if kind.is_key() && (tags.plan != NO_PLAN || length != 0) {
+        return Err(FileError::damaged(path, "a key file that names a plan or values"));
+    }
     Ok(Opened { path: path.to_owned(), record: record.to_vec(), input, tags })
 }
 
@@ -376,4 +384,26 @@ fn save<'n>(
         .map_err(|e| FileError::damaged(path, e.to_string()))?;
     let tags = Tags { parameters: parameters.id().0, keys, plan };
     write(path, kind, &tags, &record, |mut out| content(&mut out))
+}
+
+#[cfg(test)]
+mod tests {
+    use fhec_ckks::params::insecure_test_params;
+
+    use super::*;
+
+    #[test]
+    fn key_files_name_neither_plan_nor_values() {
+        let parameters = insecure_test_params(5, &[45, 38], &[49]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let refused = |plan: PlanId, record: &[u8]| {
+            let tags = Tags { parameters: parameters.id().0, keys: KeySetId([3; 32]), plan };
+            write(&path, Kind::Evaluation, &tags, record, |_| Ok(())).unwrap();
+            matches!(open(&path, Kind::Evaluation, &parameters), Err(FileError::Damaged { .. }))
+        };
+        assert!(!refused(NO_PLAN, &[]));
+        assert!(refused(PlanId([1; 32]), &[]));
+        assert!(refused(NO_PLAN, &[0]));
+    }
 }

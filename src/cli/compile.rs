@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use super::output::bytes;
 use super::{Context, inspect};
 
-/// How a network is compiled, for all verbs that do.
+/// How bytes become inputs, for all verbs that read a network.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct ModelArgs {
+pub(crate) struct NormArgs {
     /// Mean of the inputs by channel: bytes become (x/255 − mean)/std.
     #[arg(
         long,
@@ -33,6 +33,13 @@ pub(crate) struct ModelArgs {
     /// A TOML file with `mean`, `std` and `divisor` instead; MODEL.toml beside the network if there is one.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mean", "std"], help_heading = "Compilation")]
     norm: Option<PathBuf>,
+}
+
+/// How a network is compiled, for all verbs that do.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ModelArgs {
+    #[command(flatten)]
+    norm: NormArgs,
     /// log2 of the ring degree, 12 to 17; the smallest secure one if not given.
     #[arg(long, value_name = "LOG_N", value_parser = clap::value_parser!(u32).range(12..=17), help_heading = "Compilation")]
     log_n: Option<u32>,
@@ -91,8 +98,8 @@ fn pass(name: &str) -> Result<String, String> {
     if names.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", names.join(", "))) }
 }
 
-impl ModelArgs {
-    fn options(&self, model: &Path) -> Result<CompileOptions> {
+impl NormArgs {
+    pub(crate) fn normalisation(&self, model: &Path) -> Result<Normalisation> {
         let mut normalisation =
             Normalisation { mean: self.mean.clone(), std: self.std.clone(), ..Normalisation::default() };
         // What the options leave open the file MODEL.toml beside the network says.
@@ -108,13 +115,19 @@ impl ModelArgs {
         if normalisation.std.iter().any(|s| s.is_nan() || *s <= 0.0) {
             bail!("standard deviations are positive numbers");
         }
+        Ok(normalisation)
+    }
+}
+
+impl ModelArgs {
+    fn options(&self, model: &Path) -> Result<CompileOptions> {
         Ok(CompileOptions {
             log_n: self.log_n,
             scale_bits: self.scale_bits,
             precision_bits: self.precision_bits,
             seed: self.seed,
             exact_activations: self.exact_activations,
-            normalisations: vec![normalisation],
+            normalisations: vec![self.norm.normalisation(model)?],
             ..CompileOptions::default()
         })
     }

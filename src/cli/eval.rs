@@ -41,15 +41,17 @@ pub(crate) struct EvalArgs {
     /// log2 of the ring degree to pack for.
     #[arg(long, value_name = "LOG_N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(4..=17))]
     log_n: u32,
+    #[command(flatten)]
+    norm: super::compile::NormArgs,
 }
 
-/// An input that takes a tensor of this shape; bytes are divided by 255.
-fn plain_input(name: &str, shape: &[usize]) -> ClientInput {
+/// An input that takes a tensor of this shape.
+fn plain_input(name: &str, shape: &[usize], normalisation: Normalisation) -> ClientInput {
     let axes = shape.iter().map(|&d| Axis::strided(d, 1)).collect();
     ClientInput {
         name: name.into(),
         layout: Layout { slots: 1, ciphertexts: 1, axes, replicas: vec![] },
-        normalisation: Normalisation::default(),
+        normalisation,
         level: 0,
         scale: 1.0,
     }
@@ -59,7 +61,12 @@ impl EvalArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let import = super::compile::import(&self.model)?;
         let network = import.graph;
-        let inputs: Vec<_> = network.inputs().map(|(id, name)| plain_input(name, network.ty(id))).collect();
+        // As in compilation: of the first input.
+        let normalisation =
+            |k| if k == 0 { self.norm.normalisation(&self.model) } else { Ok(Normalisation::default()) };
+        let inputs = network.inputs().enumerate();
+        let inputs = inputs.map(|(k, (id, name))| Ok(plain_input(name, network.ty(id), normalisation(k)?)));
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
         let tensors = load_inputs(&inputs, &self.input, false)?;
         let shapes = inputs.iter().map(|i| i.layout.shape());
         let tensors: Vec<Tensor<f64>> = shapes.zip(tensors).map(|(s, t)| Tensor::new(s, t)).collect();

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use fhec::frontend::{Import, import};
@@ -13,7 +14,7 @@ use fhec::runtime::server::Server;
 use fhec::runtime::{ExecuteOptions, RunError};
 use fhec::{CompileOptions, pipeline::Program};
 
-use super::{Outcome, Target};
+use super::{Checksums, Load, Loaded, Outcome, Target};
 
 /// All files of a deployment, and what they hold.
 pub(super) struct Deployment {
@@ -26,8 +27,6 @@ pub(super) struct Deployment {
     inputs: Bundle,
     outputs: Bundle,
 }
-
-type Loaded = Result<Outcome, String>;
 
 /// An error is what a damaged file should give, unless it is one of fhec itself.
 fn refused(error: &impl std::fmt::Display) -> Loaded {
@@ -47,14 +46,6 @@ macro_rules! accept {
 
 fn same(equal: bool) -> Outcome {
     if equal { Outcome::Equal } else { Outcome::Different }
-}
-
-/// Without hostile checksums there is no way to anything else.
-fn only_equal(loaded: Loaded) -> Loaded {
-    match loaded {
-        Ok(Outcome::Different) => Err("a damaged file was accepted".into()),
-        other => other,
-    }
 }
 
 impl Deployment {
@@ -87,27 +78,23 @@ impl Deployment {
 
     /// Every kind of file, once as it is and once, if it has checksums, inside them.
     pub(super) fn targets(&self) -> Result<Vec<Target<'_>>, Box<dyn Error>> {
-        type Load<'a> = Box<dyn Fn(&Path) -> Loaded + 'a>;
         let kinds: [(_, _, _, Load<'_>); 8] = [
-            ("plan", "plan, hostile", "plan", Box::new(|p| self.plan(p))),
-            ("client", "client, hostile", "client", Box::new(|p| self.client(p))),
-            ("secret key", "secret key, hostile", "secret", Box::new(|p| self.secret(p))),
-            ("public key", "public key, hostile", "public", Box::new(|p| self.public(p))),
-            ("evaluation keys", "evaluation keys, hostile", "evaluation", Box::new(|p| self.evaluation(p))),
-            ("seeded inputs", "seeded inputs, hostile", "seeded", Box::new(|p| self.inputs(p))),
-            ("inputs", "inputs, hostile", "inputs", Box::new(|p| self.inputs(p))),
-            ("outputs", "outputs, hostile", "outputs", Box::new(|p| self.outputs(p))),
+            ("plan", "plan, hostile", "plan", Rc::new(|p| self.plan(p))),
+            ("client", "client, hostile", "client", Rc::new(|p| self.client(p))),
+            ("secret key", "secret key, hostile", "secret", Rc::new(|p| self.secret(p))),
+            ("public key", "public key, hostile", "public", Rc::new(|p| self.public(p))),
+            ("evaluation keys", "evaluation keys, hostile", "evaluation", Rc::new(|p| self.evaluation(p))),
+            ("seeded inputs", "seeded inputs, hostile", "seeded", Rc::new(|p| self.inputs(p))),
+            ("inputs", "inputs, hostile", "inputs", Rc::new(|p| self.inputs(p))),
+            ("outputs", "outputs, hostile", "outputs", Rc::new(|p| self.outputs(p))),
         ];
-        let network = Box::new(|p: &Path| self.network(p));
-        let onnx = Target { kind: "onnx", bytes: std::fs::read(&self.onnx)?, sealed: false, load: network };
-        let mut targets = vec![onnx];
+        let (bytes, load) = (std::fs::read(&self.onnx)?, Rc::new(|p: &Path| self.network(p)));
+        let mut targets = vec![Target { kind: "onnx", bytes, checksums: Checksums::None, load }];
         for (kind, hostile, file, load) in kinds {
             let bytes = std::fs::read(self.folder.join(file))?;
-            let load = Arc::new(load);
-            let twin = load.clone();
-            let strict = Box::new(move |p: &Path| only_equal(twin(p)));
-            targets.push(Target { kind, bytes: bytes.clone(), sealed: false, load: strict });
-            targets.push(Target { kind: hostile, bytes, sealed: true, load: Box::new(move |p| load(p)) });
+            let twin =
+                Target { kind, bytes: bytes.clone(), checksums: Checksums::Broken, load: load.clone() };
+            targets.extend([twin, Target { kind: hostile, bytes, checksums: Checksums::Forged, load }]);
         }
         Ok(targets)
     }

@@ -19,14 +19,17 @@ impl Splice {
     pub(super) fn random(rng: &mut Rng, bytes: &[u8], places: &[usize]) -> Self {
         let end = bytes.len();
         loop {
+            let kind = rng.range(0, 7);
             let at = match rng.once_in(2) {
+                // What shifts a large file does so near its end.
+                _ if kind >= 4 && end > super::LARGE => rng.range(end - (1 << 16), end),
                 true if !places.is_empty() => *rng.pick(places),
                 _ => rng.range(0, end),
             };
             let few = rng.range(1, 16);
             let piece = bytes[at..(at + few).min(end)].to_vec();
             let random: Vec<u8> = (0..few).map(|_| rng.bits() as u8).collect();
-            let (remove, insert) = match rng.range(0, 7) {
+            let (remove, insert) = match kind {
                 0 => (1, piece.iter().take(1).map(|b| b ^ (1 << rng.range(0, 7))).collect()),
                 1 => (few, random),
                 2 | 3 => {

@@ -63,13 +63,13 @@ impl Sealed {
             Self::Container { head, kinds, .. } => container(head, kinds, &parts),
             Self::Objects { heads, .. } => {
                 let mut bytes =
-                    [&heads[0], parts[0], &(parts[1].len() as u32).to_le_bytes(), parts[1]].concat();
+                    [&heads[0][..], parts[0], &(parts[1].len() as u32).to_le_bytes(), parts[1]].concat();
                 bytes.extend(blake3::hash(&bytes).as_bytes());
                 for (head, payload) in heads[1..].iter().zip(&parts[2..]) {
                     let mut head = head.clone();
                     head[40..].copy_from_slice(&(payload.len() as u64).to_le_bytes());
                     let hash = blake3::Hasher::new().update(payload).update(&head).finalize();
-                    bytes.extend([&head, &hash.as_bytes()[..], payload].concat());
+                    bytes.extend([&head[..], &hash.as_bytes()[..], payload].concat());
                 }
                 bytes
             }
