@@ -1,6 +1,8 @@
 //! End to end: `cargo bench --bench lenet`. Compilation of LeNet, encryption of a picture, and its evaluation under encryption at
 //! 128 bits on all cores, plaintexts encoded beforehand.
 
+#![allow(missing_docs)] // criterion_group! makes a public function without any
+
 use std::error::Error;
 use std::sync::Arc;
 
