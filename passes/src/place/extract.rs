@@ -133,7 +133,15 @@ pub fn solve(problem: &Problem, beam: usize) -> Solution {
                 consider(state, None, 0.0);
             }
         }
-        states = undominated(next.into_values().collect());
+        let mut reached: Vec<State> = next.into_values().collect();
+        // Comparing all pairs is quadratic: what is far dearer than the rest goes unseen.
+        let widest = beam.saturating_mul(8);
+        if reached.len() > widest {
+            reached.sort_by(|a, b| a.price.total_cmp(&b.price).then_with(|| a.live.cmp(&b.live)));
+            reached.truncate(widest);
+            pruned = true;
+        }
+        states = undominated(reached);
         if states.len() > beam {
             states.sort_by(|a, b| a.price.total_cmp(&b.price));
             states.truncate(beam);

@@ -28,7 +28,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { prices: Default::default(), beam: 20_000 }
+        Self { prices: Default::default(), beam: 500 }
     }
 }
 
@@ -68,13 +68,16 @@ pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, Pa
     Ok(placed)
 }
 
+/// Width of the frontier for estimates.
+const ESTIMATE_BEAM: usize = 32;
+
 /// Price, in rotations, of the cheapest placement of a packed network whose linear maps have no plans yet. Ops that only
 /// run in clear count nothing.
 pub(crate) fn estimate(graph: &SlotGraph, config: &crate::assign_layout::Config) -> f64 {
     let rotations = crate::minimize_rotations::Config { prices: config.prices };
     let planned = crate::minimize_rotations::planned(graph, &rotations);
     let choices = Choices::new(&planned, &config.prices);
-    extract::solve(&choices.problem, Config::default().beam).price
+    extract::solve(&choices.problem, ESTIMATE_BEAM).price
 }
 
 fn only_in_clear(op: &SlotOp) -> bool {
