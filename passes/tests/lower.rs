@@ -51,3 +51,22 @@ fn lowered_random_networks_equal_their_tensors() {
     }
     assert!(run > 200 && refused < run, "{run} networks ran, {refused} were refused");
 }
+
+#[test]
+fn extreme_coefficients_are_refused_by_name() {
+    use fhec_ir::Constant;
+    use fhec_ir::tensor::{TensorGraph, TensorOp};
+
+    let mut graph = TensorGraph::new("extreme", ());
+    let shape = vec![1, 1, 4, 4];
+    let x =
+        graph.push(TensorOp::Input { name: "x".into(), shape: shape.clone() }, vec![], shape.clone(), "x");
+    let coeffs = graph.add_constant(Constant::new(vec![4, 1], vec![0.0, 1.0, 3e38, 3e38]));
+    let y = graph.push(TensorOp::Poly { coeffs }, vec![x], shape, "huge");
+    graph.add_output("y", y);
+    let packed = assign_layout::run(&verify(graph).unwrap(), &assign_layout::Config::new(64)).unwrap();
+    let planned = minimize_rotations::run(&verify(packed).unwrap(), &Default::default()).unwrap();
+    let placed = verify(place::run(&verify(planned).unwrap(), &Default::default()).unwrap()).unwrap();
+    let error = lower::run(&placed, &lower::Config::nominal(8, 40, 60)).unwrap_err().to_string();
+    assert!(error.contains("huge (Poly)") && error.contains("extreme"), "{error}");
+}

@@ -13,6 +13,7 @@ pub(super) struct Emitter {
     hoisted: HashMap<ValueId, ValueId>,
     rotated: HashMap<(ValueId, u32), ValueId>,
     layer: String,
+    refusal: Option<String>,
 }
 
 impl Emitter {
@@ -23,6 +24,7 @@ impl Emitter {
             hoisted: HashMap::new(),
             rotated: HashMap::new(),
             layer: String::new(),
+            refusal: None,
         }
     }
 
@@ -43,13 +45,21 @@ impl Emitter {
         self.layer = name.into();
     }
 
-    /// Appends an instruction.
-    ///
-    /// # Panics
-    /// If it does not fit its operands: a defect of the lowering.
+    /// Appends an instruction. One that cannot be, for example because a coefficient exceeds every scale, is left out
+    /// for its first operand and remembered for [`Emitter::refusal`].
     pub(super) fn emit(&mut self, op: ScheduleOp, args: Vec<ValueId>) -> ValueId {
-        let what = op.mnemonic();
-        self.schedule.push_inferred(op, args, self.layer.clone()).unwrap_or_else(|e| panic!("{what}: {e}"))
+        let (what, operand) = (op.mnemonic(), args[0]);
+        self.schedule.push_inferred(op, args, self.layer.clone()).unwrap_or_else(|e| {
+            self.refusal.get_or_insert(format!(
+                "needs a {what} that is not possible ({e}): are its constants extreme?"
+            ));
+            operand
+        })
+    }
+
+    /// Why an instruction could not be emitted, if one could not.
+    pub(super) fn refusal(&mut self) -> Option<String> {
+        self.refusal.take()
     }
 
     /// The ciphertexts of a packed input.

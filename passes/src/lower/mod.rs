@@ -120,6 +120,9 @@ impl<'g> Lowering<'g> {
         for id in self.graph.ids() {
             self.out.begin_layer(&self.graph.node(id).name);
             let value = self.lower(id)?;
+            if let Some(reason) = self.out.refusal() {
+                return Err(Stop::Refused(PassError::at(PASS, self.graph, id, reason)));
+            }
             self.values.push(value);
         }
         let mut schedule = self.out.finish();
