@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+#[cfg(feature = "compiler")]
+use anyhow::Context as _;
+use anyhow::{Result, bail};
 use clap::Args;
 use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 use fhec_runtime::ExecuteOptions;

@@ -37,6 +37,7 @@ impl Context {
     }
 
     /// A line on standard error, with `-v`.
+    #[cfg(any(feature = "compiler", feature = "client"))]
     pub(crate) fn detail(&self, line: impl AsRef<str>) {
         if self.verbose > 0 {
             let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
@@ -49,6 +50,7 @@ impl Context {
     }
 
     /// Something to know that is no failure, on standard error.
+    #[cfg(feature = "compiler")]
     pub(crate) fn remark(&self, line: impl AsRef<str>) {
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "note: {}", line.as_ref());
@@ -147,6 +149,7 @@ pub(crate) fn bytes(n: u64) -> String {
 }
 
 /// Position of the largest number.
+#[cfg(feature = "client")]
 pub(crate) fn top1(values: &[f64]) -> usize {
     let best = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
     best.map_or(0, |(k, _)| k)
