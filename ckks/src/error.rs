@@ -146,6 +146,10 @@ pub enum KeyName {
     Rotation(i64),
     /// Complex conjugation.
     Conjugation,
+    /// From the secret to the sparse ephemeral secret of bootstrapping, modulo q_0·p_0 only.
+    DenseToSparse,
+    /// From the sparse ephemeral secret back to the secret.
+    SparseToDense,
 }
 
 impl std::fmt::Display for KeyName {
@@ -154,6 +158,8 @@ impl std::fmt::Display for KeyName {
             Self::Relinearization => f.write_str("relinearisation key"),
             Self::Rotation(step) => write!(f, "rotation key for step {step}"),
             Self::Conjugation => f.write_str("conjugation key"),
+            Self::DenseToSparse => f.write_str("encapsulation key (dense to sparse)"),
+            Self::SparseToDense => f.write_str("encapsulation key (sparse to dense)"),
         }
     }
 }

@@ -56,6 +56,7 @@
 #![cfg_attr(not(feature = "client"), doc = "```compile_fail\nuse fhec_ckks::cipher::SecretEncryptor;\n```")]
 #![cfg_attr(not(feature = "client"), doc = "```\nuse fhec_ckks::cipher::Encryptor;\n```")]
 
+pub mod bootstrap;
 pub mod cipher;
 pub mod encoding;
 mod error;

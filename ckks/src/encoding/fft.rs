@@ -15,7 +15,7 @@ pub(super) struct SpecialFft {
 }
 
 /// exp(2πi·k/m), the angle reduced to the first octant for accuracy.
-fn root(k: u64, m: u64) -> Complex64 {
+pub(crate) fn root(k: u64, m: u64) -> Complex64 {
     let k = k % m;
     let (eighth, rest) = ((8 * k) / m, (8 * k) % m);
     // Angle = 2π/8·(eighth + rest/m); odd octants are measured down from the next multiple of π/4.

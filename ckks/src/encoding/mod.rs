@@ -6,7 +6,7 @@
 //! short transform with every word repeated, so only the short one is kept.
 
 mod decode;
-mod fft;
+pub(crate) mod fft;
 #[cfg(test)]
 mod tests;
 

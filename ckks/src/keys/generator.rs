@@ -4,6 +4,7 @@ use super::secret::SecretPoly;
 use super::switching::uniform_half;
 use super::{EvaluationKeySet, PublicKey, SecretKey, SwitchingKey, public};
 use crate::error::{CkksError, KeyName, Result};
+use crate::params::security_table::SPARSE_WEIGHT;
 use crate::params::{KeyShape, Parameters};
 use crate::ring::{RnsPoly, inverse_element, par};
 use crate::sampling::{Gaussian, Prng, os_seed};
@@ -16,6 +17,26 @@ pub struct KeyRequest {
     pub key: KeyName,
     /// Highest ciphertext level it must serve; the shape is the default one of this level.
     pub level: usize,
+}
+
+fn bad_shape(KeyShape { level, special, digit_limbs }: KeyShape) -> CkksError {
+    CkksError::BadKeyShape { level, special, digit_limbs }
+}
+
+/// `n` coefficients of which `weight`, at uniform places, are ±1.
+fn sparse_ternary(prng: &mut Prng, n: usize, weight: usize) -> Zeroizing<Vec<i8>> {
+    let mut coefficients = Zeroizing::new(vec![0i8; n]);
+    let mut left = weight;
+    while left > 0 {
+        let word = prng.next_u64();
+        // n is a power of two: the top bits are uniform below it.
+        let place = (word >> (u64::BITS - n.trailing_zeros())) as usize;
+        if coefficients[place] == 0 {
+            coefficients[place] = 1 - 2 * (word & 1) as i8;
+            left -= 1;
+        }
+    }
+    coefficients
 }
 
 /// Makes keys for one secret key.
@@ -68,9 +89,6 @@ impl<'a> KeyGenerator<'a> {
     /// A key switching `from` to `to`, both over the limbs of `shape` at least.
     fn switching(&self, shape: KeyShape, from: &RnsPoly, to: &RnsPoly) -> Result<SwitchingKey> {
         let KeyShape { level, special, digit_limbs } = shape;
-        if !self.params.admits(&shape) {
-            return Err(CkksError::BadKeyShape { level, special, digit_limbs });
-        }
         let ring = self.params.ring();
         let seed = *os_seed()?;
         let mut prng = Prng::from_os()?;
@@ -97,14 +115,15 @@ impl<'a> KeyGenerator<'a> {
     /// The key of `key` with a chosen `shape`.
     ///
     /// # Errors
-    /// `BadKeyShape` if the parameters do not admit the shape, `Random`.
+    /// `BadKeyShape` if the parameters do not admit the shape or the key is one of encapsulation,
+    /// which come in pairs ([`KeyGenerator::encapsulation_keys`]); `Random`.
     pub fn key_with_shape(&self, key: KeyName, shape: KeyShape) -> Result<SwitchingKey> {
-        let KeyShape { level, special, digit_limbs } = shape;
         if !self.params.admits(&shape) {
-            return Err(CkksError::BadKeyShape { level, special, digit_limbs });
+            return Err(bad_shape(shape));
         }
         let s = self.secret.ntt();
         match key {
+            KeyName::DenseToSparse | KeyName::SparseToDense => Err(bad_shape(shape)),
             KeyName::Relinearization => {
                 let square = SecretPoly(self.params.ring().mul(s, s));
                 self.switching(shape, &square.0, s)
@@ -113,10 +132,35 @@ impl<'a> KeyGenerator<'a> {
             // secret's image under the inverse automorphism.
             KeyName::Rotation(_) | KeyName::Conjugation => {
                 let g = inverse_element(self.params.n(), self.params.galois_element(key));
-                let image = self.secret.image(g, shape.q_limbs(), special);
+                let image = self.secret.image(g, shape.q_limbs(), shape.special);
                 self.switching(shape, s, &image.0)
             }
         }
+    }
+
+    /// The two keys of sparse-secret encapsulation for ModRaise to `level`: from the secret to an
+    /// ephemeral secret with [`SPARSE_WEIGHT`] nonzero coefficients, modulo q_0·p_0 only, and back.
+    /// The ephemeral secret is wiped on return.
+    ///
+    /// # Errors
+    /// `BadKeyShape` if q_0·p_0 is too wide for a sparse secret ([`Parameters::admits_key`]) or the
+    /// level too high; `Random`.
+    pub fn encapsulation_keys(&self, level: usize) -> Result<[(KeyName, SwitchingKey); 2]> {
+        let (to, back) = (KeyShape::dense_to_sparse(), KeyShape::sparse_to_dense(level));
+        for (name, shape) in [(KeyName::DenseToSparse, to), (KeyName::SparseToDense, back)] {
+            if !self.params.admits_key(name, &shape) {
+                return Err(bad_shape(shape));
+            }
+        }
+        let mut prng = Prng::from_os()?;
+        let weight = SPARSE_WEIGHT.min(self.params.n() / 2);
+        let coefficients = sparse_ternary(&mut prng, self.params.n(), weight);
+        let sparse = SecretPoly::from_small(&self.params, &coefficients, level + 1, 1);
+        let dense = self.secret.ntt();
+        Ok([
+            (KeyName::DenseToSparse, self.switching(to, dense, &sparse.0)?),
+            (KeyName::SparseToDense, self.switching(back, &sparse.0, dense)?),
+        ])
     }
 
     /// The key of `request` with the default shape of its level.

@@ -7,16 +7,21 @@ use crate::ring::rotation_element;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Index of the relinearisation key: even, hence no Galois element.
+/// Indices of keys that are not Galois keys: even, hence no Galois element.
 const RELINEARIZATION: u64 = 0;
+const DENSE_TO_SPARSE: u64 = 2;
+const SPARSE_TO_DENSE: u64 = 4;
 
 impl Parameters {
-    /// Galois element of a key: 5^step for rotations, 2N−1 for conjugation, 0 for relinearisation.
+    /// Galois element of a key: 5^step for rotations, 2N−1 for conjugation; an even number for keys
+    /// that are not Galois keys.
     pub fn galois_element(&self, key: KeyName) -> u64 {
         match key {
             KeyName::Relinearization => RELINEARIZATION,
             KeyName::Rotation(step) => rotation_element(self.n(), step),
             KeyName::Conjugation => 2 * self.n() as u64 - 1,
+            KeyName::DenseToSparse => DENSE_TO_SPARSE,
+            KeyName::SparseToDense => SPARSE_TO_DENSE,
         }
     }
 
@@ -115,7 +120,7 @@ impl EvaluationKeySet {
     pub fn hoisting_shape(&self, level: usize) -> Result<KeyShape> {
         let mut counts: BTreeMap<(usize, usize), (usize, KeyShape)> = BTreeMap::new();
         for (element, shape) in self.keys.keys() {
-            if *element != RELINEARIZATION && shape.level >= level {
+            if element % 2 == 1 && shape.level >= level {
                 counts.entry((shape.special, shape.digit_limbs)).or_insert((0, *shape)).0 += 1;
             }
         }

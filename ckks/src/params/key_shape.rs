@@ -44,6 +44,16 @@ impl KeyShape {
         (level + 1).div_ceil(self.digit_limbs)
     }
 
+    /// Shape of the key to the sparse secret of bootstrapping: modulus q_0·p_0, nothing more.
+    pub fn dense_to_sparse() -> Self {
+        Self { level: 0, special: 1, digit_limbs: 1 }
+    }
+
+    /// Shape of the key back from the sparse secret at `level`: one digit, for polynomials below q_0.
+    pub fn sparse_to_dense(level: usize) -> Self {
+        Self { level, special: 1, digit_limbs: level + 1 }
+    }
+
     /// Whether a key of this shape can be applied to digits decomposed for `other`.
     pub fn same_gadget(&self, other: &KeyShape) -> bool {
         self.special == other.special && self.digit_limbs == other.digit_limbs

@@ -8,6 +8,7 @@ mod key_shape;
 mod primes;
 pub mod security_table;
 
+use crate::error::KeyName;
 use crate::ring::Ring;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -256,6 +257,22 @@ impl Parameters {
     /// Whether a caller-chosen `shape` fits this chain and satisfies the gadget condition.
     pub fn admits(&self, shape: &KeyShape) -> bool {
         key_shape::check_shape(&self.0.log_q, &self.0.log_p, shape)
+    }
+
+    /// Whether a key `name` may have `shape`: [`Parameters::admits`] for ordinary keys; the two keys of
+    /// encapsulation have one shape each, and q_0·p_0 is at most
+    /// [`security_table::MAX_LOG_ENCAPSULATION`] bits with p_0 not below q_0/2.
+    pub fn admits_key(&self, name: KeyName, shape: &KeyShape) -> bool {
+        let expected = match name {
+            KeyName::DenseToSparse => KeyShape::dense_to_sparse(),
+            KeyName::SparseToDense => KeyShape::sparse_to_dense(shape.level),
+            _ => return self.admits(shape),
+        };
+        let (q, p) = (self.0.log_q[0], self.0.log_p[0]);
+        *shape == expected
+            && shape.level <= self.max_level()
+            && q + p <= f64::from(security_table::MAX_LOG_ENCAPSULATION)
+            && p >= q - 1.0
     }
 
     /// Bytes of a key-switching key of `shape` in memory, both halves: 2·β·(ℓ+1+k)·N words.

@@ -9,6 +9,13 @@ pub const SECURITY_BITS: u32 = 128;
 /// ePrint 2024/463, table for 128-bit classical security.
 const TERNARY_128: [(u32, u32); 6] = [(12, 106), (13, 214), (14, 430), (15, 868), (16, 1747), (17, 3523)];
 
+/// Hamming weight of the ephemeral secret that bootstrapping encapsulates in (Bossuat, Troncoso-Pastoriza
+/// and Hubaux, ePrint 2022/024).
+pub const SPARSE_WEIGHT: usize = 32;
+/// Largest log2 of the modulus q_0·p_0 of the key to the ephemeral secret, at N ≥ 2^15: the sparse
+/// secret is safe under this modulus only, never under that of an ordinary key.
+pub const MAX_LOG_ENCAPSULATION: u32 = 110;
+
 /// Largest log2(QP), special primes included, at which a uniform ternary secret in a ring of degree
 /// 2^`log_n` keeps 128 bits; `None` where the table has no row (then no secure parameters exist).
 pub fn max_log_qp(log_n: u32) -> Option<u32> {

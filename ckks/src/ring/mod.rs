@@ -12,6 +12,7 @@ mod ops;
 pub(crate) mod par;
 mod poly;
 mod pool;
+mod raise;
 mod root;
 pub(crate) mod simd;
 mod switch;

@@ -21,6 +21,11 @@ pub(crate) struct Digits {
 }
 
 impl Digits {
+    /// One digit made of all `q_limbs` limbs, with `special` its residues modulo the special primes.
+    pub(super) fn single(q_limbs: usize, special: RnsPoly) -> Self {
+        Self { q_limbs, special: special.special(), digit_limbs: q_limbs, converted: vec![special] }
+    }
+
     /// Limb `i` of digit `j`; `source` is the decomposed polynomial.
     pub(crate) fn limb<'a>(&'a self, source: &'a RnsPoly, j: usize, i: usize) -> &'a [u64] {
         let start = j * self.digit_limbs;

@@ -141,7 +141,7 @@ impl Payload for EvaluationKeySet {
         let mut set = Self::new(params);
         for _ in 0..count {
             let (name, shape): (KeyName, KeyShape) = source.record()?;
-            if !params.admits(&shape) {
+            if !params.admits_key(name, &shape) {
                 return Err(source.malformed("key shape not admissible"));
             }
             if let KeyName::Rotation(step) = name

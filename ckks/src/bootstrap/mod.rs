@@ -1,0 +1,3 @@
+//! Bootstrapping (in progress).
+mod dft;
+mod sine;

@@ -1,0 +1,183 @@
+//! The polynomial of EvalMod: a cosine on narrow intervals, fitted by weighted minimax.
+//!
+//! sin(2πt) = cos(2πX), X = t − 1/4, is T_(2^ρ)(cos(2πX/2^ρ)): a polynomial p for the inner cosine
+//! and ρ doublings y ← 2y² − 1. After ModRaise t = I + ε with an integer |I| ≤ K and |ε| ≤ 2^-r, so p
+//! need only be good near |X| = 1/4 + j/2, j = 0..=2K; and p is even, since both the cosine and that
+//! set of points are. An error of p at θ = 2πX/2^ρ reaches the result multiplied by
+//! 2^ρ·|sin 2^ρθ / sin θ|, at most 2^ρ/|sin θ|: that is the weight of the fit. (Narrow intervals:
+//! Han and Ki, ePrint 2019/688; the even form: Bossuat et al., ePrint 2020/1203.)
+//!
+//! The fit is Lawson's iteration: weighted least squares whose weights grow where the error is
+//! large. Its weighted rms error bounds the minimax error from below, so the distance from the
+//! optimum is known when it stops.
+
+use std::f64::consts::PI;
+
+/// Points per interval.
+const POINTS: usize = 5;
+/// Most iterations.
+const ITERATIONS: usize = 300;
+/// Stops when the largest error is within this factor of the lower bound.
+const OPTIMAL: f64 = 1.02;
+
+/// cos(2πX/2^ρ) as an even Chebyshev polynomial in x = X/`range`.
+#[derive(Debug, Clone)]
+pub(crate) struct Cosine {
+    /// Chebyshev coefficients c_0, 0, c_2, 0, …, of x in [−1, 1].
+    pub(crate) coefficients: Vec<f64>,
+    /// X is divided by this.
+    pub(crate) range: f64,
+    /// Largest error of the sine after the doublings.
+    pub(crate) error: f64,
+    /// `error` over a lower bound of what any polynomial of the degree reaches.
+    #[cfg_attr(not(test), allow(dead_code, reason = "read by the test of optimality"))]
+    pub(crate) optimality: f64,
+}
+
+impl Cosine {
+    /// The fit of even `degree` for |I| ≤ `bound`, |ε| ≤ 2^-`ratio_bits` and `doublings` doublings.
+    pub(crate) fn fit(bound: u32, ratio_bits: f64, doublings: u32, degree: usize) -> Self {
+        let range = f64::from(bound) + 0.5;
+        let period = f64::from(1u32 << doublings);
+        let half = (-ratio_bits).exp2();
+        let points: Vec<f64> = (0..=2 * bound)
+            .flat_map(|j| {
+                let centre = 0.25 + f64::from(j) / 2.0;
+                // Chebyshev nodes with the ends: where errors on an interval are extreme.
+                (0..POINTS).map(move |i| centre + half * (PI * i as f64 / (POINTS - 1) as f64).cos())
+            })
+            .collect();
+        let angle = |x: f64| 2.0 * PI * x / period;
+        let targets: Vec<f64> = points.iter().map(|x| angle(*x).cos()).collect();
+        let weights: Vec<f64> = points.iter().map(|x| period / angle(*x).sin().abs()).collect();
+        let columns = degree / 2 + 1;
+        let rows: Vec<Vec<f64>> = points.iter().map(|x| even_chebyshev(x / range, columns)).collect();
+        let mut importance = vec![1.0 / points.len() as f64; points.len()];
+        let mut best: Option<(f64, f64, Vec<f64>)> = None;
+        for _ in 0..ITERATIONS {
+            let scale: Vec<f64> = importance.iter().zip(&weights).map(|(i, w)| i.sqrt() * w).collect();
+            let solution = least_squares(&rows, &targets, &scale);
+            let errors: Vec<f64> = rows
+                .iter()
+                .zip(&targets)
+                .zip(&weights)
+                .map(|((row, t), w)| w * (row.iter().zip(&solution).map(|(a, b)| a * b).sum::<f64>() - t).abs())
+                .collect();
+            let largest = errors.iter().fold(0.0, |a: f64, b| a.max(*b));
+            let lower = importance.iter().zip(&errors).map(|(i, e)| i * e * e).sum::<f64>().sqrt();
+            let bound = best.as_ref().map_or(lower, |(_, b, _)| lower.max(*b));
+            match &mut best {
+                Some((error, known, kept)) => {
+                    *known = bound;
+                    if largest < *error {
+                        (*error, *kept) = (largest, solution);
+                    }
+                }
+                None => best = Some((largest, bound, solution)),
+            }
+            if best.as_ref().is_some_and(|(error, bound, _)| *error <= OPTIMAL * bound) {
+                break;
+            }
+            let total: f64 = importance.iter().zip(&errors).map(|(i, e)| i * e).sum();
+            importance.iter_mut().zip(&errors).for_each(|(i, e)| *i *= e / total);
+        }
+        let (error, bound, even) = best.expect("at least one iteration");
+        let coefficients = even.iter().flat_map(|c| [*c, 0.0]).take(2 * columns - 1).collect();
+        Self { coefficients, range, error, optimality: error / bound }
+    }
+}
+
+/// T_0, T_2, …, T_(2·columns−2) at x.
+fn even_chebyshev(x: f64, columns: usize) -> Vec<f64> {
+    let y = 2.0 * x * x - 1.0;
+    let mut values = vec![1.0, y];
+    while values.len() < columns {
+        let n = values.len();
+        values.push(2.0 * y * values[n - 1] - values[n - 2]);
+    }
+    values.truncate(columns);
+    values
+}
+
+/// argmin Σ (scale_i·(rows_i·x − targets_i))² by Householder reflections.
+fn least_squares(rows: &[Vec<f64>], targets: &[f64], scale: &[f64]) -> Vec<f64> {
+    let columns = rows[0].len();
+    let mut a: Vec<Vec<f64>> = rows
+        .iter()
+        .zip(targets)
+        .zip(scale)
+        .map(|((row, t), s)| row.iter().chain([t]).map(|x| x * s).collect())
+        .collect();
+    for k in 0..columns {
+        let norm = a[k..].iter().map(|r| r[k] * r[k]).sum::<f64>().sqrt();
+        let alpha = if a[k][k] > 0.0 { -norm } else { norm };
+        let mut v: Vec<f64> = a[k..].iter().map(|r| r[k]).collect();
+        v[0] -= alpha;
+        let square: f64 = v.iter().map(|x| x * x).sum();
+        if square == 0.0 {
+            continue;
+        }
+        for column in k..=columns {
+            let dot: f64 = v.iter().zip(&a[k..]).map(|(v, r)| v * r[column]).sum();
+            let factor = 2.0 * dot / square;
+            v.iter().zip(&mut a[k..]).for_each(|(v, r)| r[column] -= factor * v);
+        }
+    }
+    let mut x = vec![0.0; columns];
+    for k in (0..columns).rev() {
+        let known: f64 = (k + 1..columns).map(|j| a[k][j] * x[j]).sum();
+        x[k] = if a[k][k] == 0.0 { 0.0 } else { (a[k][columns] - known) / a[k][k] };
+    }
+    x
+}
+
+/// The factor g on sin(φz)/φ that makes it closest to z on [−1, 1], φ = 2π/2^r: the cubic term
+/// −φ²z³/6 is met half-way (Chebyshev: z³ − ¾z), which leaves φ²/24 instead of φ²/6.
+pub(crate) fn sine_gain(ratio_bits: f64) -> f64 {
+    let phi = 2.0 * PI * (-ratio_bits).exp2();
+    1.0 + phi * phi / 8.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sine(fit: &Cosine, doublings: u32, t: f64) -> f64 {
+        let x = (t - 0.25) / fit.range;
+        let columns = fit.coefficients.len().div_ceil(2);
+        let even = even_chebyshev(x, columns);
+        let mut y: f64 = even.iter().zip(fit.coefficients.iter().step_by(2)).map(|(a, b)| a * b).sum();
+        for _ in 0..doublings {
+            y = 2.0 * y * y - 1.0;
+        }
+        y
+    }
+
+    #[test]
+    fn the_fit_is_near_optimal_and_its_error_is_as_stated() {
+        for (doublings, degree, log2_error) in [(3, 30, -32.0), (3, 28, -20.0), (2, 46, -20.0)] {
+            let fit = Cosine::fit(15, 10.0, doublings, degree);
+            println!("rho {doublings} degree {degree}: 2^{:.2}, {:.3}", fit.error.log2(), fit.optimality);
+            assert!(fit.error.log2() < log2_error, "{doublings} {degree}: 2^{:.2}", fit.error.log2());
+            assert!(fit.optimality < 1.3, "{}", fit.optimality);
+            for k in -15..=15 {
+                for i in -8..=8 {
+                    let epsilon = f64::from(i) / 8.0 / 1024.0;
+                    let exact = (2.0 * PI * epsilon).sin();
+                    let error = (sine(&fit, doublings, f64::from(k) + epsilon) - exact).abs();
+                    assert!(error < 1.1 * fit.error + 1e-13, "{k} {i}: {error:e}, stated {:e}", fit.error);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_gain_halves_the_bias_twice() {
+        let phi = 2.0 * PI / 256.0;
+        let worst = (0..=100)
+            .map(|i| f64::from(i) / 100.0)
+            .map(|z| (sine_gain(8.0) * (phi * z).sin() / phi - z).abs())
+            .fold(0.0, f64::max);
+        assert!(worst < 1.01 * phi * phi / 24.0, "{worst:e}");
+    }
+}
