@@ -29,23 +29,35 @@ impl Evaluator {
         let scale = first.scale * first_plain.scale;
         let (level, special) = (first.level(), first.special());
         for (ct, plaintext) in &terms {
-            self.check(ct.id)?;
-            self.check(plaintext.id)?;
-            check_levels(level, ct.level())?;
-            check_special(special, ct.special())?;
-            if plaintext.level() < level {
-                let max = plaintext.level();
-                return Err(CkksError::LevelTooHigh { what: "plaintext operand", level, max });
-            }
-            if plaintext.special() < special {
-                let found = plaintext.special();
-                return Err(CkksError::SpecialMismatch { expected: special, found });
-            }
+            self.check_plain_ext(ct, plaintext, level, special)?;
             check_scales(scale, ct.scale * plaintext.scale)?;
         }
         let rows: Vec<_> = terms.iter().map(|(c, p)| ([&c.parts[0], &c.parts[1]], &p.poly)).collect();
         let parts = self.ring().mul_acc_pair(level + 1, special, &rows);
         Ok(ExtCiphertext { id: first.id, parts, scale })
+    }
+
+    /// Whether `ct` is at `level` over `special` special primes and `plaintext` reaches as far.
+    pub(super) fn check_plain_ext(
+        &self,
+        ct: &ExtCiphertext,
+        plaintext: &Plaintext,
+        level: usize,
+        special: usize,
+    ) -> Result<()> {
+        self.check(ct.id)?;
+        self.check(plaintext.id)?;
+        check_levels(level, ct.level())?;
+        check_special(special, ct.special())?;
+        if plaintext.level() < level {
+            let max = plaintext.level();
+            return Err(CkksError::LevelTooHigh { what: "plaintext operand", level, max });
+        }
+        if plaintext.special() < special {
+            let found = plaintext.special();
+            return Err(CkksError::SpecialMismatch { expected: special, found });
+        }
+        Ok(())
     }
 
     /// a + b over QP.

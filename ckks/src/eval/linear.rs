@@ -1,65 +1,95 @@
 //! Linear transforms of the slots by double-hoisted baby steps and giant steps.
 
-use super::Evaluator;
-use crate::cipher::Ciphertext;
+use super::{Evaluator, check_levels, check_scales};
+use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::encoding::{Encoder, Plaintext};
 use crate::error::{CkksError, KeyName, Result};
+use crate::params::KeyShape;
 use num_complex::Complex64;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A matrix acting on the slots, given by its diagonals: `out[j] = Σ_d diagonal_d[j]·in[j+d]`.
+/// A matrix acting on n slots, given by its diagonals: `out[j] = Σ_d diagonal_d[j]·in[j+d]`.
 ///
 /// Diagonal d = g + b, b < `baby_count`, is encoded rotated right by g, so that
-/// out = Σ_g rot_g(Σ_b diagonal'_{g+b} ⊙ rot_b(in)).
+/// out = Σ_g rot_g(Σ_b diagonal'_{g+b} ⊙ rot_b(in)) (Halevi and Shoup, ePrint 2018/244). Baby steps
+/// share one decomposition and stay over QP with their sums (double hoisting: Bossuat et al.,
+/// ePrint 2020/1203).
 pub struct LinearTransform {
-    /// Giant step → baby step → encoded diagonal over QP.
-    groups: BTreeMap<usize, BTreeMap<usize, Plaintext>>,
-    level: usize,
+    babies: Vec<usize>,
+    /// Giant step and its diagonals: (index of the baby step, plaintext over QP).
+    groups: Vec<(usize, Vec<(usize, Plaintext)>)>,
+    shape: KeyShape,
+}
+
+/// The baby and giant steps of the diagonals `offsets`: offset = giant + baby, baby < `baby_count`.
+fn steps(offsets: impl IntoIterator<Item = usize>, baby_count: usize) -> (BTreeSet<usize>, BTreeSet<usize>) {
+    offsets.into_iter().map(|d| (d & (baby_count - 1), d & !(baby_count - 1))).unzip()
+}
+
+/// Non-zero baby steps and giant steps of the diagonals `offsets`; `baby_count` is a power of two.
+pub(crate) fn split(offsets: impl IntoIterator<Item = usize>, baby_count: usize) -> [BTreeSet<usize>; 2] {
+    let (babies, giants) = steps(offsets, baby_count);
+    [babies, giants].map(|set| set.into_iter().filter(|s| *s != 0).collect())
 }
 
 impl LinearTransform {
-    /// Encodes `diagonals` (index in 0..N/2 → N/2 values) for ciphertexts of `level` whose rotation
-    /// keys have `special` special primes. `baby_count` is a power of two.
+    /// Encodes `diagonals` (offset in 0..N/2 → values whose number, a power of two, is their period)
+    /// for ciphertexts of level `shape.level` and rotation keys of the gadget of `shape`.
+    /// `baby_count` is a power of two.
     ///
     /// # Errors
-    /// `SlotCount` for a diagonal of another length or index, `Empty`, and those of
+    /// `SlotCount` for an offset or a period out of range, `Empty`, and those of
     /// [`Encoder::encode_ext`].
     pub fn new(
         encoder: &Encoder,
         diagonals: &BTreeMap<usize, Vec<Complex64>>,
         baby_count: usize,
-        level: usize,
-        special: usize,
+        shape: KeyShape,
         scale: f64,
     ) -> Result<Self> {
         let slots = encoder.parameters().slots();
         if diagonals.is_empty() || !baby_count.is_power_of_two() {
             return Err(CkksError::Empty("linear transform"));
         }
-        let mut groups: BTreeMap<usize, BTreeMap<usize, Plaintext>> = BTreeMap::new();
-        for (&index, values) in diagonals {
-            if index >= slots || values.len() != slots {
-                return Err(CkksError::SlotCount { found: index.max(values.len()), slots });
+        let (babies, giants) = steps(diagonals.keys().copied(), baby_count);
+        let babies: Vec<usize> = babies.into_iter().collect();
+        let group = |giant: usize| {
+            let mut terms = Vec::new();
+            for (index, baby) in babies.iter().enumerate() {
+                let Some(values) = diagonals.get(&(giant + baby)) else { continue };
+                if giant + baby >= slots || values.is_empty() {
+                    return Err(CkksError::SlotCount { found: giant + baby, slots });
+                }
+                let mut rotated = values.clone();
+                rotated.rotate_right(giant % values.len());
+                terms.push((index, encoder.encode_ext(&rotated, shape.level, shape.special, scale)?));
             }
-            let (giant, baby) = (index & !(baby_count - 1), index & (baby_count - 1));
-            let mut rotated = values.clone();
-            rotated.rotate_right(giant);
-            let encoded = encoder.encode_ext(&rotated, level, special, scale)?;
-            groups.entry(giant).or_default().insert(baby, encoded);
-        }
-        Ok(Self { groups, level })
+            Ok((giant, terms))
+        };
+        let groups = giants.into_iter().map(group).collect::<Result<_>>()?;
+        Ok(Self { babies, groups, shape })
     }
 
     /// Level the transform is encoded for.
     pub fn level(&self) -> usize {
-        self.level
+        self.shape.level
+    }
+
+    /// Shape of its rotation keys.
+    pub fn shape(&self) -> KeyShape {
+        self.shape
     }
 
     /// Rotation keys needed, beyond step 0.
     pub fn keys(&self) -> Vec<KeyName> {
-        let babies = self.groups.values().flat_map(BTreeMap::keys);
-        let steps: BTreeSet<usize> = babies.chain(self.groups.keys()).copied().collect();
+        let giants = self.groups.iter().map(|(giant, _)| giant);
+        let steps: BTreeSet<usize> = self.babies.iter().chain(giants).copied().collect();
         steps.into_iter().filter(|s| *s != 0).map(|s| KeyName::Rotation(s as i64)).collect()
+    }
+
+    /// Bytes of the encoded diagonals.
+    pub fn bytes(&self) -> usize {
+        self.groups.iter().flat_map(|(_, terms)| terms).map(|(_, p)| p.bytes()).sum()
     }
 }
 
@@ -68,23 +98,61 @@ impl Evaluator {
     /// one final ModDown by P·q_level.
     ///
     /// # Errors
-    /// Those of the steps; `LevelTooHigh` if the ciphertext is above the transform's level.
+    /// `LevelMismatch` unless the ciphertext is at the transform's level; those of the steps.
     pub fn linear_transform(&self, ct: &Ciphertext, transform: &LinearTransform) -> Result<Ciphertext> {
-        let hoisted = self.hoist(ct)?;
-        let steps: BTreeSet<usize> = transform.groups.values().flat_map(|g| g.keys().copied()).collect();
-        let babies: BTreeMap<usize, _> = steps
-            .into_iter()
-            .map(|step| Ok((step, self.rotate_hoisted_ext(&hoisted, step as i64)?)))
-            .collect::<Result<_>>()?;
-        let mut sum = None;
-        for (giant, group) in &transform.groups {
-            let inner = self.mul_acc_ext(group.iter().map(|(baby, p)| (&babies[baby], p)))?;
-            let outer = self.giant_ext(&inner, *giant as i64)?;
+        check_levels(ct.level(), transform.level())?;
+        let hoisted = self.hoist_for(ct, transform.shape)?;
+        let baby = |step: &usize| self.rotate_hoisted_ext(&hoisted, *step as i64);
+        let babies = transform.babies.iter().map(baby).collect::<Result<Vec<_>>>()?;
+        drop(hoisted);
+        let terms: Vec<Vec<_>> = transform
+            .groups
+            .iter()
+            .map(|(_, terms)| terms.iter().map(|(baby, p)| (*baby, p)).collect())
+            .collect();
+        let inner = self.mul_acc_ext_groups(&babies, &terms)?;
+        drop(babies);
+        let mut sum: Option<ExtCiphertext> = None;
+        for ((giant, _), inner) in transform.groups.iter().zip(inner) {
+            let outer = if *giant == 0 { inner } else { self.giant_ext(&inner, *giant as i64)? };
             match &mut sum {
                 None => sum = Some(outer),
                 Some(sum) => self.add_assign_ext(sum, &outer)?,
             }
         }
         self.mod_down_rescale(&sum.ok_or(CkksError::Empty("linear transform"))?)
+    }
+
+    /// Per group the sum Σ e_t·p over QP of its terms (t, p), all in one pass over the operands e.
+    /// Plaintexts as for [`Evaluator::mul_acc_ext`].
+    ///
+    /// # Errors
+    /// As [`Evaluator::mul_acc_ext`]; `Empty` for a group without terms.
+    ///
+    /// # Panics
+    /// If a term's index is not that of an operand.
+    pub fn mul_acc_ext_groups(
+        &self,
+        operands: &[ExtCiphertext],
+        groups: &[Vec<(usize, &Plaintext)>],
+    ) -> Result<Vec<ExtCiphertext>> {
+        let first = operands.first().ok_or(CkksError::Empty("mul_acc_ext_groups"))?;
+        let (level, special) = (first.level(), first.special());
+        let mut scales = Vec::with_capacity(groups.len());
+        for group in groups {
+            let (index, plaintext) = group.first().ok_or(CkksError::Empty("mul_acc_ext_groups"))?;
+            let scale = operands[*index].scale * plaintext.scale;
+            for (index, plaintext) in group {
+                self.check_plain_ext(&operands[*index], plaintext, level, special)?;
+                check_scales(scale, operands[*index].scale * plaintext.scale)?;
+            }
+            scales.push(scale);
+        }
+        let parts: Vec<_> = operands.iter().map(|e| [&e.parts[0], &e.parts[1]]).collect();
+        let terms: Vec<Vec<_>> =
+            groups.iter().map(|g| g.iter().map(|(t, p)| (*t, &p.poly)).collect()).collect();
+        let sums = self.ring().mul_acc_groups(level + 1, special, &parts, &terms);
+        let sums = sums.into_iter().zip(scales);
+        Ok(sums.map(|(parts, scale)| ExtCiphertext { id: first.id, parts, scale }).collect())
     }
 }

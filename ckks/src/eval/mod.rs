@@ -9,7 +9,7 @@ mod arithmetic;
 mod ext;
 mod hoisting;
 mod keyswitch;
-mod linear;
+pub(crate) mod linear;
 #[cfg(all(test, feature = "client"))]
 mod noise_tests;
 #[cfg(all(test, feature = "client"))]

@@ -170,8 +170,8 @@ fn double_hoisted_transform_is_the_matrix() {
     let n = t.params.slots();
     let diagonals: BTreeMap<usize, Vec<Complex64>> =
         [0, 1, 2, 3, 5, 8, 11, 502].into_iter().map(|d| (d, values(n, d as f64 + 0.1))).collect();
-    let special = t.params.key_shape(3).special;
-    let transform = LinearTransform::new(&t.encoder, &diagonals, 4, 3, special, SCALE).unwrap();
+    let shape = t.params.key_shape(3);
+    let transform = LinearTransform::new(&t.encoder, &diagonals, 4, shape, SCALE).unwrap();
     assert_eq!(transform.keys().len(), 6);
     let x = values(n, 0.7);
     let out = t.eval.linear_transform(&t.encrypt(&x, 3), &transform).unwrap();

@@ -109,7 +109,6 @@ impl Ring {
 
     /// Per group, [`Ring::mul_acc_pair`] of its terms (operand index, full or short plaintext); zero for
     /// an empty group. All groups are formed in one pass over the operands.
-    #[cfg_attr(not(test), allow(dead_code, reason = "first used by the linear transforms of bootstrapping"))]
     pub(crate) fn mul_acc_groups(
         &self,
         q_limbs: usize,
