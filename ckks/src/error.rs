@@ -1,5 +1,6 @@
 //! The engine's error type.
 
+use crate::bootstrap::BootstrapError;
 use crate::params::{ParameterError, ParametersId};
 use thiserror::Error;
 
@@ -10,6 +11,9 @@ pub enum CkksError {
     /// A parameter set was refused.
     #[error(transparent)]
     Parameters(#[from] ParameterError),
+    /// A bootstrap cannot be set up, or is used for what it was not set up for.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
     /// Two objects, or an object and the context, belong to different parameter sets.
     #[error("parameter sets differ: expected {expected}, found {found}")]
     ParametersMismatch {
@@ -52,6 +56,14 @@ pub enum CkksError {
     LevelExhausted {
         /// The operation.
         operation: &'static str,
+        /// The operand's level.
+        level: usize,
+    },
+    /// An evaluation takes more levels than the operand has left.
+    #[error("the evaluation takes {needed} levels, the operand has {level}")]
+    NotEnoughLevels {
+        /// Levels it takes.
+        needed: usize,
         /// The operand's level.
         level: usize,
     },

@@ -63,6 +63,7 @@ mod error;
 pub mod eval;
 pub mod keys;
 pub mod params;
+pub mod poly;
 pub mod ring;
 mod sampling;
 mod wire;

@@ -51,7 +51,7 @@ impl Evaluator {
         &self.keys
     }
 
-    fn ring(&self) -> &Ring {
+    pub(crate) fn ring(&self) -> &Ring {
         self.params.ring()
     }
 
@@ -59,7 +59,7 @@ impl Evaluator {
         check_id(&self.params, id)
     }
 
-    fn check_degree(&self, operation: &'static str, ct: &Ciphertext, expected: usize) -> Result<()> {
+    pub(crate) fn check_degree(&self, operation: &'static str, ct: &Ciphertext, expected: usize) -> Result<()> {
         self.check(ct.id)?;
         if ct.parts.len() != expected {
             return Err(CkksError::Degree { operation, expected, found: ct.parts.len() });
@@ -67,7 +67,7 @@ impl Evaluator {
         Ok(())
     }
 
-    fn with_parts(ct: &Ciphertext, parts: Vec<RnsPoly>, scale: f64) -> Ciphertext {
+    pub(crate) fn with_parts(ct: &Ciphertext, parts: Vec<RnsPoly>, scale: f64) -> Ciphertext {
         Ciphertext { id: ct.id, parts, scale }
     }
 }

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use error::ParameterError;
 pub use key_shape::{GADGET_HEADROOM_BITS, KeyShape, TARGET_DIGITS};
-pub use primes::{MAX_PRIME_BITS, MIN_PRIME_BITS, is_prime, ntt_primes};
+pub use primes::{MAX_PRIME_BITS, MIN_PRIME_BITS, is_prime, ntt_primes, ntt_primes_near};
 pub(crate) use primes::{inv_mod, mul_mod, pow_mod};
 
 /// Standard deviation of the error the security table is for.
@@ -59,12 +59,21 @@ impl ParametersLiteral {
     /// # Errors
     /// Those of [`ntt_primes`]. Nothing else is checked here.
     pub fn from_bits(log_n: u32, q_bits: &[u32], p_bits: &[u32]) -> Result<Self, ParameterError> {
-        let mut all = Vec::with_capacity(q_bits.len() + p_bits.len());
-        for &bits in q_bits.iter().chain(p_bits) {
-            let prime = ntt_primes(bits, log_n, 1, &all)?;
+        let wide = |bits: &[u32]| bits.iter().map(|b| f64::from(*b)).collect::<Vec<_>>();
+        Self::from_widths(log_n, &wide(q_bits), &wide(p_bits))
+    }
+
+    /// As [`ParametersLiteral::from_bits`], with widths that need not be integers.
+    ///
+    /// # Errors
+    /// Those of [`ntt_primes_near`].
+    pub fn from_widths(log_n: u32, q: &[f64], p: &[f64]) -> Result<Self, ParameterError> {
+        let mut all = Vec::with_capacity(q.len() + p.len());
+        for &width in q.iter().chain(p) {
+            let prime = ntt_primes_near(width, log_n, 1, &all)?;
             all.extend(prime);
         }
-        let p = all.split_off(q_bits.len());
+        let p = all.split_off(q.len());
         Ok(Self { log_n, q: all, p, secret: Secret::UniformTernary, sigma: SIGMA })
     }
 }
@@ -296,7 +305,16 @@ pub fn insecure_test_params(
     q_bits: &[u32],
     p_bits: &[u32],
 ) -> Result<Parameters, ParameterError> {
-    Parameters::check_structure(&ParametersLiteral::from_bits(log_n, q_bits, p_bits)?)
+    insecure_test_literal(&ParametersLiteral::from_bits(log_n, q_bits, p_bits)?)
+}
+
+/// As [`insecure_test_params`], from a literal.
+///
+/// # Errors
+/// As [`Parameters::new`], without `Insecure`.
+#[doc(hidden)]
+pub fn insecure_test_literal(literal: &ParametersLiteral) -> Result<Parameters, ParameterError> {
+    Parameters::check_structure(literal)
 }
 
 /// BLAKE3 over a fixed little-endian layout, independent of serde.

@@ -78,6 +78,20 @@ pub fn ntt_primes(
     count: usize,
     already_used: &[u64],
 ) -> Result<Vec<u64>, ParameterError> {
+    ntt_primes_near(f64::from(bits), log_n, count, already_used)
+}
+
+/// As [`ntt_primes`], around 2^`log2` for any real `log2` up to [`MAX_PRIME_BITS`].
+///
+/// # Errors
+/// As [`ntt_primes`].
+pub fn ntt_primes_near(
+    log2: f64,
+    log_n: u32,
+    count: usize,
+    already_used: &[u64],
+) -> Result<Vec<u64>, ParameterError> {
+    let bits = log2.round() as u32;
     if !(MIN_PRIME_BITS..=MAX_PRIME_BITS).contains(&bits) || bits < log_n + 2 {
         return Err(ParameterError::PrimeBits {
             bits,
@@ -85,16 +99,17 @@ pub fn ntt_primes(
             max: MAX_PRIME_BITS,
         });
     }
-    let centre = 1u64 << bits;
     let step = 2u64 << log_n;
+    let centre = (log2.exp2() as u64).min(1 << MAX_PRIME_BITS);
+    let centre = centre / step * step;
     let mut found = Vec::with_capacity(count);
     let mut k = 0u64;
     while found.len() < count {
-        // Stay within (2^(bits-1), 2^(bits+1)): beyond that the name "bits" would be a lie.
+        // Stay within a factor of two: beyond that the name "bits" would be a lie.
         if k * step >= centre / 2 {
             return Err(ParameterError::NotEnoughPrimes { bits, log_n, wanted: count, found: found.len() });
         }
-        let above = (bits < MAX_PRIME_BITS).then(|| centre + 1 + k * step);
+        let above = Some(centre + 1 + k * step).filter(|c| *c < 1 << MAX_PRIME_BITS);
         let below = (k > 0).then(|| centre + 1 - k * step);
         for candidate in above.into_iter().chain(below) {
             if found.len() < count && !already_used.contains(&candidate) && is_prime(candidate) {

@@ -1,0 +1,202 @@
+//! The checked description of a bootstrap: matrices, polynomial, scales and keys.
+
+use super::dft::{Diagonals, Direction, factors};
+use super::error::BootstrapError;
+use super::sine::{Cosine, sine_gain};
+use super::spec::BootstrapSpec;
+use crate::error::{KeyName, Result};
+use crate::eval::linear::split;
+use crate::params::{KeyShape, Parameters};
+use crate::poly::{Basis, Polynomial, PolynomialPlan};
+use std::f64::consts::PI;
+
+/// Cost of a giant step over that of a baby step (measured at 27 limbs and 9 special primes).
+const GIANT_COST: usize = 4;
+
+/// One matrix of a transform.
+pub(crate) struct Stage {
+    pub(crate) diagonals: Diagonals,
+    pub(crate) baby_count: usize,
+    pub(crate) shape: KeyShape,
+    /// Scale of its plaintexts.
+    pub(crate) scale: f64,
+}
+
+/// A bootstrap whose every level, scale and key is settled; holds no plaintext and no key.
+pub struct BootstrapCircuit {
+    params: Parameters,
+    spec: BootstrapSpec,
+    pub(crate) slots_to_coeffs: Vec<Stage>,
+    pub(crate) coeffs_to_slots: Vec<Stage>,
+    pub(crate) polynomial: PolynomialPlan,
+    /// Scale of its input.
+    pub(crate) input_scale: f64,
+    /// X is divided by this before the polynomial.
+    pub(crate) range: f64,
+    /// Error of the modular reduction's polynomial, of slots in [−1, 1].
+    pub(crate) fit_error: f64,
+}
+
+/// The power of two `b` times `stride` that makes the steps of `offsets` cheapest.
+fn baby_count(offsets: &[usize], stride: usize) -> usize {
+    let cost = |count: usize| {
+        let [babies, giants] = split(offsets.iter().copied(), count);
+        babies.len() + GIANT_COST * giants.len()
+    };
+    (0..usize::BITS - (offsets.len()).leading_zeros())
+        .map(|b| stride << b)
+        .min_by_key(|count| cost(*count))
+        .unwrap_or(stride)
+}
+
+impl Stage {
+    fn new(diagonals: Diagonals, shape: KeyShape, scale: f64) -> Self {
+        let offsets: Vec<usize> = diagonals.values.keys().copied().collect();
+        let stride = offsets.iter().filter(|d| **d != 0).map(|d| 1 << d.trailing_zeros()).min().unwrap_or(1);
+        Self { baby_count: baby_count(&offsets, stride), diagonals, shape, scale }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = (KeyName, KeyShape)> + '_ {
+        let [babies, giants] = split(self.diagonals.values.keys().copied(), self.baby_count);
+        let steps: std::collections::BTreeSet<usize> = babies.union(&giants).copied().collect();
+        steps.into_iter().map(|s| (KeyName::Rotation(s as i64), self.shape))
+    }
+}
+
+impl BootstrapCircuit {
+    /// Checks `spec` against the chain and settles everything.
+    ///
+    /// # Errors
+    /// [`BootstrapError`] if the chain has not the levels of the spec, the DFT's stages do not sum
+    /// to log2 of the slots, a number is out of range, or q_0·p_0 does not fit the encapsulation key.
+    pub fn new(params: &Parameters, spec: &BootstrapSpec) -> Result<Self> {
+        check(params, spec)?;
+        let q = |level: usize| params.q()[level] as f64;
+        let slots = 1 << spec.log_slots;
+        let q0 = q(0);
+        let raised_scale = q0 * (-spec.message_ratio).exp2();
+
+        // SlotsToCoeffs ends at Δ' = q_0/2^r.
+        let low = params.key_shape(spec.input_level());
+        let step = (raised_scale / spec.scale).powf(1.0 / spec.slots_to_coeffs.len() as f64);
+        let slots_to_coeffs = factors(slots >> spec.log_joined, &spec.slots_to_coeffs, Direction::SlotsToCoeffs)
+            .into_iter()
+            .enumerate()
+            .map(|(i, diagonals)| {
+                let level = spec.input_level() - i;
+                Stage::new(diagonals, KeyShape { level, ..low }, q(level) * step)
+            })
+            .collect();
+
+        // The raised integer is q_0·t; as X/range it has the scale q_0·range, times the trace's factor.
+        let fit = Cosine::fit(
+            spec.eval_mod.bound,
+            spec.message_ratio,
+            spec.eval_mod.doublings,
+            spec.eval_mod.degree,
+        );
+        let trace = (params.slots() / slots) as f64;
+        let input_scale = q(spec.eval_mod_level());
+        let top = params.key_shape(spec.top_level());
+        // The sum with the conjugate is twice the real part.
+        let step = (input_scale / (2.0 * q0 * fit.range * trace)).powf(1.0 / spec.coeffs_to_slots.len() as f64);
+        let coeffs_to_slots = factors(slots, &spec.coeffs_to_slots, Direction::CoeffsToSlots)
+            .into_iter()
+            .enumerate()
+            .map(|(i, diagonals)| {
+                let level = spec.top_level() - i;
+                Stage::new(diagonals, KeyShape { level, ..top }, q(level) * step)
+            })
+            .collect();
+
+        // Backwards from the output: sin(2πt)·2^r/2π is the message; a doubling takes a scale s at
+        // level l to s²/2q_l.
+        let mut scale =
+            spec.scale * spec.message_ratio.exp2() * sine_gain(spec.message_ratio) / (2.0 * PI);
+        for i in 0..spec.eval_mod.doublings as usize {
+            scale = (2.0 * scale * q(spec.output_level() + 1 + i)).sqrt();
+        }
+        let polynomial = Polynomial::new(Basis::Chebyshev, fit.coefficients)?;
+        let polynomial =
+            PolynomialPlan::new(params, &polynomial, spec.eval_mod_level(), input_scale, scale)?;
+        let fit_error = fit.error * spec.message_ratio.exp2() / (2.0 * PI);
+        let (range, spec) = (fit.range, spec.clone());
+        Ok(Self { params: params.clone(), spec, slots_to_coeffs, coeffs_to_slots, polynomial, input_scale, range, fit_error })
+    }
+
+    /// The parameter set.
+    pub fn parameters(&self) -> &Parameters {
+        &self.params
+    }
+
+    /// The description it was made from.
+    pub fn spec(&self) -> &BootstrapSpec {
+        &self.spec
+    }
+
+    /// Steps of the trace that brings the raised ciphertext back to n slots.
+    pub(crate) fn trace_steps(&self) -> impl Iterator<Item = i64> + '_ {
+        (self.spec.log_slots..self.params.log_n() - 1).map(|i| 1i64 << i)
+    }
+
+    /// Rotation, conjugation and relinearisation keys with their shapes; the two keys of
+    /// encapsulation come on top
+    /// ([`KeyGenerator::encapsulation_keys`](crate::keys::KeyGenerator::encapsulation_keys) for
+    /// [`BootstrapSpec::top_level`]).
+    pub fn keys(&self) -> Vec<(KeyName, KeyShape)> {
+        let level = self.spec.eval_mod_level();
+        let top = self.params.key_shape(self.spec.top_level());
+        let middle = KeyShape { level, ..top };
+        let mut keys = vec![(KeyName::Conjugation, middle), (KeyName::Relinearization, middle)];
+        keys.extend(self.trace_steps().map(|s| (KeyName::Rotation(s), top)));
+        keys.extend(self.slots_to_coeffs.iter().chain(&self.coeffs_to_slots).flat_map(Stage::keys));
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Bytes of all its keys in memory, those of encapsulation included.
+    pub fn key_bytes(&self) -> usize {
+        let encapsulation = [KeyShape::dense_to_sparse(), KeyShape::sparse_to_dense(self.spec.top_level())];
+        let shapes = self.keys().into_iter().map(|(_, shape)| shape).chain(encapsulation);
+        shapes.map(|shape| self.params.key_bytes(&shape)).sum()
+    }
+}
+
+fn check(params: &Parameters, spec: &BootstrapSpec) -> Result<(), BootstrapError> {
+    use BootstrapError as E;
+    let max = params.log_n() - 1;
+    if !(1..=max).contains(&spec.log_slots) || spec.log_joined >= spec.log_slots {
+        return Err(E::Slots { log_slots: spec.log_slots, max });
+    }
+    let low = spec.log_slots - spec.log_joined;
+    for (stages, log_slots) in [(&spec.slots_to_coeffs, low), (&spec.coeffs_to_slots, spec.log_slots)] {
+        if stages.contains(&0) || stages.iter().map(|s| u64::from(*s)).sum::<u64>() != u64::from(log_slots) {
+            return Err(E::Stages { stages: stages.clone(), log_slots });
+        }
+    }
+    let eval_mod = &spec.eval_mod;
+    let degree = (2..=126).contains(&eval_mod.degree) && eval_mod.degree.is_multiple_of(2);
+    if !degree || !(1..=64).contains(&eval_mod.bound) || eval_mod.doublings > 6 {
+        return Err(E::EvalMod(*eval_mod));
+    }
+    if !(1.0..=40.0).contains(&spec.message_ratio) {
+        return Err(E::Ratio(spec.message_ratio));
+    }
+    if !(spec.scale.is_finite() && spec.scale >= 1.0) {
+        return Err(E::Scale(spec.scale));
+    }
+    let (expected, found) = (spec.top_level(), params.max_level());
+    if expected != found {
+        return Err(E::Levels { expected, found });
+    }
+    let keys = [
+        (KeyName::DenseToSparse, KeyShape::dense_to_sparse()),
+        (KeyName::SparseToDense, KeyShape::sparse_to_dense(found)),
+    ];
+    if !keys.iter().all(|(name, shape)| params.admits_key(*name, shape)) {
+        let (q0, p0) = (params.q()[0] as f64, params.p()[0] as f64);
+        return Err(E::Encapsulation { log_q: q0.log2(), log_p: p0.log2() });
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Every path of bootstrapping on small insecure rings.
+
+use super::*;
+use crate::cipher::{Decryptor, SecretEncryptor};
+use crate::keys::{EvaluationKeySet, KeyGenerator, SecretKey};
+use crate::params::{Parameters, ParametersLiteral, insecure_test_literal};
+use num_complex::Complex64;
+use std::sync::Arc;
+
+const SCALE: f64 = (1u64 << 40) as f64;
+
+struct Bench {
+    params: Parameters,
+    secret: SecretKey,
+    encoder: Encoder,
+    bootstrapper: Bootstrapper,
+    eval: Evaluator,
+}
+
+/// Chain of a spec: all-IFMA widths.
+fn chain(log_n: u32, spec: &BootstrapSpec) -> Parameters {
+    let parts = [
+        (1, 49.0),
+        (spec.slots_to_coeffs.len(), 34.0),
+        (spec.residual_levels, 40.0),
+        (spec.eval_mod.levels(), 49.4),
+        (spec.coeffs_to_slots.len(), 49.0),
+    ];
+    let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
+    let literal = ParametersLiteral::from_widths(log_n, &q, &[50.0; 6]).unwrap();
+    insecure_test_literal(&literal).unwrap()
+}
+
+fn spec(log_slots: u32, log_joined: u32, low: &[u32], high: &[u32]) -> BootstrapSpec {
+    BootstrapSpec {
+        log_slots,
+        log_joined,
+        slots_to_coeffs: low.to_vec(),
+        residual_levels: 2,
+        eval_mod: EvalModSpec::default(),
+        coeffs_to_slots: high.to_vec(),
+        message_ratio: 9.0,
+        scale: SCALE,
+    }
+}
+
+impl Bench {
+    fn new(log_n: u32, spec: &BootstrapSpec) -> Self {
+        let params = chain(log_n, spec);
+        let circuit = BootstrapCircuit::new(&params, spec).unwrap();
+        let secret = SecretKey::generate(&params).unwrap();
+        let mut set = EvaluationKeySet::new(&params);
+        let generator = KeyGenerator::new(&secret);
+        for (name, shape) in circuit.keys() {
+            set.insert(name, generator.key_with_shape(name, shape).unwrap()).unwrap();
+        }
+        for (name, key) in generator.encapsulation_keys(spec.top_level()).unwrap() {
+            set.insert(name, key).unwrap();
+        }
+        assert_eq!(set.bytes(), circuit.key_bytes());
+        let eval = Evaluator::new(Arc::new(set));
+        let encoder = Encoder::new(&params);
+        Self { encoder, secret, bootstrapper: Bootstrapper::new(circuit).unwrap(), eval, params }
+    }
+
+    fn encrypt(&self, values: &[Complex64], level: usize) -> Ciphertext {
+        let plaintext = self.encoder.encode(values, level, SCALE).unwrap();
+        SecretEncryptor::new(&self.secret).encrypt(&plaintext).unwrap().expand(&self.params).unwrap()
+    }
+
+    /// -log2 of the rms and of the largest error.
+    fn check(&self, ct: &Ciphertext, expected: &[Complex64], rms_bits: f64) {
+        let spec = self.bootstrapper.circuit().spec();
+        assert_eq!(ct.level(), spec.output_level());
+        assert!((ct.scale() / SCALE - 1.0).abs() < 1e-9, "scale 2^{}", ct.scale().log2());
+        let slots = Decryptor::new(&self.secret).decode_for_self(&self.encoder, ct).unwrap();
+        let errors: Vec<f64> =
+            slots.iter().zip(expected.iter().cycle()).map(|(a, b)| (a - b).norm()).collect();
+        let rms = (errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt();
+        let worst = errors.iter().fold(0.0, |a: f64, b| a.max(*b));
+        println!("rms {:.2} worst {:.2} bits", -rms.log2(), -worst.log2());
+        assert!(-rms.log2() > rms_bits, "{:.2} bits", -rms.log2());
+    }
+}
+
+fn reals(n: usize, seed: f64) -> Vec<Complex64> {
+    (0..n).map(|i| Complex64::new((seed * (i * i + 1) as f64).sin(), 0.0)).collect()
+}
+
+#[test]
+fn dense_real_complex_and_paired() {
+    let t = Bench::new(10, &spec(9, 0, &[3, 3, 3], &[5, 4]));
+    let n = t.params.slots();
+    let x = reals(n, 0.7);
+    for level in [t.params.max_level(), 3] {
+        let out = t.bootstrapper.bootstrap(&t.eval, &t.encrypt(&x, level)).unwrap();
+        t.check(&out, &x, 17.0);
+    }
+    let y = reals(n, 1.3);
+    let complex: Vec<_> = x.iter().zip(&y).map(|(x, y)| Complex64::new(x.re, y.re)).collect();
+    t.check(&t.bootstrapper.bootstrap_complex(&t.eval, &t.encrypt(&complex, 3)).unwrap(), &complex, 17.0);
+    let [a, b] = t.bootstrapper.bootstrap_pair(&t.eval, &t.encrypt(&x, 3), &t.encrypt(&y, 4)).unwrap();
+    t.check(&a, &x, 17.0);
+    t.check(&b, &y, 17.0);
+}
