@@ -46,7 +46,10 @@ fn spec(log_slots: u32, log_joined: u32, low: &[u32], high: &[u32]) -> Bootstrap
 
 impl Bench {
     fn new(log_n: u32, spec: &BootstrapSpec) -> Self {
-        let params = chain(log_n, spec);
+        Self::with(chain(log_n, spec), spec)
+    }
+
+    fn with(params: Parameters, spec: &BootstrapSpec) -> Self {
         let circuit = BootstrapCircuit::new(&params, spec).unwrap();
         let secret = SecretKey::generate(&params).unwrap();
         let mut set = EvaluationKeySet::new(&params);
@@ -102,4 +105,24 @@ fn dense_real_complex_and_paired() {
     let [a, b] = t.bootstrapper.bootstrap_pair(&t.eval, &t.encrypt(&x, 3), &t.encrypt(&y, 4)).unwrap();
     t.check(&a, &x, 17.0);
     t.check(&b, &y, 17.0);
+}
+
+#[test]
+#[ignore]
+fn experiment() {
+    let run = |log_n: u32, r: f64, special: usize, low: &[u32], a: f64, res: usize| {
+        let mut s = spec(low.iter().sum(), 0, low, low);
+        s.message_ratio = r;
+        s.residual_levels = res;
+        let parts = [(1, a), (3, 34.0), (res, 40.0), (s.eval_mod.levels(), 49.4), (low.len(), 49.4)];
+        let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
+        let literal = ParametersLiteral::from_widths(log_n, &q, &vec![50.0; special]).unwrap();
+        let params = insecure_test_literal(&literal).unwrap();
+        let t = Bench::with(params, &s);
+        let x = reals(1 << s.log_slots, 0.7);
+        println!("n {log_n} r {r} special {special} {low:?} a {a}");
+        let out = t.bootstrapper.bootstrap(&t.eval, &t.encrypt(&x, 3)).unwrap();
+        t.check(&out, &x, 0.0);
+    };
+    run(16, 10.0, 9, &[5, 5, 5], 50.0, 12);
 }
