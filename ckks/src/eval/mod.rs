@@ -11,13 +11,12 @@ mod hoisting;
 mod keyswitch;
 mod linear;
 #[cfg(all(test, feature = "client"))]
-mod noise_tests;
-#[cfg(all(test, feature = "client"))]
 mod tests;
 
 use crate::cipher::Ciphertext;
 use crate::error::{CkksError, Result, check_id};
 use crate::keys::EvaluationKeySet;
+use crate::noise::{Estimate, NoiseModel};
 use crate::params::{Parameters, ParametersId};
 use crate::ring::{Ring, RnsPoly};
 use std::sync::Arc;
@@ -33,12 +32,14 @@ pub const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 40) as f64;
 pub struct Evaluator {
     params: Parameters,
     keys: Arc<EvaluationKeySet>,
+    noise: NoiseModel,
 }
 
 impl Evaluator {
     /// An evaluator with the given keys (possibly none).
     pub fn new(keys: Arc<EvaluationKeySet>) -> Self {
-        Self { params: keys.parameters().clone(), keys }
+        let params = keys.parameters().clone();
+        Self { noise: NoiseModel::new(&params), params, keys }
     }
 
     /// The parameter set.
@@ -67,8 +68,8 @@ impl Evaluator {
         Ok(())
     }
 
-    fn with_parts(ct: &Ciphertext, parts: Vec<RnsPoly>, scale: f64) -> Ciphertext {
-        Ciphertext { id: ct.id, parts, scale }
+    fn with_parts(ct: &Ciphertext, parts: Vec<RnsPoly>, scale: f64, estimate: Estimate) -> Ciphertext {
+        Ciphertext { id: ct.id, parts, scale, estimate }
     }
 }
 
