@@ -12,9 +12,10 @@
 //! the equality of ciphertexts and are not stored: one that is read is estimated as a fresh one.
 //!
 //! What the model does not see:
-//! * Operands of sums and products count as independent (the same object twice is recognised). For the
-//!   errors of a ciphertext and of one derived from it that is off by half a bit at most per sum; for
-//!   messages it may be off by more where sums cancel (Chebyshev recurrences): set their rms.
+//! * Operands of sums and products count as independent (the same object twice is recognised). Where they
+//!   are not, the estimate of a sum of two is at most half a bit too optimistic, if errors add up, and too pessimistic
+//!   without bound, if they cancel. The same holds for the messages, on which later products build: where
+//!   sums cancel (Chebyshev recurrences), state their rms.
 //! * Messages are multiplied as if of constant magnitude. Powers of long-tailed ones have a larger rms, and
 //!   their errors too: about 1.3 bits for x⁴ of complex normal slots, 2 of real ones.
 //! * The rms is over all slots; tails are not Gaussian, see [`TAIL_BITS`]. After adding a conjugate the
