@@ -1,11 +1,12 @@
 //! RNS-CKKS on encrypted slot vectors: the engine of fhec.
 //!
 //! ```text
-//! params ─► ring ─► encoding ─► keys ─► cipher ─► eval        (each uses only what is to its left)
+//! params ─► ring ─► noise ─► encoding ─► keys ─► cipher ─► eval        (each uses only what is to its left)
 //! ```
 //!
 //! * [`params`]: checked parameter sets, prime generation, the security table, key shapes.
 //! * [`ring`]: RNS polynomials, NTT, base conversion, ModUp/ModDown. Knows nothing of scales or keys.
+//! * [`noise`]: the estimated error that plaintexts and ciphertexts carry.
 //! * [`encoding`]: slot vectors ↔ plaintext polynomials.
 //! * [`keys`], [`cipher`]: key generation, encryption, decryption.
 //! * [`eval`]: the server's operations.
@@ -62,6 +63,7 @@ pub mod encoding;
 mod error;
 pub mod eval;
 pub mod keys;
+pub mod noise;
 pub mod params;
 pub mod poly;
 pub mod ring;

@@ -257,7 +257,7 @@ impl Evaluator {
         let (source, digits) = ring.raise_as_digit(&c1, top + 1);
         let (c0, c1) = ring.inner_product(&source, &digits, &back.rows, [Some(&c0), None]);
         let parts = vec![ring.mod_down(c0, 0), ring.mod_down(c1, 0)];
-        Ok(Self::with_parts(ct, parts, ct.scale))
+        Ok(Self::with_parts(ct, parts, ct.scale, ct.estimate))
     }
 }
 

@@ -42,7 +42,12 @@ impl<'a> Decryptor<'a> {
             message.words_mut().fill(0);
             message = product;
         }
-        Ok(Plaintext { id: ciphertext.id, poly: message, scale: ciphertext.scale })
+        Ok(Plaintext {
+            id: ciphertext.id,
+            poly: message,
+            scale: ciphertext.scale,
+            estimate: ciphertext.estimate,
+        })
     }
 
     /// Decrypts and decodes N/2 complex slots for the owner's eyes only.

@@ -4,6 +4,7 @@ use super::Ciphertext;
 use crate::encoding::Plaintext;
 use crate::error::{CkksError, Result, check_id};
 use crate::keys::PublicKey;
+use crate::noise::{ASSUMED_MESSAGE_RMS, NoiseModel};
 use crate::params::Parameters;
 use crate::ring::{RnsPoly, par};
 use crate::sampling::{Gaussian, Prng};
@@ -55,7 +56,8 @@ impl Encryptor {
         let (mut c0, c1) = (half(&self.key.b), half(&self.key.a));
         v.words_mut().zeroize();
         ring.add_assign(&mut c0, &plaintext.poly);
-        Ok(Ciphertext { id: self.params.id(), parts: vec![c0, c1], scale: plaintext.scale })
+        let estimate = NoiseModel::new(&self.params).fresh_public(ASSUMED_MESSAGE_RMS);
+        Ok(Ciphertext { id: self.params.id(), parts: vec![c0, c1], scale: plaintext.scale, estimate })
     }
 
     /// The transform of small signed coefficients over q_0.. and p_0.

@@ -4,6 +4,7 @@ use super::SeededCiphertext;
 use crate::encoding::Plaintext;
 use crate::error::{CkksError, Result, check_id};
 use crate::keys::{SecretKey, expand_uniform};
+use crate::noise::{ASSUMED_MESSAGE_RMS, NoiseModel};
 use crate::ring::par;
 use crate::sampling::{Domain, Gaussian, Prng, os_seed};
 use zeroize::Zeroizing;
@@ -50,6 +51,7 @@ impl<'a> SecretEncryptor<'a> {
         ring.add_assign(&mut c0, &error);
         error.words_mut().fill(0);
         ring.add_assign(&mut c0, &plaintext.poly);
-        Ok(SeededCiphertext { id: params.id(), seed, c0, scale: plaintext.scale })
+        let estimate = NoiseModel::new(params).fresh_secret(ASSUMED_MESSAGE_RMS);
+        Ok(SeededCiphertext { id: params.id(), seed, c0, scale: plaintext.scale, estimate })
     }
 }

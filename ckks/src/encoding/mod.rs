@@ -11,6 +11,7 @@ pub(crate) mod fft;
 mod tests;
 
 use crate::error::{CkksError, Result};
+use crate::noise::{Estimate, NoiseModel};
 use crate::params::{Parameters, ParametersId};
 use crate::ring::{MIN_LOG_N, RnsPoly, par, simd};
 use fft::SpecialFft;
@@ -23,12 +24,19 @@ const MIN_LOG_REPEAT: u32 = 3;
 const MAX_LOG2_COEFFICIENT: f64 = 126.0;
 
 /// An encoded slot vector: an integer polynomial modulo q_0..=q_level (and possibly special primes),
-/// NTT domain, at a scale.
-#[derive(Debug, Clone, PartialEq)]
+/// NTT domain, at a scale. Equality does not look at the estimate.
+#[derive(Debug, Clone)]
 pub struct Plaintext {
     pub(crate) id: ParametersId,
     pub(crate) poly: RnsPoly,
     pub(crate) scale: f64,
+    pub(crate) estimate: Estimate,
+}
+
+impl PartialEq for Plaintext {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, self.scale, &self.poly) == (other.id, other.scale, &other.poly)
+    }
 }
 
 impl Plaintext {
@@ -45,6 +53,11 @@ impl Plaintext {
     /// Scale.
     pub fn scale(&self) -> f64 {
         self.scale
+    }
+
+    /// Error of rounding and rms of the slots; of a decrypted plaintext, the ciphertext's estimate.
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
     }
 
     /// Bytes held: periodic vectors take a fraction of a full plaintext.
@@ -174,7 +187,10 @@ impl Encoder {
             }
             ring.short_ntt(index, log_store).forward(limb);
         });
-        Ok(Plaintext { id: self.params.id(), poly, scale })
+        // Parseval: the mean square of the slots is the sum of the squares of the coefficients.
+        let message = coefficients.iter().map(|c| c * c).sum::<f64>().sqrt() / scale;
+        let estimate = NoiseModel::new(&self.params).encoded(coefficients.len(), message);
+        Ok(Plaintext { id: self.params.id(), poly, scale, estimate })
     }
 
     /// Decodes to N/2 complex slots. Exact up to double precision: coefficients are reconstructed

@@ -4,16 +4,32 @@ use super::{Evaluator, check_levels, check_scales};
 use crate::cipher::Ciphertext;
 use crate::encoding::Plaintext;
 use crate::error::{CkksError, Result};
+use crate::noise::Estimate;
 use crate::ring::RnsPoly;
 
 impl Evaluator {
-    /// a + b.
+    /// a + b. The estimate takes a and b as independent, unless they are the same object.
     ///
     /// # Errors
     /// `ParametersMismatch`, `LevelMismatch`, `ScaleMismatch`.
     pub fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
+        if std::ptr::eq(a, b) {
+            return self.double(a);
+        }
         let mut out = a.clone();
         self.add_assign(&mut out, b)?;
+        Ok(out)
+    }
+
+    /// 2·a.
+    ///
+    /// # Errors
+    /// `ParametersMismatch`.
+    pub fn double(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        self.check(a.id)?;
+        let mut out = a.clone();
+        out.parts.iter_mut().zip(&a.parts).for_each(|(x, a)| self.ring().add_assign(x, a));
+        out.estimate = self.noise.double(a.estimate);
         Ok(out)
     }
 
@@ -27,6 +43,7 @@ impl Evaluator {
             self.ring().add_assign(a, b);
         }
         a.parts.extend(b.parts.iter().skip(a.parts.len()).cloned());
+        a.estimate = self.noise.add(a.estimate, b.estimate);
         Ok(())
     }
 
@@ -52,6 +69,7 @@ impl Evaluator {
         let had = a.parts.len();
         a.parts.extend(b.parts.iter().skip(had).cloned());
         a.parts.iter_mut().skip(had).for_each(|p| self.ring().neg_assign(p));
+        a.estimate = self.noise.add(a.estimate, b.estimate);
         Ok(())
     }
 
@@ -82,6 +100,7 @@ impl Evaluator {
         check_scales(a.scale, plaintext.scale)?;
         let mut out = a.clone();
         self.ring().add_assign(&mut out.parts[0], &plaintext.poly);
+        out.estimate = self.noise.add(a.estimate, plaintext.estimate);
         Ok(out)
     }
 
@@ -94,6 +113,7 @@ impl Evaluator {
         check_scales(a.scale, plaintext.scale)?;
         let mut out = a.clone();
         self.ring().sub_assign(&mut out.parts[0], &plaintext.poly);
+        out.estimate = self.noise.add(a.estimate, plaintext.estimate);
         Ok(out)
     }
 
@@ -117,6 +137,7 @@ impl Evaluator {
         let mut out = a.clone();
         let ring = self.ring();
         ring.add_scalar_assign(&mut out.parts[0], |index| ring.modulus(index).residue_i128(integer));
+        out.estimate = self.noise.add_const(a.estimate, c, a.scale);
         Ok(out)
     }
 
@@ -136,6 +157,7 @@ impl Evaluator {
             ring.mul_scalar_assign(part, |index| ring.modulus(index).residue_i128(integer));
         }
         out.scale *= scale;
+        out.estimate = self.noise.mul_const((a.estimate, a.scale), c, scale);
         Ok(out)
     }
 
@@ -172,7 +194,12 @@ impl Evaluator {
         self.check_plain(a, plaintext)?;
         let limbs = a.level() + 1;
         let product = |p: &RnsPoly| self.ring().mul_acc(limbs, 0, &[(p, &plaintext.poly)]);
-        Ok(Self::with_parts(a, a.parts.iter().map(product).collect(), a.scale * plaintext.scale))
+        let parts = a.parts.iter().map(product).collect();
+        Ok(Self::with_parts(a, parts, a.scale * plaintext.scale, self.product_estimate(a, plaintext)))
+    }
+
+    fn product_estimate(&self, a: &Ciphertext, plaintext: &Plaintext) -> Estimate {
+        self.noise.mul((a.estimate, a.scale), (plaintext.estimate, plaintext.scale))
     }
 
     /// Σ a_t·p_t slot by slot with one reduction for the whole sum, without rescaling.
@@ -202,10 +229,13 @@ impl Evaluator {
             let rows: Vec<_> = terms.iter().map(|(c, p)| (&c.parts[2], &p.poly)).collect();
             parts.push(ring.mul_acc(limbs, 0, &rows));
         }
-        Ok(Self::with_parts(first, parts, scale))
+        let products = terms.iter().map(|(c, p)| self.product_estimate(c, p));
+        let estimate = products.fold(Estimate::exact(0.0), |sum, term| self.noise.add(sum, term));
+        Ok(Self::with_parts(first, parts, scale, estimate))
     }
 
-    /// a·b as three polynomials, neither relinearised nor rescaled; scales multiply.
+    /// a·b as three polynomials, neither relinearised nor rescaled; scales multiply. The same object
+    /// twice is squared.
     ///
     /// # Errors
     /// `ParametersMismatch`, `LevelMismatch`, `Degree`.
@@ -213,10 +243,15 @@ impl Evaluator {
         self.check_degree("mul", a, 2)?;
         self.check_degree("mul", b, 2)?;
         check_levels(a.level(), b.level())?;
+        if std::ptr::eq(a, b) {
+            return self.square(a);
+        }
         let (ring, limbs) = (self.ring(), a.level() + 1);
         let ([a0, a1], [b0, b1]) = ([&a.parts[0], &a.parts[1]], [&b.parts[0], &b.parts[1]]);
         let cross = ring.mul_acc(limbs, 0, &[(a0, b1), (a1, b0)]);
-        Ok(Self::with_parts(a, vec![ring.mul(a0, b0), cross, ring.mul(a1, b1)], a.scale * b.scale))
+        let parts = vec![ring.mul(a0, b0), cross, ring.mul(a1, b1)];
+        let estimate = self.noise.mul((a.estimate, a.scale), (b.estimate, b.scale));
+        Ok(Self::with_parts(a, parts, a.scale * b.scale, estimate))
     }
 
     /// a² as three polynomials.
@@ -230,7 +265,9 @@ impl Evaluator {
         let mut cross = ring.mul(a0, a1);
         let copy = cross.clone();
         ring.add_assign(&mut cross, &copy);
-        Ok(Self::with_parts(a, vec![ring.mul(a0, a0), cross, ring.mul(a1, a1)], a.scale * a.scale))
+        let parts = vec![ring.mul(a0, a0), cross, ring.mul(a1, a1)];
+        let estimate = self.noise.square(a.estimate, a.scale);
+        Ok(Self::with_parts(a, parts, a.scale * a.scale, estimate))
     }
 
     /// Divides by q_level, rounding, and drops to the next level.
@@ -241,7 +278,8 @@ impl Evaluator {
         self.check(a.id)?;
         let scale = self.rescaled("rescale", a.scale, a.level())?;
         let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 1)).collect();
-        Ok(Self::with_parts(a, parts, scale))
+        let estimate = self.noise.rescale(a.estimate, a.level(), a.parts.len());
+        Ok(Self::with_parts(a, parts, scale, estimate))
     }
 
     /// The scale after a rescale at `level`.
@@ -259,6 +297,6 @@ impl Evaluator {
             return Err(CkksError::LevelTooHigh { what: "drop_to_level", level, max: a.level() });
         }
         let parts = a.parts.iter().map(|p| p.truncated(level + 1, 0)).collect();
-        Ok(Self::with_parts(a, parts, a.scale))
+        Ok(Self::with_parts(a, parts, a.scale, a.estimate))
     }
 }

@@ -4,6 +4,7 @@ use super::{Evaluator, check_levels, check_scales};
 use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::encoding::Plaintext;
 use crate::error::{CkksError, KeyName, Result};
+use crate::noise::Estimate;
 use crate::params::KeyShape;
 
 fn check_special(expected: usize, found: usize) -> Result<()> {
@@ -34,7 +35,10 @@ impl Evaluator {
         }
         let rows: Vec<_> = terms.iter().map(|(c, p)| ([&c.parts[0], &c.parts[1]], &p.poly)).collect();
         let parts = self.ring().mul_acc_pair(level + 1, special, &rows);
-        Ok(ExtCiphertext { id: first.id, parts, scale })
+        let products =
+            terms.iter().map(|(c, p)| self.noise.mul((c.estimate, c.scale), (p.estimate, p.scale)));
+        let estimate = products.fold(Estimate::exact(0.0), |sum, term| self.noise.add(sum, term));
+        Ok(ExtCiphertext { id: first.id, parts, scale, estimate })
     }
 
     /// Whether `ct` is at `level` over `special` special primes and `plaintext` reaches as far.
@@ -83,6 +87,7 @@ impl Evaluator {
         for (a, b) in a.parts.iter_mut().zip(&b.parts) {
             self.ring().add_assign(a, b);
         }
+        a.estimate = self.noise.add(a.estimate, b.estimate);
         Ok(())
     }
 
@@ -99,19 +104,20 @@ impl Evaluator {
             return Ok(a.clone());
         }
         let name = KeyName::Rotation(step);
-        let key = self.giant_key(name, a)?;
+        let shape = &self.giant_shape(name, a)?;
         let ring = self.ring();
         let down = ring.mod_down_ref(&a.parts[1], 0);
-        let digits = ring.mod_up(&down, key.special, key.digit_limbs);
-        let key = self.keys.find(name, a.level(), Some(&key))?;
+        let digits = ring.mod_up(&down, shape.special, shape.digit_limbs);
+        let key = self.keys.find(name, a.level(), Some(shape))?;
         let (rows, g) = (&key.rows, self.params.galois_element(name));
         let extra = Some(&a.parts[0]);
         let parts = ring.inner_product_image(&down, &digits, rows, [None, None], extra, g);
-        Ok(ExtCiphertext { id: a.id, parts, scale: a.scale })
+        let estimate = self.noise.giant(a.estimate, a.level(), shape);
+        Ok(ExtCiphertext { id: a.id, parts, scale: a.scale, estimate })
     }
 
     /// The gadget of a key for `name` with as many special primes as `a`: the widest digits first.
-    fn giant_key(&self, name: KeyName, a: &ExtCiphertext) -> Result<KeyShape> {
+    fn giant_shape(&self, name: KeyName, a: &ExtCiphertext) -> Result<KeyShape> {
         let (level, special) = (a.level(), a.special());
         (1..=special)
             .rev()
@@ -127,7 +133,7 @@ impl Evaluator {
     pub fn mod_down(&self, a: &ExtCiphertext) -> Result<Ciphertext> {
         self.check(a.id)?;
         let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 0)).collect();
-        Ok(Ciphertext { id: a.id, parts, scale: a.scale })
+        Ok(Ciphertext { id: a.id, parts, scale: a.scale, estimate: self.noise.mod_down(a.estimate) })
     }
 
     /// Divides by P·q_level in one go: ModDown and rescale with one rounding.
@@ -138,6 +144,7 @@ impl Evaluator {
         self.check(a.id)?;
         let scale = self.rescaled("mod_down_rescale", a.scale, a.level())?;
         let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 1)).collect();
-        Ok(Ciphertext { id: a.id, parts, scale })
+        let estimate = self.noise.rescale(a.estimate, a.level(), 2);
+        Ok(Ciphertext { id: a.id, parts, scale, estimate })
     }
 }

@@ -4,6 +4,7 @@ use super::Evaluator;
 use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::error::{CkksError, KeyName, Result};
 use crate::keys::SwitchingKey;
+use crate::noise::Estimate;
 use crate::params::{KeyShape, ParametersId};
 use crate::ring::{Digits, RnsPoly};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub struct Hoisted {
     digits: Digits,
     shape: KeyShape,
     scale: f64,
+    estimate: Estimate,
 }
 
 impl Hoisted {
@@ -26,6 +28,11 @@ impl Hoisted {
     /// Scale.
     pub fn scale(&self) -> f64 {
         self.scale
+    }
+
+    /// Estimated error and rms of the slots.
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
     }
 
     /// The gadget (special primes, limbs per digit) keys must have.
@@ -58,7 +65,7 @@ impl Evaluator {
         }
         let digits = self.ring().mod_up(&ct.parts[1], special, digit_limbs);
         let parts = [ct.parts[0].clone(), ct.parts[1].clone()];
-        Ok(Hoisted { id: ct.id, parts, digits, shape, scale: ct.scale })
+        Ok(Hoisted { id: ct.id, parts, digits, shape, scale: ct.scale, estimate: ct.estimate })
     }
 
     /// A rotation of a hoisted ciphertext: equals [`Evaluator::rotate`].
@@ -70,7 +77,8 @@ impl Evaluator {
         if step == 0 {
             self.check(hoisted.id)?;
             let parts = hoisted.parts.to_vec();
-            return Ok(Ciphertext { id: hoisted.id, parts, scale: hoisted.scale });
+            let Hoisted { id, scale, estimate, .. } = *hoisted;
+            return Ok(Ciphertext { id, parts, scale, estimate });
         }
         let name = KeyName::Rotation(step);
         let key = self.hoisted_key(hoisted, name)?;
@@ -79,7 +87,8 @@ impl Evaluator {
         let g = self.params.galois_element(name);
         // Permuting after ModDown touches fewer limbs.
         let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
-        Ok(Ciphertext { id: hoisted.id, parts, scale: hoisted.scale })
+        let estimate = self.noise.mod_down(self.switched_estimate(hoisted));
+        Ok(Ciphertext { id: hoisted.id, parts, scale: hoisted.scale, estimate })
     }
 
     /// A rotation left over QP, without ModDown; step 0 gives P times the ciphertext.
@@ -88,18 +97,24 @@ impl Evaluator {
     /// `ParametersMismatch`, `MissingKey`.
     pub fn rotate_hoisted_ext(&self, hoisted: &Hoisted, step: i64) -> Result<ExtCiphertext> {
         let step = self.params.normalized_step(step);
-        let parts = if step == 0 {
+        let (parts, estimate) = if step == 0 {
             self.check(hoisted.id)?;
-            hoisted.parts.each_ref().map(|c| self.times_p(c, hoisted.shape.special))
+            let parts = hoisted.parts.each_ref().map(|c| self.times_p(c, hoisted.shape.special));
+            (parts, hoisted.estimate)
         } else {
             let name = KeyName::Rotation(step);
             let key = self.hoisted_key(hoisted, name)?;
             let [p0, p1] = &hoisted.parts;
             let g = self.params.galois_element(name);
             let addend = [Some(p0), None];
-            self.ring().inner_product_image(p1, &hoisted.digits, &key.rows, addend, None, g)
+            let parts = self.ring().inner_product_image(p1, &hoisted.digits, &key.rows, addend, None, g);
+            (parts, self.switched_estimate(hoisted))
         };
-        Ok(ExtCiphertext { id: hoisted.id, parts, scale: hoisted.scale })
+        Ok(ExtCiphertext { id: hoisted.id, parts, scale: hoisted.scale, estimate })
+    }
+
+    fn switched_estimate(&self, hoisted: &Hoisted) -> Estimate {
+        self.noise.key_switch(hoisted.estimate, hoisted.level(), &hoisted.shape)
     }
 
     /// The key `name` for the decomposition at hand.

@@ -43,7 +43,12 @@ impl Evaluator {
         let (c0, c1) = ring.inner_product(&a.parts[2], &digits, &key.rows, addends);
         std::mem::drop(digits);
         let parts = vec![ring.mod_down(c0, drop), ring.mod_down(c1, drop)];
-        Ok(Self::with_parts(a, parts, a.scale))
+        let switched = self.noise.key_switch(a.estimate, a.level(), &key.shape);
+        let estimate = match drop {
+            0 => self.noise.mod_down(switched),
+            _ => self.noise.rescale(switched, a.level(), 2),
+        };
+        Ok(Self::with_parts(a, parts, a.scale, estimate))
     }
 
     /// a·b, relinearised and rescaled.
@@ -83,6 +88,7 @@ impl Evaluator {
         std::mem::drop(digits);
         let g = self.params.galois_element(name);
         let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
-        Ok(Self::with_parts(a, parts, a.scale))
+        let switched = self.noise.key_switch(a.estimate, a.level(), &key.shape);
+        Ok(Self::with_parts(a, parts, a.scale, self.noise.mod_down(switched)))
     }
 }

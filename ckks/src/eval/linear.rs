@@ -4,6 +4,7 @@ use super::{Evaluator, check_levels, check_scales};
 use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::encoding::{Encoder, Plaintext};
 use crate::error::{CkksError, KeyName, Result};
+use crate::noise::Estimate;
 use crate::params::KeyShape;
 use num_complex::Complex64;
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,21 +139,26 @@ impl Evaluator {
     ) -> Result<Vec<ExtCiphertext>> {
         let first = operands.first().ok_or(CkksError::Empty("mul_acc_ext_groups"))?;
         let (level, special) = (first.level(), first.special());
-        let mut scales = Vec::with_capacity(groups.len());
+        let mut labels = Vec::with_capacity(groups.len());
         for group in groups {
             let (index, plaintext) = group.first().ok_or(CkksError::Empty("mul_acc_ext_groups"))?;
             let scale = operands[*index].scale * plaintext.scale;
+            let mut estimate = Estimate::exact(0.0);
             for (index, plaintext) in group {
-                self.check_plain_ext(&operands[*index], plaintext, level, special)?;
-                check_scales(scale, operands[*index].scale * plaintext.scale)?;
+                let operand = &operands[*index];
+                self.check_plain_ext(operand, plaintext, level, special)?;
+                check_scales(scale, operand.scale * plaintext.scale)?;
+                let product = ((operand.estimate, operand.scale), (plaintext.estimate, plaintext.scale));
+                estimate = self.noise.add(estimate, self.noise.mul(product.0, product.1));
             }
-            scales.push(scale);
+            labels.push((scale, estimate));
         }
         let parts: Vec<_> = operands.iter().map(|e| [&e.parts[0], &e.parts[1]]).collect();
         let terms: Vec<Vec<_>> =
             groups.iter().map(|g| g.iter().map(|(t, p)| (*t, &p.poly)).collect()).collect();
         let sums = self.ring().mul_acc_groups(level + 1, special, &parts, &terms);
-        let sums = sums.into_iter().zip(scales);
-        Ok(sums.map(|(parts, scale)| ExtCiphertext { id: first.id, parts, scale }).collect())
+        let sums = sums.into_iter().zip(labels);
+        let wrap = |(parts, (scale, estimate))| ExtCiphertext { id: first.id, parts, scale, estimate };
+        Ok(sums.map(wrap).collect())
     }
 }

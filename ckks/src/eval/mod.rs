@@ -11,13 +11,12 @@ mod hoisting;
 mod keyswitch;
 pub(crate) mod linear;
 #[cfg(all(test, feature = "client"))]
-mod noise_tests;
-#[cfg(all(test, feature = "client"))]
 mod tests;
 
 use crate::cipher::Ciphertext;
 use crate::error::{CkksError, Result, check_id};
 use crate::keys::EvaluationKeySet;
+use crate::noise::{Estimate, NoiseModel};
 use crate::params::{Parameters, ParametersId};
 use crate::ring::{Ring, RnsPoly};
 use std::sync::Arc;
@@ -33,12 +32,14 @@ pub const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 40) as f64;
 pub struct Evaluator {
     params: Parameters,
     keys: Arc<EvaluationKeySet>,
+    noise: NoiseModel,
 }
 
 impl Evaluator {
     /// An evaluator with the given keys (possibly none).
     pub fn new(keys: Arc<EvaluationKeySet>) -> Self {
-        Self { params: keys.parameters().clone(), keys }
+        let params = keys.parameters().clone();
+        Self { noise: NoiseModel::new(&params), params, keys }
     }
 
     /// The parameter set.
@@ -49,6 +50,10 @@ impl Evaluator {
     /// The evaluation keys.
     pub fn keys(&self) -> &Arc<EvaluationKeySet> {
         &self.keys
+    }
+
+    pub(crate) fn noise(&self) -> &NoiseModel {
+        &self.noise
     }
 
     pub(crate) fn ring(&self) -> &Ring {
@@ -67,8 +72,13 @@ impl Evaluator {
         Ok(())
     }
 
-    pub(crate) fn with_parts(ct: &Ciphertext, parts: Vec<RnsPoly>, scale: f64) -> Ciphertext {
-        Ciphertext { id: ct.id, parts, scale }
+    pub(crate) fn with_parts(
+        ct: &Ciphertext,
+        parts: Vec<RnsPoly>,
+        scale: f64,
+        estimate: Estimate,
+    ) -> Ciphertext {
+        Ciphertext { id: ct.id, parts, scale, estimate }
     }
 }
 

@@ -6,8 +6,10 @@ use super::polynomial::Polynomial;
 use crate::cipher::Ciphertext;
 use crate::error::{CkksError, Result, check_id};
 use crate::eval::{Evaluator, SCALE_TOLERANCE};
+use crate::noise::Estimate;
 use crate::ring::{Ring, RnsPoly};
 use std::borrow::Cow;
+use std::f64::consts::FRAC_1_SQRT_2;
 
 impl Evaluator {
     /// p(ct) slot by slot, exactly at `target_scale`, [`Polynomial::depth`] levels below `ct`.
@@ -54,7 +56,8 @@ impl Evaluator {
             values.push(Some(result));
             (0..k).filter(|v| last_use[*v] == k).for_each(|v| values[v] = None);
         }
-        Ok(values.pop().flatten().expect("every plan has a step"))
+        let result = values.pop().flatten().expect("every plan has a step");
+        if plan.negate { self.neg(&result) } else { Ok(result) }
     }
 
     fn step<'a>(&self, step: &Step, value: impl Fn(usize) -> &'a Ciphertext) -> Result<Ciphertext> {
@@ -82,7 +85,8 @@ impl Evaluator {
         if step.constant != 0 {
             ring.add_scalar_assign(&mut parts[0], |i| ring.modulus(i).residue_i128(step.constant));
         }
-        let sum = Ciphertext { id: input.id, parts, scale: step.scale };
+        let estimate = self.sum_estimate(step, &value);
+        let sum = Ciphertext { id: input.id, parts, scale: step.scale, estimate };
         let mut out = match (step.rescale, factors.is_empty()) {
             (false, _) => sum,
             (true, true) => self.rescale(&sum)?,
@@ -90,6 +94,28 @@ impl Evaluator {
         };
         out.set_scale(step.scale);
         Ok(out)
+    }
+}
+
+impl Evaluator {
+    /// Estimate of a step's sum. A power T_n is known to have an rms of about 1/√2, which a recurrence of
+    /// estimates would not find.
+    fn sum_estimate<'a>(&self, step: &Step, value: impl Fn(usize) -> &'a Ciphertext) -> Estimate {
+        let noise = self.noise();
+        let products = step.products.iter().map(|p| {
+            let [l, r] = [p.left, p.right].map(|i| (value(i).estimate, value(i).scale));
+            let product = if p.left == p.right { noise.square(l.0, l.1) } else { noise.mul(l, r) };
+            if p.doubled { noise.double(product) } else { product }
+        });
+        let q = if step.rescale { self.parameters().q()[step.level] as f64 } else { 1.0 };
+        let linear = step.linear.iter().map(|(index, c)| {
+            let (x, c) = (value(*index).estimate, *c as f64);
+            let factor = c * value(*index).scale / (step.scale * q);
+            Estimate { variance: x.variance * c * c, message: x.message * factor.abs() }
+        });
+        let sum = products.chain(linear).fold(Estimate::exact(0.0), |sum, term| noise.add(sum, term));
+        let chebyshev = step.power.is_some() && step.products.iter().any(|p| p.doubled);
+        if chebyshev { Estimate { message: FRAC_1_SQRT_2, ..sum } } else { sum }
     }
 }
 

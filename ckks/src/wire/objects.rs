@@ -5,6 +5,7 @@ use super::{Payload, limbs};
 use crate::cipher::{Ciphertext, SeededCiphertext};
 use crate::error::{CkksError, KeyName, Result};
 use crate::keys::{EvaluationKeySet, PublicKey, SwitchingKey};
+use crate::noise::{ASSUMED_MESSAGE_RMS, NoiseModel};
 use crate::params::{KeyShape, Parameters, ParametersId, ParametersLiteral};
 use crate::sampling::Seed;
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,9 @@ impl Payload for Ciphertext {
         let parts = (0..record.parts)
             .map(|_| limbs::get(params.ring(), source, record.q_limbs(), 0))
             .collect::<Result<_>>()?;
-        Ok(Self { id: params.id(), parts, scale: record.scale })
+        // Estimates are not stored: what is read counts as fresh.
+        let estimate = NoiseModel::new(params).fresh_public(ASSUMED_MESSAGE_RMS);
+        Ok(Self { id: params.id(), parts, scale: record.scale, estimate })
     }
 }
 
@@ -89,7 +92,8 @@ impl Payload for SeededCiphertext {
         let record = CiphertextRecord::read(params, source, &[1])?;
         let seed = seed(source)?;
         let c0 = limbs::get(params.ring(), source, record.q_limbs(), 0)?;
-        Ok(Self { id: params.id(), seed, c0, scale: record.scale })
+        let estimate = NoiseModel::new(params).fresh_secret(ASSUMED_MESSAGE_RMS);
+        Ok(Self { id: params.id(), seed, c0, scale: record.scale, estimate })
     }
 }
 
