@@ -55,6 +55,14 @@ pub enum CkksError {
         /// The operand's level.
         level: usize,
     },
+    /// An evaluation takes more levels than the operand has left.
+    #[error("the evaluation takes {needed} levels, the operand has {level}")]
+    NotEnoughLevels {
+        /// Levels it takes.
+        needed: usize,
+        /// The operand's level.
+        level: usize,
+    },
     /// No suitable rotation, conjugation or relinearisation key.
     #[error("no {key} usable at level {level} with {special} special primes")]
     MissingKey {

@@ -9,6 +9,7 @@
 //! * [`encoding`]: slot vectors ↔ plaintext polynomials.
 //! * [`keys`], [`cipher`]: key generation, encryption, decryption.
 //! * [`eval`]: the server's operations.
+//! * [`poly`]: polynomials on ciphertexts, on top of `eval`.
 //!
 //! Without the feature `client` no type that holds a secret key or decrypts is compiled (the doc
 //! tests of such a build check that).
@@ -62,6 +63,7 @@ mod error;
 pub mod eval;
 pub mod keys;
 pub mod params;
+pub mod poly;
 pub mod ring;
 mod sampling;
 mod wire;
