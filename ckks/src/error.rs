@@ -63,6 +63,9 @@ pub enum CkksError {
         /// The operand's level.
         level: usize,
     },
+    /// A polynomial is not of the shape an evaluation is for.
+    #[error("{0}")]
+    Shape(&'static str),
     /// No suitable rotation, conjugation or relinearisation key.
     #[error("no {key} usable at level {level} with {special} special primes")]
     MissingKey {

@@ -17,12 +17,18 @@
 //!    products the node sums.
 //! 3. A plan is pure data: it can be computed and costed without keys or ciphertexts.
 
+mod build;
+mod monic;
+#[cfg(all(test, feature = "client"))]
+mod monic_tests;
 mod plan;
 mod polynomial;
 mod run;
 mod search;
+mod sum;
 #[cfg(all(test, feature = "client"))]
 mod tests;
 
+pub use monic::MonicForm;
 pub use plan::{PolynomialPlan, Product, Step};
 pub use polynomial::{Basis, Parity, Polynomial};

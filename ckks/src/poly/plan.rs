@@ -1,13 +1,9 @@
 //! Plans: the exact sequence of sums, with levels and scales, before any ciphertext exists.
 
-use super::polynomial::{Basis, Parity, Polynomial, depth_of_power, divide, trim};
-use super::search::{Choice, Strategy, quotient_parity};
+use super::build::polynomial_steps;
+use super::polynomial::Polynomial;
 use crate::error::{CkksError, Result};
 use crate::params::{Parameters, ParametersId};
-use std::collections::BTreeMap;
-
-/// Largest magnitude of an integer coefficient, as a power of two.
-const MAX_LOG2_INTEGER: f64 = 126.0;
 
 /// A tensor product of two values of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +40,13 @@ pub struct Step {
 /// k + 1 the result of step k; the last step gives the result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolynomialPlan {
-    id: ParametersId,
-    level: usize,
-    scale: f64,
-    steps: Vec<Step>,
-    rounding_error: f64,
+    pub(super) id: ParametersId,
+    pub(super) level: usize,
+    pub(super) scale: f64,
+    pub(super) steps: Vec<Step>,
+    /// Whether the result of the last step is to be negated.
+    pub(super) negate: bool,
+    pub(super) rounding_error: f64,
 }
 
 impl PolynomialPlan {
@@ -65,31 +63,9 @@ impl PolynomialPlan {
         scale: f64,
         target_scale: f64,
     ) -> Result<Self> {
-        let (depth, max) = (polynomial.depth(), params.max_level());
-        if level > max {
-            return Err(CkksError::LevelTooHigh { what: "polynomial evaluation", level, max });
-        }
-        if level < depth {
-            return Err(CkksError::NotEnoughLevels { needed: depth, level });
-        }
-        let input = Value { level, scale: checked_scale(scale)?, error: 0.0, magnitude: 1.0 };
-        let mut builder = Builder {
-            params,
-            basis: polynomial.basis(),
-            strategy: None,
-            level,
-            powers: BTreeMap::from([(1, 0)]),
-            values: vec![input],
-            steps: Vec::new(),
-        };
-        if depth > 0 {
-            let (basis, degree) = (polynomial.basis(), polynomial.degree());
-            builder.strategy = Some(Strategy::search(basis, polynomial.parity(), degree));
-        }
-        let coefficients = polynomial.coefficients().to_vec();
-        builder.node(coefficients, polynomial.parity(), depth, checked_scale(target_scale)?)?;
-        let rounding_error = builder.values.last().map_or(0.0, |v| v.error);
-        Ok(Self { id: params.id(), level, scale, steps: builder.steps, rounding_error })
+        check_levels(params, polynomial.depth(), level)?;
+        let (steps, rounding_error) = polynomial_steps(params, polynomial, level, scale, target_scale)?;
+        Ok(Self { id: params.id(), level, scale, steps, negate: false, rounding_error })
     }
 
     /// Identity of the parameter set.
@@ -105,6 +81,11 @@ impl PolynomialPlan {
     /// Scale of the input.
     pub fn scale(&self) -> f64 {
         self.scale
+    }
+
+    /// Scale of the result.
+    pub fn target_scale(&self) -> f64 {
+        self.steps.last().map_or(self.scale, |s| s.scale)
     }
 
     /// The steps, in order of execution.
@@ -148,158 +129,11 @@ impl PolynomialPlan {
     }
 }
 
-/// What is known of a value: place, scale, bounds on [−1, 1].
-#[derive(Debug, Clone, Copy)]
-struct Value {
-    level: usize,
-    scale: f64,
-    error: f64,
-    magnitude: f64,
-}
-
-struct Builder<'a> {
-    params: &'a Parameters,
-    basis: Basis,
-    strategy: Option<Strategy>,
-    level: usize,
-    /// Power → index of its value.
-    powers: BTreeMap<usize, usize>,
-    values: Vec<Value>,
-    steps: Vec<Step>,
-}
-
-impl Builder<'_> {
-    fn strategy(&self) -> &Strategy {
-        self.strategy.as_ref().expect("only constants have no strategy, and they need none")
+/// Refuses levels above the chain or below `depth`.
+pub(super) fn check_levels(params: &Parameters, depth: usize, level: usize) -> Result<()> {
+    let max = params.max_level();
+    if level > max {
+        return Err(CkksError::LevelTooHigh { what: "polynomial evaluation", level, max });
     }
-
-    /// The value T_n or x^n, computed if it is not there yet.
-    fn power(&mut self, n: usize) -> Result<usize> {
-        if let Some(index) = self.powers.get(&n) {
-            return Ok(*index);
-        }
-        let (a, b) =
-            self.strategy().factors(self.basis, n).expect("the search admits only powers that have factors");
-        let chebyshev = self.basis == Basis::Chebyshev;
-        let (left, right) = (self.power(a)?, self.power(b)?);
-        let difference = if chebyshev && a != b { Some(self.power(a - b)?) } else { None };
-        let level = self.level + 1 - depth_of_power(n);
-        let scale = checked_scale(self.values[left].scale * self.values[right].scale)?;
-        let mut sum = Sum::new(self.params, level, scale);
-        sum.product(&self.values, left, right, chebyshev);
-        if let Some(index) = difference {
-            sum.linear(&self.values, index, -1.0)?;
-        } else if chebyshev {
-            sum.constant(-1.0)?;
-        }
-        let result = scale / self.params.q()[level] as f64;
-        let index = self.push(sum, Some(n), true, result, 1.0)?;
-        self.powers.insert(n, index);
-        Ok(index)
-    }
-
-    /// The value of Σ c_i·T_i at depth `d` and scale `target`.
-    fn node(&mut self, mut p: Vec<f64>, parity: Parity, d: usize, target: f64) -> Result<usize> {
-        let magnitude = p.iter().map(|c| c.abs()).sum();
-        let rescale = d > 0;
-        let level = self.level - d + usize::from(rescale);
-        let scale = checked_scale(if rescale { target * self.params.q()[level] as f64 } else { target })?;
-        let mut sum = Sum::new(self.params, level, scale);
-        trim(&mut p);
-        while p.len() > 1 {
-            let n = p.len() - 1;
-            match self.strategy().choice(d, parity, n) {
-                Choice::Done => break,
-                Choice::Linear => {
-                    let index = self.power(n)?;
-                    sum.linear(&self.values, index, p[n])?;
-                    p.truncate(n);
-                    trim(&mut p);
-                }
-                Choice::Split(m) => {
-                    let (q, r) = divide(self.basis, &p, m);
-                    let power = self.power(m)?;
-                    let parity = quotient_parity(parity, m).expect("splits keep the symmetry");
-                    let quotient = self.node(q, parity, d - 1, scale / self.values[power].scale)?;
-                    sum.product(&self.values, quotient, power, false);
-                    p = r;
-                }
-            }
-        }
-        sum.constant(p[0])?;
-        self.push(sum, None, rescale, target, magnitude)
-    }
-
-    fn push(
-        &mut self,
-        sum: Sum<'_>,
-        power: Option<usize>,
-        rescale: bool,
-        scale: f64,
-        magnitude: f64,
-    ) -> Result<usize> {
-        let scale = checked_scale(scale)?;
-        let level = sum.level - usize::from(rescale);
-        self.values.push(Value { level, scale, error: sum.error, magnitude });
-        let Sum { level, products, linear, constant, .. } = sum;
-        self.steps.push(Step { power, level, rescale, scale, products, linear, constant });
-        Ok(self.values.len() - 1)
-    }
-}
-
-/// A sum under construction.
-struct Sum<'a> {
-    params: &'a Parameters,
-    level: usize,
-    scale: f64,
-    products: Vec<Product>,
-    linear: Vec<(usize, i128)>,
-    constant: i128,
-    error: f64,
-}
-
-impl<'a> Sum<'a> {
-    fn new(params: &'a Parameters, level: usize, scale: f64) -> Self {
-        Self { params, level, scale, products: Vec::new(), linear: Vec::new(), constant: 0, error: 0.0 }
-    }
-
-    fn product(&mut self, values: &[Value], left: usize, right: usize, doubled: bool) {
-        let (a, b) = (values[left], values[right]);
-        debug_assert!(a.level >= self.level && b.level >= self.level);
-        let error = a.error * b.magnitude + b.error * a.magnitude + a.error * b.error;
-        self.error += if doubled { 2.0 * error } else { error };
-        self.products.push(Product { left, right, doubled });
-    }
-
-    /// Adds c·value; a coefficient that rounds to zero is left out.
-    fn linear(&mut self, values: &[Value], index: usize, c: f64) -> Result<()> {
-        debug_assert!(values[index].level >= self.level);
-        let ratio = checked_scale(self.scale / values[index].scale)?;
-        self.error += 0.5 / ratio + c.abs() * values[index].error;
-        let integer = self.integer(c, ratio)?;
-        if integer != 0 {
-            self.linear.push((index, integer));
-        }
-        Ok(())
-    }
-
-    fn constant(&mut self, c: f64) -> Result<()> {
-        self.constant = self.integer(c, self.scale)?;
-        self.error += if c == 0.0 { 0.0 } else { 0.5 / self.scale };
-        Ok(())
-    }
-
-    /// round(c·scale), below half the modulus.
-    fn integer(&self, c: f64, scale: f64) -> Result<i128> {
-        let scaled = (c * scale).round_ties_even();
-        let limit = (self.params.log_q_at(self.level) - 1.0).min(MAX_LOG2_INTEGER);
-        if scaled.abs() >= 1.0 && scaled.abs().log2() >= limit {
-            return Err(CkksError::CoefficientTooLarge { log2: scaled.abs().log2(), limit });
-        }
-        Ok(scaled as i128)
-    }
-}
-
-fn checked_scale(scale: f64) -> Result<f64> {
-    if scale.is_finite() && scale > 0.0 { Ok(scale) } else { Err(CkksError::BadScale(scale)) }
+    if level < depth { Err(CkksError::NotEnoughLevels { needed: depth, level }) } else { Ok(()) }
 }

@@ -54,7 +54,8 @@ impl Evaluator {
             values.push(Some(result));
             (0..k).filter(|v| last_use[*v] == k).for_each(|v| values[v] = None);
         }
-        Ok(values.pop().flatten().expect("every plan has a step"))
+        let result = values.pop().flatten().expect("every plan has a step");
+        if plan.negate { self.neg(&result) } else { Ok(result) }
     }
 
     fn step<'a>(&self, step: &Step, value: impl Fn(usize) -> &'a Ciphertext) -> Result<Ciphertext> {
