@@ -10,6 +10,7 @@
 //! * [`encoding`]: slot vectors ↔ plaintext polynomials.
 //! * [`keys`], [`cipher`]: key generation, encryption, decryption.
 //! * [`eval`]: the server's operations.
+//! * [`poly`]: polynomials on ciphertexts, on top of `eval`.
 //!
 //! Without the feature `client` no type that holds a secret key or decrypts is compiled (the doc
 //! tests of such a build check that).

@@ -126,3 +126,60 @@ fn experiment() {
     };
     run(16, 10.0, 9, &[5, 5, 5], 50.0, 12);
 }
+
+#[test]
+#[ignore]
+fn simulated() {
+    use crate::poly::{Basis, Polynomial, PolynomialPlan};
+    for (a, degree, doublings, r, em) in [
+        (0.0, 30usize, 3u32, 10.0, 49.4),
+        (0.1, 30, 3, 10.0, 49.4),
+        (0.25, 30, 3, 10.0, 49.4),
+        (0.5, 30, 3, 10.0, 49.4),
+        (1.0, 30, 3, 10.0, 49.4),
+        (1.5, 30, 3, 10.0, 49.4),
+        (0.0, 28, 3, 10.0, 49.4),
+        (0.0, 46, 2, 10.0, 49.4),
+        (0.5, 46, 2, 10.0, 49.4),
+    ] {
+        let mut s = spec(15, 0, &[5, 5, 5], &[5, 5, 5]);
+        s.eval_mod = EvalModSpec { bound: 15, degree, doublings };
+        let parts = [(1, 50.0), (3, 34.0), (2, 40.0), (s.eval_mod.levels(), em), (3, 49.4)];
+        let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
+        let params = insecure_test_literal(&ParametersLiteral::from_widths(16, &q, &[50.0; 6]).unwrap()).unwrap();
+        let fit = sine::Cosine::fit(15, r, doublings, degree);
+        let q = |l: usize| params.q()[l] as f64;
+        let gain = sine_gain(r);
+        let mut scale = SCALE * r.exp2() * gain / (2.0 * PI);
+        for i in 0..doublings as usize {
+            scale = (2.0 * scale * q(s.output_level() + 1 + i)).sqrt();
+        }
+        let input = q(s.eval_mod_level()) * f64::exp2(a);
+        let p = Polynomial::new(Basis::Chebyshev, fit.coefficients.clone()).unwrap();
+        let plan = PolynomialPlan::new(&params, &p, s.eval_mod_level(), input, scale).unwrap();
+        let mut state = 1u64;
+        let mut unit = || { state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407); (state >> 11) as f64 / 2f64.powi(53) };
+        let n = 65536.0f64;
+        let sigma = (n / 18.0 * n / 2.0).sqrt();
+        let count = 20000;
+        let mut sum = 0.0;
+        let mut worst: f64 = 0.0;
+        for _ in 0..count {
+            let i = (0..33).map(|_| unit() - 0.5).sum::<f64>().round();
+            let z = 2.0 * unit() - 1.0;
+            let t = i + z * (-r).exp2();
+            let x = (t - 0.25) / fit.range;
+            let mut gauss = || { let (u, v) = (unit() + 1e-18, unit()); sigma * (-2.0 * u.ln()).sqrt() * (2.0 * PI * v).cos() };
+            let mut y = plan.simulate(&params, x + gauss() / input * 1.414, &mut gauss);
+            let mut sc = scale;
+            for d in (0..doublings as usize).rev() {
+                sc = sc * sc / q(s.output_level() + 1 + d) / 2.0;
+                y = 2.0 * y * y - 1.0 + gauss() / sc;
+            }
+            let e = y * r.exp2() * gain / (2.0 * PI) - z;
+            sum += e * e;
+            worst = worst.max(e.abs());
+        }
+        println!("a {a} degree {degree} rho {doublings} r {r} em {em}: rms {:.2} worst {:.2} relins {} fit {:.1} rounding {:.1} powers {:?} poly scale {:.2}", -(sum / count as f64).sqrt().log2(), -worst.log2(), plan.relinearizations(), fit.error.log2(), plan.rounding_error().log2(), plan.powers(), scale.log2());
+    }
+}

@@ -28,6 +28,9 @@ pub(super) fn polynomial_steps(
         values: vec![input],
         steps: Vec::new(),
     };
+    if depth > 1 {
+        builder.lift()?;
+    }
     let result = builder.node(polynomial.coefficients().to_vec(), parity, depth, checked_scale(target)?)?;
     Ok((builder.steps, builder.values[result].error))
 }
@@ -49,6 +52,21 @@ impl Builder<'_> {
         self.strategy.as_ref().expect("constants ask for no powers and no splits")
     }
 
+    /// Multiplies an input whose scale is below its prime by an integer, to about that prime: powers of
+    /// a smaller scale s would have scales (s/q)^n·q.
+    fn lift(&mut self) -> Result<()> {
+        let input = self.values[0];
+        let integer = (self.params.q()[self.level] as f64 / input.scale).round();
+        if integer >= 2.0 {
+            let mut sum = Sum::new(self.params, self.level, input.scale * integer)?;
+            sum.linear(&self.values, 0, 1.0)?;
+            let (step, value) = sum.finish(Some(1), false, input.scale * integer, 1.0)?;
+            let index = self.push((step, Value { error: 0.0, ..value }));
+            self.powers.insert(1, index);
+        }
+        Ok(())
+    }
+
     /// The value T_n or x^n, computed if it is not there yet.
     fn power(&mut self, n: usize) -> Result<usize> {
         if let Some(index) = self.powers.get(&n) {
@@ -62,6 +80,7 @@ impl Builder<'_> {
         let level = self.level + 1 - depth_of_power(n);
         let scale = self.values[left].scale * self.values[right].scale;
         let mut sum = Sum::new(self.params, level, scale)?;
+        sum.fits(1.0)?;
         sum.product(&self.values, left, right, chebyshev);
         if let Some(index) = difference {
             sum.linear(&self.values, index, -1.0)?;

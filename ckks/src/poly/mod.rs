@@ -15,7 +15,10 @@
 //!    d−1, then relinearised and rescaled once; q_j are nodes of depth d−1, all powers lie at depth at
 //!    most d−1. So relinearisations are one per power and one per node with a product, however many
 //!    products the node sums.
-//! 3. A plan is pure data: it can be computed and costed without keys or ciphertexts.
+//! 3. Powers keep scales near the primes if the input's is: T_n has scale q·(s/q)^n for input scale s
+//!    and primes q. An input of a smaller scale is first multiplied by an integer, which costs no level;
+//!    with a larger one high powers overflow and the plan is refused.
+//! 4. A plan is pure data: it can be computed and costed without keys or ciphertexts.
 
 mod build;
 mod monic;
@@ -25,6 +28,7 @@ mod plan;
 mod polynomial;
 mod run;
 mod search;
+mod simulate;
 mod sum;
 #[cfg(all(test, feature = "client"))]
 mod tests;

@@ -20,11 +20,11 @@ pub struct Product {
 /// read at it), then relinearised if it has products, and rescaled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// n if the step computes T_n or x^n.
+    /// n if the step computes T_n or x^n; 1 if it only raises the input's scale.
     pub power: Option<usize>,
     /// Level of the sum.
     pub level: usize,
-    /// Whether the sum is rescaled; false only for a constant polynomial.
+    /// Whether the sum is rescaled: not for a constant polynomial or the raised input.
     pub rescale: bool,
     /// Scale of the result.
     pub scale: f64,
@@ -55,7 +55,7 @@ impl PolynomialPlan {
     /// # Errors
     /// `LevelTooHigh`; `NotEnoughLevels` if `level` is below [`Polynomial::depth`]; `BadScale` for a
     /// scale, given or intermediate, that is no positive finite number; `CoefficientTooLarge` if a
-    /// scaled coefficient reaches half the modulus it is taken by.
+    /// scaled coefficient, or the scale of a power, reaches half the modulus it is taken by.
     pub fn new(
         params: &Parameters,
         polynomial: &Polynomial,
@@ -113,9 +113,9 @@ impl PolynomialPlan {
         self.steps.iter().map(|s| s.products.len()).sum()
     }
 
-    /// Indices n of the powers T_n or x^n computed, in order of execution, the input left out.
+    /// Indices n of the powers T_n or x^n computed, in order of execution, n > 1.
     pub fn powers(&self) -> Vec<usize> {
-        self.steps.iter().filter_map(|s| s.power).collect()
+        self.steps.iter().filter_map(|s| s.power.filter(|n| *n > 1)).collect()
     }
 
     /// Bound on the error of the result, in units of its slots for arguments in [−1, 1], that comes

@@ -92,7 +92,7 @@ impl Evaluator {
             (true, true) => self.rescale(&sum)?,
             (true, false) => self.relinearize_rescale(&sum)?,
         };
-        out.set_scale(step.scale);
+        out.scale = step.scale;
         Ok(out)
     }
 }

@@ -81,6 +81,11 @@ impl<'a> Sum<'a> {
         Ok((Step { power, level, rescale, scale, products, linear, constant }, value))
     }
 
+    /// Refuses a scale at which `value` would reach half the modulus.
+    pub(super) fn fits(&self, value: f64) -> Result<()> {
+        self.integer(value, self.scale).map(|_| ())
+    }
+
     /// round(c·scale), below half the modulus.
     fn integer(&self, c: f64, scale: f64) -> Result<i128> {
         let scaled = (c * scale).round_ties_even();
