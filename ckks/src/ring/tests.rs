@@ -235,6 +235,35 @@ fn reductions_match_big_integers() {
     }
 }
 
+#[test]
+fn grouped_sums_are_the_sums_of_each_group() {
+    let log_n = 12;
+    let q = ntt_primes(40, log_n, 3, &[]).unwrap();
+    let p = ntt_primes(50, log_n, 2, &q).unwrap();
+    let ring = Ring::new(log_n, &q, &p);
+    let operands: Vec<_> = (0..5).map(|s| [2 * s, 2 * s + 1].map(|s| random(&ring, 3, 2, s))).collect();
+    let full: Vec<_> = (0..7).map(|s| random(&ring, 3, 2, 40 + s)).collect();
+    let mut short = ring.uninit_short(1 << 8, 3, 2);
+    (0..5).for_each(|i| short.limb_mut(i).iter_mut().enumerate().for_each(|(j, x)| *x = (j * j) as u64));
+    let groups: Vec<Vec<_>> = vec![
+        full.iter().enumerate().map(|(i, b)| (i % 5, b)).collect(),
+        vec![(3, &short), (0, &full[1])],
+        vec![(4, &full[0])],
+    ];
+    let operands: Vec<_> = operands.iter().map(|[a, b]| [a, b]).collect();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    // All limbs; fewer limbs than the operands and plaintexts have.
+    for (q_limbs, special) in [(3, 2), (2, 1), (1, 0)] {
+        let run = || ring.mul_acc_groups(q_limbs, special, &operands, &groups);
+        let sums = run();
+        for (sum, group) in sums.iter().zip(&groups) {
+            let terms: Vec<_> = group.iter().map(|(t, b)| (operands[*t], *b)).collect();
+            assert_eq!(*sum, ring.mul_acc_pair(q_limbs, special, &terms));
+        }
+        assert_eq!(pool.install(run), sums);
+    }
+}
+
 /// A chain of operations that touches every kernel; returns all results.
 fn workout(ring: &Ring) -> Vec<RnsPoly> {
     let x = random(ring, 4, 0, 1);

@@ -226,6 +226,69 @@ pub(crate) fn mul_acc_pair(
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn mul_acc_groups(
+    m: &Modulus,
+    outs: &mut [[&mut [u64]; 2]],
+    operands: &[[&[u64]; 2]],
+    groups: &[Vec<(usize, Factor<'_>)>],
+) {
+    let k = Consts::new(m);
+    let n = operands[0][0].len();
+    // Tiles of the operands, one after another: where they come from, they lie in the same sets.
+    let mut tiles = vec![0; 2 * TILE * operands.len()];
+    for start in (0..n).step_by(TILE) {
+        let len = TILE.min(n - start);
+        for (x, tile) in operands.iter().flatten().zip(tiles.chunks_exact_mut(TILE)) {
+            tile[..len].copy_from_slice(&x[start..start + len]);
+        }
+        for ([out0, out1], group) in outs.iter_mut().zip(groups) {
+            let outs = [&mut out0[start..start + len], &mut out1[start..start + len]];
+            accumulate_tile(&k, outs, group, &tiles, start);
+        }
+    }
+}
+
+/// One tile of a group's sums: `out0` and `out1` are the words from `start` on, `tiles` those of the
+/// operands' halves.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn accumulate_tile(
+    k: &Consts,
+    [out0, out1]: [&mut [u64]; 2],
+    group: &[(usize, Factor<'_>)],
+    tiles: &[u64],
+    start: usize,
+) {
+    let len = out0.len();
+    if group.is_empty() {
+        out0.fill(0);
+        out1.fill(0);
+    }
+    let sweeps = group.len().div_ceil(FOLD_TERMS);
+    for (sweep, chunk) in group.chunks(FOLD_TERMS).enumerate() {
+        for i in (0..len).step_by(8) {
+            let (mut lo0, mut lo1) =
+                if sweep == 0 { (k.zero, k.zero) } else { (load(out0, i), load(out1, i)) };
+            let (mut hi0, mut hi1) = (k.zero, k.zero);
+            for (t, b) in chunk {
+                let x = 2 * TILE * t + i;
+                let (x0, x1, y) = (load(tiles, x), load(tiles, x + TILE), load_factor(b, start + i));
+                lo0 = _mm512_madd52lo_epu64(lo0, x0, y);
+                hi0 = _mm512_madd52hi_epu64(hi0, x0, y);
+                lo1 = _mm512_madd52lo_epu64(lo1, x1, y);
+                hi1 = _mm512_madd52hi_epu64(hi1, x1, y);
+            }
+            let (mut sum0, mut sum1) = (k.fold(lo0, hi0), k.fold(lo1, hi1));
+            if sweep + 1 == sweeps {
+                (sum0, sum1) = (k.finish(sum0), k.finish(sum1));
+            }
+            store(out0, i, sum0);
+            store(out1, i, sum1);
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],

@@ -111,6 +111,22 @@ pub(crate) fn mul_acc_pair(
     dispatch!(m, n, mul_acc_pair(m, out0, out1, terms))
 }
 
+/// Several sums of products over the same operands: outs_g ← Σ operands_t·b over the (t, b) of group g,
+/// for both halves. Goes tile by tile, so that operands are read from memory once for all groups.
+pub(crate) fn mul_acc_groups(
+    m: &Modulus,
+    outs: &mut [[&mut [u64]; 2]],
+    operands: &[[&[u64]; 2]],
+    groups: &[Vec<(usize, Factor<'_>)>],
+) {
+    assert!(!operands.is_empty() && outs.len() == groups.len());
+    let n = operands[0][0].len();
+    assert!(operands.iter().flatten().all(|x| x.len() == n));
+    assert!(outs.iter().flatten().all(|x| x.len() == n));
+    assert!(groups.iter().flatten().all(|(t, b)| *t < operands.len() && b.covers(n)));
+    dispatch!(m, n, mul_acc_groups(m, outs, operands, groups))
+}
+
 /// Two polynomials' limbs to add to an inner product, either may be absent, times a constant.
 #[derive(Clone, Copy)]
 pub(crate) struct Addend<'a> {

@@ -77,6 +77,18 @@ pub(crate) fn mul_acc_pair(
     }
 }
 
+pub(crate) fn mul_acc_groups(
+    m: &Modulus,
+    outs: &mut [[&mut [u64]; 2]],
+    operands: &[[&[u64]; 2]],
+    groups: &[Vec<(usize, Factor<'_>)>],
+) {
+    for ([out0, out1], group) in outs.iter_mut().zip(groups) {
+        let terms: Vec<_> = group.iter().map(|(t, b)| (operands[*t][0], operands[*t][1], *b)).collect();
+        mul_acc_pair(m, out0, out1, &terms);
+    }
+}
+
 pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],

@@ -99,6 +99,36 @@ fn products_and_accumulations() {
 }
 
 #[test]
+fn grouped_accumulations() {
+    twins(|m, rng| {
+        let operands: Vec<_> = (0..5).map(|_| [0; 2].map(|_| rng.limb(N, m.q))).collect();
+        let operands: Vec<_> = operands.iter().map(|x| [&x[0][..], &x[1][..]]).collect();
+        let factors: Vec<_> = (0..20).map(|_| rng.limb(N, m.q)).collect();
+        let groups: Vec<Vec<_>> = [1, 0, 8, 20]
+            .iter()
+            .map(|count| {
+                let full = factors[..*count].iter().enumerate().map(|(i, b)| (3 * i % 5, Factor::Full(b)));
+                let short = Factor::Repeated { short: &factors[0][..N / 8], log_repeat: 3 };
+                full.chain((*count == 20).then_some((4, short))).collect()
+            })
+            .collect();
+        let mut out: Vec<_> = groups.iter().map(|_| [vec![1; N], vec![1; N]]).collect();
+        let mut outs: Vec<_> = out.iter_mut().map(|[a, b]| [&mut a[..], &mut b[..]]).collect();
+        mul_acc_groups(m, &mut outs, &operands, &groups);
+        for (out, group) in out.iter().zip(&groups) {
+            let mut expected = [vec![0; N], vec![0; N]];
+            let terms: Vec<_> = group.iter().map(|(t, b)| (operands[*t][0], operands[*t][1], *b)).collect();
+            let [e0, e1] = &mut expected;
+            if !terms.is_empty() {
+                mul_acc_pair(m, e0, e1, &terms);
+            }
+            assert_eq!(*out, expected);
+        }
+        out.concat()
+    });
+}
+
+#[test]
 fn base_conversion_kernels() {
     let sources = ntt_primes(50, 10, 20, &[]).unwrap();
     twins(|m, rng| {
