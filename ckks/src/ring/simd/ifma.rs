@@ -2,13 +2,13 @@
 //!
 //! A product of two residues is kept as (lo, hi) with value lo + hi·2^52; both words accumulate in
 //! 64-bit lanes. With q < 2^50 each term adds less than 2^52 to lo and 2^48 to hi, so
-//! [`FOLD_TERMS`] = 8 terms plus the carry keep hi below 2^52, which the fold needs.
+//! [`FOLD_TERMS`] = 15 terms plus the carry keep hi below 2^52, which the fold needs.
 
 use super::{Addend, Factor, Modulus, Shoup};
 use std::arch::x86_64::*;
 
 /// Terms accumulated between folds.
-const FOLD_TERMS: usize = 8;
+const FOLD_TERMS: usize = 15;
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -369,34 +369,49 @@ pub(crate) fn rounded_quotients(_m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
     let k = Consts::new(m);
-    const LANES: usize = 2;
-    let n = out.len();
-    let step = if n.is_multiple_of(8 * LANES) { LANES } else { 1 };
-    for i in (0..n).step_by(8 * step) {
+    let wide = out.len() / 32 * 32;
+    convert_lanes::<4>(&k, out, ys, v, 0..wide);
+    convert_lanes::<1>(&k, out, ys, v, wide..out.len());
+}
+
+/// The words of `range`, LANES vectors at a time: one chain of accumulations would wait for itself.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn convert_lanes<const LANES: usize>(
+    k: &Consts,
+    out: &mut [u64],
+    ys: &[(&[u64], u64)],
+    v: (&[u64], u64),
+    range: std::ops::Range<usize>,
+) {
+    // The quotient's term counts as one of the first fold's.
+    let (first, rest) = ys.split_at(ys.len().min(FOLD_TERMS - 1));
+    for i in range.step_by(8 * LANES) {
         let mut lo = [k.zero; LANES];
         let mut hi = [k.zero; LANES];
-        let cv = splat(v.1);
-        for l in 0..step {
-            let x = load(v.0, i + 8 * l);
-            lo[l] = _mm512_madd52lo_epu64(lo[l], x, cv);
-            hi[l] = _mm512_madd52hi_epu64(hi[l], x, cv);
+        let add = |lo: &mut [__m512i; LANES], hi: &mut [__m512i; LANES], y: &[u64], c: u64| {
+            let y = &y[i..i + 8 * LANES];
+            let c = splat(c);
+            for l in 0..LANES {
+                let x = load(y, 8 * l);
+                lo[l] = _mm512_madd52lo_epu64(lo[l], x, c);
+                hi[l] = _mm512_madd52hi_epu64(hi[l], x, c);
+            }
+        };
+        add(&mut lo, &mut hi, v.0, v.1);
+        for (y, c) in first {
+            add(&mut lo, &mut hi, y, *c);
         }
-        for chunk in ys.chunks(FOLD_TERMS) {
+        for chunk in rest.chunks(FOLD_TERMS) {
+            for l in 0..LANES {
+                (lo[l], hi[l]) = (k.fold(lo[l], hi[l]), k.zero);
+            }
             for (y, c) in chunk {
-                let c = splat(*c);
-                for l in 0..step {
-                    let x = load(y, i + 8 * l);
-                    lo[l] = _mm512_madd52lo_epu64(lo[l], x, c);
-                    hi[l] = _mm512_madd52hi_epu64(hi[l], x, c);
-                }
-            }
-            for l in 0..step {
-                lo[l] = k.fold(lo[l], hi[l]);
-                hi[l] = k.zero;
+                add(&mut lo, &mut hi, y, *c);
             }
         }
-        for l in 0..step {
-            store(out, i + 8 * l, k.finish(lo[l]));
+        for l in 0..LANES {
+            store(out, i + 8 * l, k.finish(k.fold(lo[l], hi[l])));
         }
     }
 }
