@@ -5,6 +5,7 @@ use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::encoding::Plaintext;
 use crate::error::{CkksError, KeyName, Result};
 use crate::params::KeyShape;
+use crate::ring::Terms;
 
 fn check_special(expected: usize, found: usize) -> Result<()> {
     if expected == found { Ok(()) } else { Err(CkksError::SpecialMismatch { expected, found }) }
@@ -90,11 +91,10 @@ impl Evaluator {
         let key = self.giant_key(name, a)?;
         let ring = self.ring();
         let down = ring.mod_down_ref(&a.parts[1], 0);
-        let digits = ring.mod_up(&down, key.special, key.digit_limbs);
         let key = self.keys.find(name, a.level(), Some(&key))?;
-        let (rows, g) = (&key.rows, self.params.galois_element(name));
-        let extra = Some(&a.parts[0]);
-        let parts = ring.inner_product_image(&down, &digits, rows, [None, None], extra, g);
+        let image = Some((self.params.galois_element(name), Some(&a.parts[0])));
+        let terms = Terms { rows: &key.rows, addend: [None, None], image };
+        let parts = ring.switch_key(&down, key.shape.digit_limbs, key.shape.special, terms);
         Ok(ExtCiphertext { id: a.id, parts, scale: a.scale })
     }
 

@@ -75,7 +75,7 @@ impl Evaluator {
         let name = KeyName::Rotation(step);
         let key = self.hoisted_key(hoisted, name)?;
         let (ring, [p0, p1]) = (self.ring(), &hoisted.parts);
-        let (c0, c1) = ring.inner_product(p1, &hoisted.digits, &key.rows, [Some(p0), None]);
+        let [c0, c1] = ring.inner_product(p1, &hoisted.digits, &key.rows, [Some(p0), None]);
         let g = self.params.galois_element(name);
         // Permuting after ModDown touches fewer limbs.
         let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
@@ -97,7 +97,7 @@ impl Evaluator {
             let [p0, p1] = &hoisted.parts;
             let g = self.params.galois_element(name);
             let addend = [Some(p0), None];
-            self.ring().inner_product_image(p1, &hoisted.digits, &key.rows, addend, None, g)
+            self.ring().inner_product_image(p1, &hoisted.digits, &key.rows, addend, g)
         };
         Ok(ExtCiphertext { id: hoisted.id, parts, scale: hoisted.scale })
     }

@@ -7,6 +7,7 @@
 use super::Evaluator;
 use crate::cipher::Ciphertext;
 use crate::error::{KeyName, Result};
+use crate::ring::Terms;
 
 impl Evaluator {
     /// Three polynomials → two. Two are passed through.
@@ -38,10 +39,9 @@ impl Evaluator {
         self.check_degree("relinearize", a, 3)?;
         let key = self.keys.find(KeyName::Relinearization, a.level(), None)?;
         let ring = self.ring();
-        let digits = ring.mod_up(&a.parts[2], key.shape.special, key.shape.digit_limbs);
-        let addends = [Some(&a.parts[0]), Some(&a.parts[1])];
-        let (c0, c1) = ring.inner_product(&a.parts[2], &digits, &key.rows, addends);
-        std::mem::drop(digits);
+        let addend = [Some(&a.parts[0]), Some(&a.parts[1])];
+        let terms = Terms { rows: &key.rows, addend, image: None };
+        let [c0, c1] = ring.switch_key(&a.parts[2], key.shape.digit_limbs, key.shape.special, terms);
         let parts = vec![ring.mod_down(c0, drop), ring.mod_down(c1, drop)];
         Ok(Self::with_parts(a, parts, a.scale))
     }
@@ -78,9 +78,8 @@ impl Evaluator {
     fn galois(&self, a: &Ciphertext, name: KeyName) -> Result<Ciphertext> {
         let key = self.keys.find(name, a.level(), None)?;
         let ring = self.ring();
-        let digits = ring.mod_up(&a.parts[1], key.shape.special, key.shape.digit_limbs);
-        let (c0, c1) = ring.inner_product(&a.parts[1], &digits, &key.rows, [Some(&a.parts[0]), None]);
-        std::mem::drop(digits);
+        let terms = Terms { rows: &key.rows, addend: [Some(&a.parts[0]), None], image: None };
+        let [c0, c1] = ring.switch_key(&a.parts[1], key.shape.digit_limbs, key.shape.special, terms);
         let g = self.params.galois_element(name);
         let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
         Ok(Self::with_parts(a, parts, a.scale))

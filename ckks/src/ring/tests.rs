@@ -178,7 +178,7 @@ fn inner_product_selects_limbs_of_longer_keys() {
         .map(|s| switch::KeyRow { b: random(&ring, 4, 2, 10 + s), a: random(&ring, 4, 2, 20 + s) })
         .collect();
     let addend = random(&ring, 2, 0, 30);
-    let (b, a) = ring.inner_product(&source, &decomposed, &rows, [Some(&addend), None]);
+    let [b, a] = ring.inner_product(&source, &decomposed, &rows, [Some(&addend), None]);
     let short: Vec<_> = rows.iter().map(|r| (r.b.truncated(2, 2), r.a.truncated(2, 2))).collect();
     let mut expected_b = ring.mul_acc(2, 2, &[(&digits[0], &short[0].0), (&digits[1], &short[1].0)]);
     let expected_a = ring.mul_acc(2, 2, &[(&digits[0], &short[0].1), (&digits[1], &short[1].1)]);
@@ -271,10 +271,19 @@ fn workout(ring: &Ring) -> Vec<RnsPoly> {
     let rows: Vec<_> = (0..2)
         .map(|s| switch::KeyRow { b: random(ring, 4, 2, 10 + s), a: random(ring, 4, 2, 20 + s) })
         .collect();
-    let (b, a) = ring.inner_product(&x, &digits, &rows, [Some(&x), None]);
+    let [b, a] = ring.inner_product(&x, &digits, &rows, [Some(&x), None]);
     let rotated = ring.automorphism(&a, 5);
-    let [_, fused] = ring.inner_product_image(&x, &digits, &rows, [Some(&x), None], Some(&b), 5);
-    assert_eq!(fused, rotated);
+    let [image0, image1] = ring.inner_product_image(&x, &digits, &rows, [Some(&x), None], 5);
+    assert_eq!(image1, rotated);
+    let mut terms = switch::Terms { rows: &rows, addend: [Some(&x), None], image: None };
+    assert_eq!(ring.switch_key(&x, 2, 2, terms), [b.clone(), a.clone()]);
+    let fifth = inverse_element(ring.n(), 5);
+    terms.image = Some((5, Some(&b)));
+    let [fused, _] = ring.switch_key(&x, 2, 2, terms);
+    let mut twice = b.clone();
+    ring.add_assign(&mut twice, &b);
+    assert_eq!(ring.automorphism(&fused, fifth), twice);
+    assert_eq!(ring.automorphism(&image0, fifth), b);
     let image = ring.automorphism(&ring.mod_down_ref(&a, 0), 5);
     assert_eq!(ring.mod_down_image(a.clone(), 5), image);
     let sum = ring.mul_acc(4, 2, &[(&a, &b), (&rotated, &a)]);

@@ -288,6 +288,16 @@ fn accumulate_tile(
     }
 }
 
+/// Words read ahead: the hardware's prefetchers stop at every page, and the streams of an inner
+/// product reach the ends of their pages at the same time.
+const AHEAD: usize = 256;
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn prefetch(a: &[u64], i: usize) {
+    _mm_prefetch::<_MM_HINT_T0>(a.as_ptr().wrapping_add(i + AHEAD).cast());
+}
+
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn inner_product(
     m: &Modulus,
@@ -297,32 +307,41 @@ pub(crate) fn inner_product(
     addend: Addend<'_>,
 ) {
     let k = Consts::new(m);
+    let c = splat(addend.factor);
+    // The addend counts as one of the first fold's terms.
+    let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
     for i in (0..out0.len()).step_by(8) {
         let (mut lo0, mut hi0, mut lo1, mut hi1) = (k.zero, k.zero, k.zero, k.zero);
-        let c = splat(addend.factor);
         if let Some(x) = addend.limbs[0] {
+            prefetch(x, i);
             let x = load(x, i);
-            lo0 = k.fold(_mm512_madd52lo_epu64(lo0, x, c), _mm512_madd52hi_epu64(hi0, x, c));
+            lo0 = _mm512_madd52lo_epu64(lo0, x, c);
+            hi0 = _mm512_madd52hi_epu64(hi0, x, c);
         }
         if let Some(x) = addend.limbs[1] {
+            prefetch(x, i);
             let x = load(x, i);
-            lo1 = k.fold(_mm512_madd52lo_epu64(lo1, x, c), _mm512_madd52hi_epu64(hi1, x, c));
+            lo1 = _mm512_madd52lo_epu64(lo1, x, c);
+            hi1 = _mm512_madd52hi_epu64(hi1, x, c);
         }
-        for chunk in rows.chunks(FOLD_TERMS) {
+        for (j, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
+            if j > 0 {
+                (lo0, lo1) = (k.fold(lo0, hi0), k.fold(lo1, hi1));
+                (hi0, hi1) = (k.zero, k.zero);
+            }
             for (d, b, a) in chunk {
+                prefetch(d, i);
+                prefetch(b, i);
+                prefetch(a, i);
                 let (d, b, a) = (load(d, i), load(b, i), load(a, i));
                 lo0 = _mm512_madd52lo_epu64(lo0, d, b);
                 hi0 = _mm512_madd52hi_epu64(hi0, d, b);
                 lo1 = _mm512_madd52lo_epu64(lo1, d, a);
                 hi1 = _mm512_madd52hi_epu64(hi1, d, a);
             }
-            lo0 = k.fold(lo0, hi0);
-            lo1 = k.fold(lo1, hi1);
-            hi0 = k.zero;
-            hi1 = k.zero;
         }
-        store(out0, i, k.finish(lo0));
-        store(out1, i, k.finish(lo1));
+        store(out0, i, k.finish(k.fold(lo0, hi0)));
+        store(out1, i, k.finish(k.fold(lo1, hi1)));
     }
 }
 
@@ -331,6 +350,7 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
     let k = Consts::new(m);
     let (w, w52) = (splat(c.w), splat(c.w52));
     for i in (0..out.len()).step_by(8) {
+        prefetch(x, i);
         let difference = _mm512_sub_epi64(_mm512_add_epi64(load(x, i), k.q), load(out, i));
         store(out, i, once(k.shoup(difference, w, w52), k.q));
     }
