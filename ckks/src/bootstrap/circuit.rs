@@ -79,14 +79,15 @@ impl BootstrapCircuit {
         // SlotsToCoeffs ends at Δ' = q_0/2^r.
         let low = params.key_shape(spec.input_level());
         let step = (raised_scale / spec.scale).powf(1.0 / spec.slots_to_coeffs.len() as f64);
-        let slots_to_coeffs = factors(slots >> spec.log_joined, &spec.slots_to_coeffs, Direction::SlotsToCoeffs)
-            .into_iter()
-            .enumerate()
-            .map(|(i, diagonals)| {
-                let level = spec.input_level() - i;
-                Stage::new(diagonals, KeyShape { level, ..low }, q(level) * step)
-            })
-            .collect();
+        let slots_to_coeffs =
+            factors(slots >> spec.log_joined, &spec.slots_to_coeffs, Direction::SlotsToCoeffs)
+                .into_iter()
+                .enumerate()
+                .map(|(i, diagonals)| {
+                    let level = spec.input_level() - i;
+                    Stage::new(diagonals, KeyShape { level, ..low }, q(level) * step)
+                })
+                .collect();
 
         // The raised integer is q_0·t; as X/range it has the scale q_0·range, times the trace's factor.
         let fit = Cosine::fit(
@@ -99,7 +100,8 @@ impl BootstrapCircuit {
         let input_scale = q(spec.eval_mod_level());
         let top = params.key_shape(spec.top_level());
         // The sum with the conjugate is twice the real part.
-        let step = (input_scale / (2.0 * q0 * fit.range * trace)).powf(1.0 / spec.coeffs_to_slots.len() as f64);
+        let step =
+            (input_scale / (2.0 * q0 * fit.range * trace)).powf(1.0 / spec.coeffs_to_slots.len() as f64);
         let coeffs_to_slots = factors(slots, &spec.coeffs_to_slots, Direction::CoeffsToSlots)
             .into_iter()
             .enumerate()
@@ -111,17 +113,24 @@ impl BootstrapCircuit {
 
         // Backwards from the output: sin(2πt)·2^r/2π is the message; a doubling takes a scale s at
         // level l to s²/2q_l.
-        let mut scale =
-            spec.scale * spec.message_ratio.exp2() * sine_gain(spec.message_ratio) / (2.0 * PI);
+        let mut scale = spec.scale * spec.message_ratio.exp2() * sine_gain(spec.message_ratio) / (2.0 * PI);
         for i in 0..spec.eval_mod.doublings as usize {
             scale = (2.0 * scale * q(spec.output_level() + 1 + i)).sqrt();
         }
         let polynomial = Polynomial::new(Basis::Chebyshev, fit.coefficients)?;
-        let polynomial =
-            PolynomialPlan::new(params, &polynomial, spec.eval_mod_level(), input_scale, scale)?;
+        let polynomial = PolynomialPlan::new(params, &polynomial, spec.eval_mod_level(), input_scale, scale)?;
         let fit_error = fit.error * spec.message_ratio.exp2() / (2.0 * PI);
         let (range, spec) = (fit.range, spec.clone());
-        Ok(Self { params: params.clone(), spec, slots_to_coeffs, coeffs_to_slots, polynomial, input_scale, range, fit_error })
+        Ok(Self {
+            params: params.clone(),
+            spec,
+            slots_to_coeffs,
+            coeffs_to_slots,
+            polynomial,
+            input_scale,
+            range,
+            fit_error,
+        })
     }
 
     /// The parameter set.

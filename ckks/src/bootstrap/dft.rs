@@ -42,9 +42,7 @@ impl Diagonals {
         let mut values: BTreeMap<usize, Vec<Complex64>> = BTreeMap::new();
         for (a, x) in &self.values {
             for (b, y) in &first.values {
-                let sum = values
-                    .entry((a + b) % self.slots)
-                    .or_insert_with(|| vec![Complex64::ZERO; period]);
+                let sum = values.entry((a + b) % self.slots).or_insert_with(|| vec![Complex64::ZERO; period]);
                 for (j, sum) in sum.iter_mut().enumerate() {
                     *sum += x[j % x.len()] * y[(j + a) % y.len()];
                 }
@@ -144,7 +142,8 @@ mod tests {
 
     #[test]
     fn coeffs_to_slots_is_its_inverse() {
-        for (n, to, from) in [(8, vec![3], vec![1, 2]), (64, vec![2, 2, 2], vec![3, 3]), (256, vec![4, 4], vec![3, 3, 2])]
+        for (n, to, from) in
+            [(8, vec![3], vec![1, 2]), (64, vec![2, 2, 2], vec![3, 3]), (256, vec![4, 4], vec![3, 3, 2])]
         {
             let x = input(n);
             let y = factors(n, &to, Direction::SlotsToCoeffs).iter().fold(x.clone(), |x, f| f.apply(&x));

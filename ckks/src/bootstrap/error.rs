@@ -61,7 +61,9 @@ pub enum BootstrapError {
         found: usize,
     },
     /// No parameter set meets the request.
-    #[error("no parameter set at log2 N = {log_n} has {levels} levels of {level_bits} bits with {precision:.1} bits of precision")]
+    #[error(
+        "no parameter set at log2 N = {log_n} has {levels} levels of {level_bits} bits with {precision:.1} bits of precision"
+    )]
     NoDesign {
         /// log2 N.
         log_n: u32,

@@ -38,7 +38,7 @@ use crate::encoding::Encoder;
 use crate::error::{CkksError, KeyName, Result};
 use crate::eval::{Evaluator, LinearTransform};
 use crate::params::KeyShape;
-use crate::ring::RnsPoly;
+use crate::ring::{AddendOver, RnsPoly, Terms};
 use circuit::Stage;
 use sine::sine_gain;
 use std::f64::consts::PI;
@@ -111,7 +111,12 @@ impl Bootstrapper {
     ///
     /// # Errors
     /// As [`Bootstrapper::bootstrap`]; `ScaleMismatch` if the scales differ.
-    pub fn bootstrap_pair(&self, eval: &Evaluator, a: &Ciphertext, b: &Ciphertext) -> Result<[Ciphertext; 2]> {
+    pub fn bootstrap_pair(
+        &self,
+        eval: &Evaluator,
+        a: &Ciphertext,
+        b: &Ciphertext,
+    ) -> Result<[Ciphertext; 2]> {
         let level = self.circuit.spec().input_level();
         let (a, b) = (self.lowered(eval, a, level)?, self.lowered(eval, b, level)?);
         self.halves(eval, &eval.add(&a, &eval.mul_by_i(&b)?)?)
@@ -250,12 +255,12 @@ impl Evaluator {
             .map(|(name, level)| self.keys().find(name, level, None));
         let (to, back) = (to?, back?);
         debug_assert_eq!(to.shape(), KeyShape::dense_to_sparse());
-        let digits = ring.mod_up(&ct.parts[1], 1, 1);
-        let (c0, c1) = ring.inner_product(&ct.parts[1], &digits, &to.rows, [Some(&ct.parts[0]), None]);
-        let (c0, c1) = (ring.mod_down(c0, 0), ring.mod_down(c1, 0));
+        let terms = |rows, c0| Terms { rows, addend: AddendOver::Q([Some(c0), None]), image: None };
+        let switched = ring.switch_key(&ct.parts[1], 1, 1, terms(&to.rows, &ct.parts[0]));
+        let [c0, c1] = switched.map(|c| ring.mod_down(c, 0));
         let c0 = ring.raise(&c0, top + 1);
         let (source, digits) = ring.raise_as_digit(&c1, top + 1);
-        let (c0, c1) = ring.inner_product(&source, &digits, &back.rows, [Some(&c0), None]);
+        let [c0, c1] = ring.inner_product(&source, &digits, terms(&back.rows, &c0));
         let parts = vec![ring.mod_down(c0, 0), ring.mod_down(c1, 0)];
         Ok(Self::with_parts(ct, parts, ct.scale, ct.estimate))
     }

@@ -61,7 +61,9 @@ impl Cosine {
                 .iter()
                 .zip(&targets)
                 .zip(&weights)
-                .map(|((row, t), w)| w * (row.iter().zip(&solution).map(|(a, b)| a * b).sum::<f64>() - t).abs())
+                .map(|((row, t), w)| {
+                    w * (row.iter().zip(&solution).map(|(a, b)| a * b).sum::<f64>() - t).abs()
+                })
                 .collect();
             let largest = errors.iter().fold(0.0, |a: f64, b| a.max(*b));
             let lower = importance.iter().zip(&errors).map(|(i, e)| i * e * e).sum::<f64>().sqrt();

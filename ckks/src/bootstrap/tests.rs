@@ -146,7 +146,8 @@ fn simulated() {
         s.eval_mod = EvalModSpec { bound: 15, degree, doublings };
         let parts = [(1, 50.0), (3, 34.0), (2, 40.0), (s.eval_mod.levels(), em), (3, 49.4)];
         let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
-        let params = insecure_test_literal(&ParametersLiteral::from_widths(16, &q, &[50.0; 6]).unwrap()).unwrap();
+        let params =
+            insecure_test_literal(&ParametersLiteral::from_widths(16, &q, &[50.0; 6]).unwrap()).unwrap();
         let fit = sine::Cosine::fit(15, r, doublings, degree);
         let q = |l: usize| params.q()[l] as f64;
         let gain = sine_gain(r);
@@ -158,7 +159,10 @@ fn simulated() {
         let p = Polynomial::new(Basis::Chebyshev, fit.coefficients.clone()).unwrap();
         let plan = PolynomialPlan::new(&params, &p, s.eval_mod_level(), input, scale).unwrap();
         let mut state = 1u64;
-        let mut unit = || { state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407); (state >> 11) as f64 / 2f64.powi(53) };
+        let mut unit = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 11) as f64 / 2f64.powi(53)
+        };
         let n = 65536.0f64;
         let sigma = (n / 18.0 * n / 2.0).sqrt();
         let count = 20000;
@@ -169,7 +173,10 @@ fn simulated() {
             let z = 2.0 * unit() - 1.0;
             let t = i + z * (-r).exp2();
             let x = (t - 0.25) / fit.range;
-            let mut gauss = || { let (u, v) = (unit() + 1e-18, unit()); sigma * (-2.0 * u.ln()).sqrt() * (2.0 * PI * v).cos() };
+            let mut gauss = || {
+                let (u, v) = (unit() + 1e-18, unit());
+                sigma * (-2.0 * u.ln()).sqrt() * (2.0 * PI * v).cos()
+            };
             let mut y = plan.simulate(&params, x + gauss() / input * 1.414, &mut gauss);
             let mut sc = scale;
             for d in (0..doublings as usize).rev() {
@@ -180,6 +187,15 @@ fn simulated() {
             sum += e * e;
             worst = worst.max(e.abs());
         }
-        println!("a {a} degree {degree} rho {doublings} r {r} em {em}: rms {:.2} worst {:.2} relins {} fit {:.1} rounding {:.1} powers {:?} poly scale {:.2}", -(sum / count as f64).sqrt().log2(), -worst.log2(), plan.relinearizations(), fit.error.log2(), plan.rounding_error().log2(), plan.powers(), scale.log2());
+        println!(
+            "a {a} degree {degree} rho {doublings} r {r} em {em}: rms {:.2} worst {:.2} relins {} fit {:.1} rounding {:.1} powers {:?} poly scale {:.2}",
+            -(sum / count as f64).sqrt().log2(),
+            -worst.log2(),
+            plan.relinearizations(),
+            fit.error.log2(),
+            plan.rounding_error().log2(),
+            plan.powers(),
+            scale.log2()
+        );
     }
 }

@@ -6,6 +6,7 @@ use crate::encoding::Plaintext;
 use crate::error::{CkksError, KeyName, Result};
 use crate::noise::Estimate;
 use crate::params::KeyShape;
+use crate::ring::{AddendOver, Terms};
 
 fn check_special(expected: usize, found: usize) -> Result<()> {
     if expected == found { Ok(()) } else { Err(CkksError::SpecialMismatch { expected, found }) }
@@ -30,7 +31,10 @@ impl Evaluator {
         let scale = first.scale * first_plain.scale;
         let (level, special) = (first.level(), first.special());
         for (ct, plaintext) in &terms {
-            self.check_plain_ext(ct, plaintext, level, special)?;
+            self.check(ct.id)?;
+            check_levels(level, ct.level())?;
+            check_special(special, ct.special())?;
+            self.check_plain_ext(plaintext, level, special)?;
             check_scales(scale, ct.scale * plaintext.scale)?;
         }
         let rows: Vec<_> = terms.iter().map(|(c, p)| ([&c.parts[0], &c.parts[1]], &p.poly)).collect();
@@ -41,27 +45,14 @@ impl Evaluator {
         Ok(ExtCiphertext { id: first.id, parts, scale, estimate })
     }
 
-    /// Whether `ct` is at `level` over `special` special primes and `plaintext` reaches as far.
-    pub(super) fn check_plain_ext(
-        &self,
-        ct: &ExtCiphertext,
-        plaintext: &Plaintext,
-        level: usize,
-        special: usize,
-    ) -> Result<()> {
-        self.check(ct.id)?;
+    /// Whether `plaintext` reaches `level` and `special` special primes.
+    pub(super) fn check_plain_ext(&self, plaintext: &Plaintext, level: usize, special: usize) -> Result<()> {
         self.check(plaintext.id)?;
-        check_levels(level, ct.level())?;
-        check_special(special, ct.special())?;
         if plaintext.level() < level {
             let max = plaintext.level();
             return Err(CkksError::LevelTooHigh { what: "plaintext operand", level, max });
         }
-        if plaintext.special() < special {
-            let found = plaintext.special();
-            return Err(CkksError::SpecialMismatch { expected: special, found });
-        }
-        Ok(())
+        check_special(special, plaintext.special().min(special))
     }
 
     /// a + b over QP.
@@ -107,11 +98,10 @@ impl Evaluator {
         let shape = &self.giant_shape(name, a)?;
         let ring = self.ring();
         let down = ring.mod_down_ref(&a.parts[1], 0);
-        let digits = ring.mod_up(&down, shape.special, shape.digit_limbs);
         let key = self.keys.find(name, a.level(), Some(shape))?;
-        let (rows, g) = (&key.rows, self.params.galois_element(name));
-        let extra = Some(&a.parts[0]);
-        let parts = ring.inner_product_image(&down, &digits, rows, [None, None], extra, g);
+        let image = Some(self.params.galois_element(name));
+        let terms = Terms { rows: &key.rows, addend: AddendOver::QP([Some(&a.parts[0]), None]), image };
+        let parts = ring.switch_key(&down, shape.digit_limbs, shape.special, terms);
         let estimate = self.noise.giant(a.estimate, a.level(), shape);
         Ok(ExtCiphertext { id: a.id, parts, scale: a.scale, estimate })
     }

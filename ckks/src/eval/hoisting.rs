@@ -1,12 +1,13 @@
 //! Hoisted rotations: one decomposition shared by many rotations of the same ciphertext.
 
-use super::Evaluator;
+use super::{Evaluator, check_scales};
 use crate::cipher::{Ciphertext, ExtCiphertext};
+use crate::encoding::Plaintext;
 use crate::error::{CkksError, KeyName, Result};
 use crate::keys::SwitchingKey;
 use crate::noise::Estimate;
 use crate::params::{KeyShape, ParametersId};
-use crate::ring::{Digits, RnsPoly};
+use crate::ring::{AddendOver, Digits, RnsPoly, Terms};
 use std::sync::Arc;
 
 /// A ciphertext with its second polynomial decomposed into digits over QP.
@@ -80,15 +81,9 @@ impl Evaluator {
             let Hoisted { id, scale, estimate, .. } = *hoisted;
             return Ok(Ciphertext { id, parts, scale, estimate });
         }
-        let name = KeyName::Rotation(step);
-        let key = self.hoisted_key(hoisted, name)?;
-        let (ring, [p0, p1]) = (self.ring(), &hoisted.parts);
-        let (c0, c1) = ring.inner_product(p1, &hoisted.digits, &key.rows, [Some(p0), None]);
-        let g = self.params.galois_element(name);
-        // Permuting after ModDown touches fewer limbs.
-        let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
+        let parts = self.switched(hoisted, KeyName::Rotation(step))?.map(|c| self.ring().mod_down(c, 0));
         let estimate = self.noise.mod_down(self.switched_estimate(hoisted));
-        Ok(Ciphertext { id: hoisted.id, parts, scale: hoisted.scale, estimate })
+        Ok(Ciphertext { id: hoisted.id, parts: parts.into(), scale: hoisted.scale, estimate })
     }
 
     /// A rotation left over QP, without ModDown; step 0 gives P times the ciphertext.
@@ -102,15 +97,69 @@ impl Evaluator {
             let parts = hoisted.parts.each_ref().map(|c| self.times_p(c, hoisted.shape.special));
             (parts, hoisted.estimate)
         } else {
-            let name = KeyName::Rotation(step);
-            let key = self.hoisted_key(hoisted, name)?;
-            let [p0, p1] = &hoisted.parts;
-            let g = self.params.galois_element(name);
-            let addend = [Some(p0), None];
-            let parts = self.ring().inner_product_image(p1, &hoisted.digits, &key.rows, addend, None, g);
-            (parts, self.switched_estimate(hoisted))
+            (self.switched(hoisted, KeyName::Rotation(step))?, self.switched_estimate(hoisted))
         };
         Ok(ExtCiphertext { id: hoisted.id, parts, scale: hoisted.scale, estimate })
+    }
+
+    /// The image of `hoisted` under the Galois element of `name`, switched back, over QP.
+    fn switched(&self, hoisted: &Hoisted, name: KeyName) -> Result<[RnsPoly; 2]> {
+        let key = self.hoisted_key(hoisted, name)?;
+        let [p0, p1] = &hoisted.parts;
+        let image = Some(self.params.galois_element(name));
+        let terms = Terms { rows: &key.rows, addend: AddendOver::Q([Some(p0), None]), image };
+        Ok(self.ring().inner_product(p1, &hoisted.digits, terms))
+    }
+
+    /// Per group the sum Σ rot(hoisted, steps_t)·p over QP of its terms (t, p). Rotations are made as
+    /// they are needed and never stored. Plaintexts as for [`Evaluator::mul_acc_ext`].
+    ///
+    /// # Errors
+    /// As [`Evaluator::rotate_hoisted_ext`] and [`Evaluator::mul_acc_ext`]; `Empty` without steps or for a
+    /// group without terms.
+    ///
+    /// # Panics
+    /// If a term's index is not that of a step.
+    pub fn rotated_sums_ext(
+        &self,
+        hoisted: &Hoisted,
+        steps: &[i64],
+        groups: &[Vec<(usize, &Plaintext)>],
+    ) -> Result<Vec<ExtCiphertext>> {
+        const NAME: &str = "rotated_sums_ext";
+        self.check(hoisted.id)?;
+        let mut rotations = Vec::with_capacity(steps.len());
+        for step in steps.iter().map(|s| self.params.normalized_step(*s)) {
+            let name = KeyName::Rotation(step);
+            let rotation = match step {
+                0 => None,
+                _ => Some((&self.hoisted_key(hoisted, name)?.rows[..], self.params.galois_element(name))),
+            };
+            rotations.push(rotation);
+        }
+        let mut labels = Vec::with_capacity(groups.len());
+        for group in groups {
+            let (_, first) = group.first().ok_or(CkksError::Empty(NAME))?;
+            let mut estimate = Estimate::exact(0.0);
+            for (t, plaintext) in group {
+                assert!(*t < steps.len(), "a term's index is that of a step");
+                self.check_plain_ext(plaintext, hoisted.level(), hoisted.shape.special)?;
+                check_scales(first.scale, plaintext.scale)?;
+                let rotated = match rotations[*t] {
+                    None => hoisted.estimate,
+                    Some(_) => self.switched_estimate(hoisted),
+                };
+                let term = self.noise.mul((rotated, hoisted.scale), (plaintext.estimate, plaintext.scale));
+                estimate = self.noise.add(estimate, term);
+            }
+            labels.push((hoisted.scale * first.scale, estimate));
+        }
+        let terms: Vec<Vec<_>> =
+            groups.iter().map(|g| g.iter().map(|(t, p)| (*t, &p.poly)).collect()).collect();
+        let [c0, c1] = &hoisted.parts;
+        let sums = self.ring().rotated_sums([c0, c1], &hoisted.digits, &rotations, &terms);
+        let label = |(parts, (scale, estimate))| ExtCiphertext { id: hoisted.id, parts, scale, estimate };
+        Ok(sums.into_iter().zip(labels).map(label).collect())
     }
 
     fn switched_estimate(&self, hoisted: &Hoisted) -> Estimate {

@@ -1,12 +1,13 @@
 //! Relinearisation, rotation and conjugation.
 //!
-//! A Galois key for g leads from s to σ_g^-1(s): the key switch comes first and the automorphism is
-//! applied to its two result polynomials, so the decomposition is of the unrotated ciphertext (which
-//! hoisting shares) and only two polynomials are permuted.
+//! A Galois key for g leads from σ_g(s) to s. Hoisting still decomposes the unrotated ciphertext: the
+//! digits' images are the digits of the image, and the inner product reads them in permuted order, at
+//! no cost beyond that of reading.
 
 use super::Evaluator;
 use crate::cipher::Ciphertext;
 use crate::error::{KeyName, Result};
+use crate::ring::{AddendOver, Terms};
 
 impl Evaluator {
     /// Three polynomials → two. Two are passed through.
@@ -38,10 +39,9 @@ impl Evaluator {
         self.check_degree("relinearize", a, 3)?;
         let key = self.keys.find(KeyName::Relinearization, a.level(), None)?;
         let ring = self.ring();
-        let digits = ring.mod_up(&a.parts[2], key.shape.special, key.shape.digit_limbs);
-        let addends = [Some(&a.parts[0]), Some(&a.parts[1])];
-        let (c0, c1) = ring.inner_product(&a.parts[2], &digits, &key.rows, addends);
-        std::mem::drop(digits);
+        let addend = AddendOver::Q([Some(&a.parts[0]), Some(&a.parts[1])]);
+        let terms = Terms { rows: &key.rows, addend, image: None };
+        let [c0, c1] = ring.switch_key(&a.parts[2], key.shape.digit_limbs, key.shape.special, terms);
         let parts = vec![ring.mod_down(c0, drop), ring.mod_down(c1, drop)];
         let switched = self.noise.key_switch(a.estimate, a.level(), &key.shape);
         let estimate = match drop {
@@ -83,11 +83,10 @@ impl Evaluator {
     fn galois(&self, a: &Ciphertext, name: KeyName) -> Result<Ciphertext> {
         let key = self.keys.find(name, a.level(), None)?;
         let ring = self.ring();
-        let digits = ring.mod_up(&a.parts[1], key.shape.special, key.shape.digit_limbs);
-        let (c0, c1) = ring.inner_product(&a.parts[1], &digits, &key.rows, [Some(&a.parts[0]), None]);
-        std::mem::drop(digits);
-        let g = self.params.galois_element(name);
-        let parts = vec![ring.mod_down_image(c0, g), ring.mod_down_image(c1, g)];
+        let addend = AddendOver::Q([Some(&a.parts[0]), None]);
+        let terms = Terms { rows: &key.rows, addend, image: Some(self.params.galois_element(name)) };
+        let [c0, c1] = ring.switch_key(&a.parts[1], key.shape.digit_limbs, key.shape.special, terms);
+        let parts = vec![ring.mod_down(c0, 0), ring.mod_down(c1, 0)];
         let switched = self.noise.key_switch(a.estimate, a.level(), &key.shape);
         Ok(Self::with_parts(a, parts, a.scale, self.noise.mod_down(switched)))
     }

@@ -1,10 +1,9 @@
 //! Linear transforms of the slots by double-hoisted baby steps and giant steps.
 
-use super::{Evaluator, check_levels, check_scales};
+use super::{Evaluator, check_levels};
 use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::encoding::{Encoder, Plaintext};
 use crate::error::{CkksError, KeyName, Result};
-use crate::noise::Estimate;
 use crate::params::KeyShape;
 use num_complex::Complex64;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,16 +102,14 @@ impl Evaluator {
     pub fn linear_transform(&self, ct: &Ciphertext, transform: &LinearTransform) -> Result<Ciphertext> {
         check_levels(ct.level(), transform.level())?;
         let hoisted = self.hoist_for(ct, transform.shape)?;
-        let baby = |step: &usize| self.rotate_hoisted_ext(&hoisted, *step as i64);
-        let babies = transform.babies.iter().map(baby).collect::<Result<Vec<_>>>()?;
-        drop(hoisted);
+        let steps: Vec<i64> = transform.babies.iter().map(|step| *step as i64).collect();
         let terms: Vec<Vec<_>> = transform
             .groups
             .iter()
             .map(|(_, terms)| terms.iter().map(|(baby, p)| (*baby, p)).collect())
             .collect();
-        let inner = self.mul_acc_ext_groups(&babies, &terms)?;
-        drop(babies);
+        let inner = self.rotated_sums_ext(&hoisted, &steps, &terms)?;
+        drop(hoisted);
         let mut sum: Option<ExtCiphertext> = None;
         for ((giant, _), inner) in transform.groups.iter().zip(inner) {
             let outer = if *giant == 0 { inner } else { self.giant_ext(&inner, *giant as i64)? };
@@ -122,43 +119,5 @@ impl Evaluator {
             }
         }
         self.mod_down_rescale(&sum.ok_or(CkksError::Empty("linear transform"))?)
-    }
-
-    /// Per group the sum Σ e_t·p over QP of its terms (t, p), all in one pass over the operands e.
-    /// Plaintexts as for [`Evaluator::mul_acc_ext`].
-    ///
-    /// # Errors
-    /// As [`Evaluator::mul_acc_ext`]; `Empty` for a group without terms.
-    ///
-    /// # Panics
-    /// If a term's index is not that of an operand.
-    pub fn mul_acc_ext_groups(
-        &self,
-        operands: &[ExtCiphertext],
-        groups: &[Vec<(usize, &Plaintext)>],
-    ) -> Result<Vec<ExtCiphertext>> {
-        let first = operands.first().ok_or(CkksError::Empty("mul_acc_ext_groups"))?;
-        let (level, special) = (first.level(), first.special());
-        let mut labels = Vec::with_capacity(groups.len());
-        for group in groups {
-            let (index, plaintext) = group.first().ok_or(CkksError::Empty("mul_acc_ext_groups"))?;
-            let scale = operands[*index].scale * plaintext.scale;
-            let mut estimate = Estimate::exact(0.0);
-            for (index, plaintext) in group {
-                let operand = &operands[*index];
-                self.check_plain_ext(operand, plaintext, level, special)?;
-                check_scales(scale, operand.scale * plaintext.scale)?;
-                let product = ((operand.estimate, operand.scale), (plaintext.estimate, plaintext.scale));
-                estimate = self.noise.add(estimate, self.noise.mul(product.0, product.1));
-            }
-            labels.push((scale, estimate));
-        }
-        let parts: Vec<_> = operands.iter().map(|e| [&e.parts[0], &e.parts[1]]).collect();
-        let terms: Vec<Vec<_>> =
-            groups.iter().map(|g| g.iter().map(|(t, p)| (*t, &p.poly)).collect()).collect();
-        let sums = self.ring().mul_acc_groups(level + 1, special, &parts, &terms);
-        let sums = sums.into_iter().zip(labels);
-        let wrap = |(parts, (scale, estimate))| ExtCiphertext { id: first.id, parts, scale, estimate };
-        Ok(sums.map(wrap).collect())
     }
 }

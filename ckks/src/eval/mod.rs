@@ -64,7 +64,12 @@ impl Evaluator {
         check_id(&self.params, id)
     }
 
-    pub(crate) fn check_degree(&self, operation: &'static str, ct: &Ciphertext, expected: usize) -> Result<()> {
+    pub(crate) fn check_degree(
+        &self,
+        operation: &'static str,
+        ct: &Ciphertext,
+        expected: usize,
+    ) -> Result<()> {
         self.check(ct.id)?;
         if ct.parts.len() != expected {
             return Err(CkksError::Degree { operation, expected, found: ct.parts.len() });

@@ -6,7 +6,7 @@ use super::{EvaluationKeySet, PublicKey, SecretKey, SwitchingKey, public};
 use crate::error::{CkksError, KeyName, Result};
 use crate::params::security_table::SPARSE_WEIGHT;
 use crate::params::{KeyShape, Parameters};
-use crate::ring::{RnsPoly, inverse_element, par};
+use crate::ring::{RnsPoly, par};
 use crate::sampling::{Gaussian, Prng, os_seed};
 use zeroize::Zeroizing;
 
@@ -128,12 +128,11 @@ impl<'a> KeyGenerator<'a> {
                 let square = SecretPoly(self.params.ring().mul(s, s));
                 self.switching(shape, &square.0, s)
             }
-            // Rotation happens after the switch (see `eval::keyswitch`), so the key leads to the
-            // secret's image under the inverse automorphism.
+            // From the image of the secret: ciphertexts are rotated before they are switched.
             KeyName::Rotation(_) | KeyName::Conjugation => {
-                let g = inverse_element(self.params.n(), self.params.galois_element(key));
+                let g = self.params.galois_element(key);
                 let image = self.secret.image(g, shape.q_limbs(), shape.special);
-                self.switching(shape, s, &image.0)
+                self.switching(shape, &image.0, s)
             }
         }
     }

@@ -307,7 +307,8 @@ fn linear_transforms() {
     let expected: Vec<Complex64> =
         (0..SLOTS).map(|j| diagonals.iter().map(|(d, v)| v[j] * x[(j + d) % SLOTS]).sum()).collect();
     for (what, scale) in [("fine", SCALE), ("coarse", 2f64.powi(25))] {
-        let transform = LinearTransform::new(&lab.encoder, &diagonals, 4, lab.params.key_shape(2), scale).unwrap();
+        let transform =
+            LinearTransform::new(&lab.encoder, &diagonals, 4, lab.params.key_shape(2), scale).unwrap();
         let out = lab.eval.linear_transform(&ct, &transform).unwrap();
         lab.check(&format!("linear transform, {what}"), &out, &expected);
     }

@@ -320,7 +320,8 @@ pub fn insecure_test_literal(literal: &ParametersLiteral) -> Result<Parameters, 
 /// BLAKE3 over a fixed little-endian layout, independent of serde.
 fn identify(literal: &ParametersLiteral) -> ParametersId {
     // "ntt1": NTT-domain order and choice of root, see `ring::ntt`.
-    let mut hash = blake3::Hasher::new_derive_key("fhec-ckks parameters v1 ntt1");
+    // v2: Galois keys lead from the secret's image to the secret.
+    let mut hash = blake3::Hasher::new_derive_key("fhec-ckks parameters v2 ntt1");
     hash.update(&literal.log_n.to_le_bytes());
     for primes in [&literal.q, &literal.p] {
         hash.update(&(primes.len() as u64).to_le_bytes());

@@ -66,7 +66,7 @@ pub(crate) fn rotation_element(n: usize, step: i64) -> u64 {
 }
 
 /// Inverse of the odd `g` modulo 2N (Newton's iteration modulo 2^64).
-#[cfg(any(feature = "client", test))]
+#[cfg(test)]
 pub(crate) fn inverse_element(n: usize, g: u64) -> u64 {
     let mut inverse = g;
     for _ in 0..6 {

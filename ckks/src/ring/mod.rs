@@ -26,14 +26,16 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-pub(crate) use automorphism::rotation_element;
 #[cfg(any(feature = "client", test))]
-pub(crate) use automorphism::{for_coefficients, inverse_element};
+pub(crate) use automorphism::for_coefficients;
+#[cfg(test)]
+pub(crate) use automorphism::inverse_element;
+pub(crate) use automorphism::rotation_element;
 pub use modulus::Modulus;
 pub(crate) use ntt::MIN_LOG_N;
 pub use ntt::NttTable;
 pub use poly::RnsPoly;
-pub(crate) use switch::{Digits, KeyRow};
+pub(crate) use switch::{AddendOver, Digits, KeyRow, Terms};
 
 /// A set of moduli of a ring: q_start..q_end and the first `special` special primes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

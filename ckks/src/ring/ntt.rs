@@ -48,14 +48,26 @@ impl NttTable {
     pub fn forward(&self, limb: &mut [u64]) {
         match &self.engine {
             #[cfg(target_arch = "x86_64")]
-            Engine::Ifma(tables) => tables.forward(limb),
+            Engine::Ifma(tables) => tables.forward(limb, None),
             Engine::Portable(plan) => plan.fwd(limb),
+        }
+    }
+
+    /// Coefficients `source` → evaluations `limb`.
+    pub(crate) fn forward_from(&self, limb: &mut [u64], source: &[u64]) {
+        match &self.engine {
+            #[cfg(target_arch = "x86_64")]
+            Engine::Ifma(tables) => tables.forward(limb, Some(source)),
+            Engine::Portable(plan) => {
+                limb.copy_from_slice(source);
+                plan.fwd(limb);
+            }
         }
     }
 
     /// Evaluations → coefficients, in place.
     pub fn inverse(&self, limb: &mut [u64]) {
-        self.inverse_scaled(limb, self.n_inv);
+        self.inverse_scaled(limb, None, self.n_inv);
     }
 
     /// N^-1·c as the constant for [`Self::inverse_scaled`].
@@ -63,12 +75,16 @@ impl NttTable {
         self.modulus.shoup(self.modulus.mul(self.n_inv.w, c % self.modulus.q))
     }
 
-    /// Evaluations → coefficients times c, at no extra cost; `factor` from [`Self::scaled_by`].
-    pub(crate) fn inverse_scaled(&self, limb: &mut [u64], factor: Shoup) {
+    /// Evaluations `source` (or `limb` itself) → coefficients times c, at no extra cost; `factor` from
+    /// [`Self::scaled_by`].
+    pub(crate) fn inverse_scaled(&self, limb: &mut [u64], source: Option<&[u64]>, factor: Shoup) {
         match &self.engine {
             #[cfg(target_arch = "x86_64")]
-            Engine::Ifma(tables) => tables.inverse_scaled(limb, factor),
+            Engine::Ifma(tables) => tables.inverse_scaled(limb, source, factor),
             Engine::Portable(plan) => {
+                if let Some(source) = source {
+                    limb.copy_from_slice(source);
+                }
                 plan.inv(limb);
                 simd::mul_const_assign(&self.modulus, limb, factor);
             }
@@ -123,7 +139,7 @@ mod tests {
                     tables.iter().zip(&mut out).for_each(|(t, x)| t.forward(x));
                     assert_eq!(out[0], out[1], "forward, {bits} bits, 2^{log_n}");
                     let factor = tables[0].scaled_by(q - 2);
-                    tables.iter().zip(&mut out).for_each(|(t, x)| t.inverse_scaled(x, factor));
+                    tables.iter().zip(&mut out).for_each(|(t, x)| t.inverse_scaled(x, None, factor));
                     assert_eq!(out[0], out[1], "inverse, {bits} bits, 2^{log_n}");
                     assert!(out[0].iter().zip(&input).all(|(y, x)| *y == fast.mul(*x, q - 2)));
                 }

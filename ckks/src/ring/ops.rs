@@ -107,34 +107,6 @@ impl Ring {
         out
     }
 
-    /// Per group, [`Ring::mul_acc_pair`] of its terms (operand index, full or short plaintext); zero for
-    /// an empty group. All groups are formed in one pass over the operands.
-    pub(crate) fn mul_acc_groups(
-        &self,
-        q_limbs: usize,
-        special: usize,
-        operands: &[[&RnsPoly; 2]],
-        groups: &[Vec<(usize, &RnsPoly)>],
-    ) -> Vec<[RnsPoly; 2]> {
-        let mut out: Vec<_> =
-            groups.iter().map(|_| [(); 2].map(|()| self.uninit(q_limbs, special))).collect();
-        let mut limbs: Vec<Vec<[&mut [u64]; 2]>> = (0..q_limbs + special).map(|_| Vec::new()).collect();
-        for [out0, out1] in &mut out {
-            let halves = out0.limbs_mut().into_iter().zip(out1.limbs_mut());
-            limbs.iter_mut().zip(halves).for_each(|(limb, (o0, o1))| limb.push([o0, o1]));
-        }
-        par::for_each(self.n(), limbs, |i, mut outs| {
-            let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
-            let operands: Vec<_> = operands.iter().map(|pair| pair.map(|x| x.limb(pick(x)))).collect();
-            let groups: Vec<Vec<_>> = groups
-                .iter()
-                .map(|g| g.iter().map(|(t, b)| (*t, factor(self, b, pick(b)).of(b))).collect())
-                .collect();
-            simd::mul_acc_groups(&self.moduli[self.index(q_limbs, i)], &mut outs, &operands, &groups);
-        });
-        out
-    }
-
     /// a ← a·c_i on every limb, c_i = `c(modulus index)`.
     pub(crate) fn mul_scalar_assign(&self, a: &mut RnsPoly, c: impl Fn(usize) -> u64 + Sync + Send) {
         let (n, q_limbs) = (a.n(), a.q_limbs());

@@ -7,19 +7,19 @@ impl Ring {
     /// The centred lift of `x` (one limb, NTT domain) to q_0..q_{q_limbs−1}: coefficients in
     /// [−q_0/2, q_0/2).
     pub(crate) fn raise(&self, x: &RnsPoly, q_limbs: usize) -> RnsPoly {
-        self.lift(x, q_limbs, 0)
+        self.lift_limb(x, q_limbs, 0)
     }
 
     /// [`Ring::raise`] as the only digit of a gadget with the first special prime: what a key
     /// switch of a polynomial smaller than q_0 multiplies its key by.
     pub(crate) fn raise_as_digit(&self, x: &RnsPoly, q_limbs: usize) -> (RnsPoly, Digits) {
-        let lifted = self.lift(x, q_limbs, 1);
+        let lifted = self.lift_limb(x, q_limbs, 1);
         let mut special = self.uninit(0, 1);
         special.limb_mut(0).copy_from_slice(lifted.limb(q_limbs));
         (lifted.truncated(q_limbs, 0), Digits::single(q_limbs, special))
     }
 
-    fn lift(&self, x: &RnsPoly, q_limbs: usize, special: usize) -> RnsPoly {
+    fn lift_limb(&self, x: &RnsPoly, q_limbs: usize, special: usize) -> RnsPoly {
         let n = self.n();
         let mut coefficients = self.uninit(1, 0);
         coefficients.limb_mut(0).copy_from_slice(x.limb(0));

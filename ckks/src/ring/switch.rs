@@ -1,13 +1,48 @@
 //! The ring side of hybrid key switching: decomposition (ModUp), inner product, ModDown and rescale.
 
-use super::automorphism::NttPermutation;
-use super::simd::Addend;
+use super::ops::factor;
+use super::simd::{Addend, Image, TILE};
 use super::{Limbs, Ring, RnsPoly, par, simd};
 
 /// A key polynomial pair of one digit.
 pub(crate) struct KeyRow {
     pub(crate) b: RnsPoly,
     pub(crate) a: RnsPoly,
+}
+
+/// What an inner product with digits consists of.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    /// The key, one row per digit.
+    pub(crate) rows: &'a [KeyRow],
+    /// Polynomials to be added.
+    pub(crate) addend: AddendOver<'a>,
+    /// Take the images of digits and addends under X → X^g.
+    pub(crate) image: Option<u64>,
+}
+
+/// What an inner product adds to its halves.
+#[derive(Clone, Copy)]
+pub(crate) enum AddendOver<'a> {
+    /// P times polynomials over Q, P the product of the digits' special primes, so that ModDown
+    /// returns them unscaled.
+    Q([Option<&'a RnsPoly>; 2]),
+    /// Polynomials over QP.
+    QP([Option<&'a RnsPoly>; 2]),
+}
+
+impl<'a> AddendOver<'a> {
+    /// Limb `i` of polynomials with `q_limbs` ciphertext limbs and `special` special limbs.
+    fn limb(self, ring: &Ring, i: usize, q_limbs: usize, special: usize) -> Addend<'a> {
+        match self {
+            Self::Q(_) if i >= q_limbs => Addend { limbs: [None; 2], factor: 0 },
+            Self::Q(halves) => {
+                let limbs = halves.map(|x| x.map(|x| x.limb(i)));
+                Addend { limbs, factor: ring.p_mod(special, i) }
+            }
+            Self::QP(halves) => Addend { limbs: halves.map(|x| x.map(|x| x.limb(i))), factor: 1 },
+        }
+    }
 }
 
 /// The digits of a polynomial over QP. The limbs a digit consists of are those of the decomposed
@@ -28,18 +63,29 @@ impl Digits {
 
     /// Limb `i` of digit `j`; `source` is the decomposed polynomial.
     pub(crate) fn limb<'a>(&'a self, source: &'a RnsPoly, j: usize, i: usize) -> &'a [u64] {
-        let start = j * self.digit_limbs;
-        let end = (start + self.digit_limbs).min(self.q_limbs);
+        let own = self.own(j);
         match i {
-            _ if i < start => self.converted[j].limb(i),
-            _ if i < end => source.limb(i),
-            _ => self.converted[j].limb(i - (end - start)),
+            _ if i < own.start => self.converted[j].limb(i),
+            _ if i < own.end => source.limb(i),
+            _ => self.converted[j].limb(i - own.len()),
         }
     }
 
     /// Number of digits.
     pub(crate) fn len(&self) -> usize {
         self.converted.len()
+    }
+
+    /// The limbs digit `j` consists of.
+    fn own(&self, j: usize) -> std::ops::Range<usize> {
+        let start = j * self.digit_limbs;
+        start..(start + self.digit_limbs).min(self.q_limbs)
+    }
+
+    /// Modulus indices of the converted limbs of digit `j`.
+    fn converted_indices(&self, ring: &Ring, j: usize) -> Vec<usize> {
+        let limbs = 0..self.q_limbs + self.special;
+        limbs.filter(|i| !self.own(j).contains(i)).map(|i| ring.index(self.q_limbs, i)).collect()
     }
 }
 
@@ -48,6 +94,16 @@ impl Ring {
     /// to q_0..=q_l and the first `special` special primes (NTT domain). Digits are centred:
     /// coefficients in [−D/2, D/2).
     pub(crate) fn mod_up(&self, x: &RnsPoly, special: usize, digit_limbs: usize) -> Digits {
+        let mut digits = self.lift(x, special, digit_limbs);
+        let index: Vec<Vec<usize>> = (0..digits.len()).map(|j| digits.converted_indices(self, j)).collect();
+        for (digit, index) in digits.converted.iter_mut().zip(index) {
+            par::for_limbs(self.n(), digit.words_mut(), |i, limb| self.ntt(index[i]).forward(limb));
+        }
+        digits
+    }
+
+    /// The digits of [`Ring::mod_up`] with the converted limbs left as coefficients.
+    fn lift(&self, x: &RnsPoly, special: usize, digit_limbs: usize) -> Digits {
         let (n, q_limbs) = (self.n(), x.q_limbs());
         let ranges: Vec<Limbs> = (0..q_limbs)
             .step_by(digit_limbs)
@@ -56,100 +112,137 @@ impl Ring {
         let converters: Vec<_> = ranges.iter().map(|r| self.converter(*r)).collect();
         let mut coefficients = self.uninit(q_limbs, 0);
         par::for_limbs(n, coefficients.words_mut(), |i, limb| {
-            limb.copy_from_slice(x.limb(i));
             let (digit, within) = (i / digit_limbs, i % digit_limbs);
             let table = self.ntt(i);
-            table.inverse_scaled(limb, table.scaled_by(converters[digit].hat_inv[within]));
+            let factor = table.scaled_by(converters[digit].hat_inv[within]);
+            table.inverse_scaled(limb, Some(x.limb(i)), factor);
         });
-        let lift = |range: &Limbs, converter: &super::BaseConverter| {
-            let own = range.end - range.start;
-            let mut digit = self.uninit(q_limbs - own, special);
+        let converted = ranges.iter().map(|r| self.uninit(q_limbs - (r.end - r.start), special)).collect();
+        let mut digits = Digits { q_limbs, special, digit_limbs, converted };
+        for (j, (range, converter)) in ranges.iter().zip(&converters).enumerate() {
             let ys: Vec<_> = (range.start..range.end).map(|i| coefficients.limb(i)).collect();
-            // Modulus of the digit's limb i, its own limbs being left out.
-            let index = |i: usize| self.index(q_limbs, if i < range.start { i } else { i + own });
-            let targets = digit.limbs_mut().into_iter().enumerate().map(|(i, limb)| (index(i), limb));
-            converter.convert(self, &ys, targets.collect());
-            par::for_limbs(n, digit.words_mut(), |i, limb| self.ntt(index(i)).forward(limb));
-            digit
-        };
-        let converted = ranges.iter().zip(&converters).map(|(r, c)| lift(r, c)).collect();
-        Digits { q_limbs, special, digit_limbs, converted }
+            let index = digits.converted_indices(self, j);
+            let targets = index.into_iter().zip(digits.converted[j].limbs_mut()).collect();
+            converter.convert(self, &ys, targets);
+        }
+        digits
     }
 
-    /// (Σ d_j·b_j + P·x_0, Σ d_j·a_j + P·x_1) over the limbs of the digits of `source`; key rows may
-    /// have more ciphertext limbs than the digits. The addends x have the digits' ciphertext limbs
-    /// and P is the product of their special primes, so that ModDown returns them unscaled.
-    pub(crate) fn inner_product(
-        &self,
-        source: &RnsPoly,
-        digits: &Digits,
-        rows: &[KeyRow],
-        addend: [Option<&RnsPoly>; 2],
-    ) -> (RnsPoly, RnsPoly) {
-        let (q_limbs, special) = (digits.q_limbs, digits.special);
-        let mut out = (self.uninit(q_limbs, special), self.uninit(q_limbs, special));
-        let limb = self.inner_product_limb(source, digits, rows, addend);
-        par::for_limbs2(self.n(), out.0.words_mut(), out.1.words_mut(), limb);
-        out
+    /// (Σ d_j·b_j + x_0, Σ d_j·a_j + x_1) over the limbs of the digits of `source`; key rows may have
+    /// more ciphertext limbs than the digits, addends have theirs.
+    pub(crate) fn inner_product(&self, source: &RnsPoly, digits: &Digits, terms: Terms<'_>) -> [RnsPoly; 2] {
+        self.products(source, digits, false, terms)
     }
 
-    /// The image under X → X^g of [`Ring::inner_product`] plus `extra` (over QP, to the first half):
-    /// each limb is permuted while it is in the cache.
-    pub(crate) fn inner_product_image(
+    /// [`Ring::inner_product`] of the digits of `x`: a key switch over QP, without ModDown. The digits
+    /// exist in the NTT domain one limb at a time only.
+    pub(crate) fn switch_key(
         &self,
-        source: &RnsPoly,
-        digits: &Digits,
-        rows: &[KeyRow],
-        addend: [Option<&RnsPoly>; 2],
-        extra: Option<&RnsPoly>,
-        g: u64,
+        x: &RnsPoly,
+        digit_limbs: usize,
+        special: usize,
+        terms: Terms<'_>,
     ) -> [RnsPoly; 2] {
+        self.products(x, &self.lift(x, special, digit_limbs), true, terms)
+    }
+
+    /// Inner products of digits whose converted limbs are coefficients (`transform`) or evaluations.
+    fn products(&self, source: &RnsPoly, digits: &Digits, transform: bool, terms: Terms<'_>) -> [RnsPoly; 2] {
         let (n, q_limbs, special) = (self.n(), digits.q_limbs, digits.special);
         let mut out = [(); 2].map(|()| self.uninit(q_limbs, special));
-        let table = self.permutation(g);
-        let limb = self.inner_product_limb(source, digits, rows, addend);
+        let table = terms.image.map(|g| self.permutation(g));
         let [out0, out1] = &mut out;
         par::for_limbs2(n, out0.words_mut(), out1.words_mut(), |i, o0, o1| {
-            let m = self.modulus(self.index(q_limbs, i));
-            let (mut s0, mut s1) = (self.pool.take(n), self.pool.take(n));
-            limb(i, &mut s0, &mut s1);
-            if let Some(extra) = extra {
-                simd::add_assign(m, &mut s0, extra.limb(i));
+            let index = self.index(q_limbs, i);
+            let m = self.modulus(index);
+            let mut transformed: Vec<_> = (0..digits.len())
+                .map(|j| (transform && !digits.own(j).contains(&i)).then(|| self.pool.take(n)))
+                .collect();
+            for (j, limb) in transformed.iter_mut().enumerate() {
+                if let Some(limb) = limb {
+                    self.ntt(index).forward_from(limb, digits.limb(source, j, i));
+                }
             }
-            simd::permute_blocks(m, o0, &s0, &table.blocks, &table.lanes);
-            simd::permute_blocks(m, o1, &s1, &table.blocks, &table.lanes);
+            let limb = |j: usize| match &transformed[j] {
+                Some(limb) => &limb[..],
+                None => digits.limb(source, j, i),
+            };
+            let rows: Vec<_> = (0..digits.len().min(terms.rows.len()))
+                .map(|j| {
+                    let row = &terms.rows[j];
+                    let at = if i < q_limbs { i } else { row.b.q_limbs() + i - q_limbs };
+                    (limb(j), row.b.limb(at), row.a.limb(at))
+                })
+                .collect();
+            let addend = terms.addend.limb(self, i, q_limbs, special);
+            let image = table.as_ref().map(|t| Image { blocks: &t.blocks, lanes: &t.lanes });
+            simd::inner_product(m, o0, o1, &rows, addend, image);
         });
         out
     }
 
-    /// The inner product of one limb, as a function of its index.
-    fn inner_product_limb(
+    /// Sums of products of rotations with plaintexts, over QP: per group Σ R_t·b over its terms (t, b),
+    /// R_t the pair (Σ d_j·b_j + P·c_0, Σ d_j·a_j) of the image under the t-th rotation, and (P·c_0, P·c_1)
+    /// where there is no rotation. Rotations exist a tile at a time only: keys and plaintexts are read
+    /// once, and nothing but the sums is written.
+    pub(crate) fn rotated_sums(
         &self,
-        source: &RnsPoly,
+        c: [&RnsPoly; 2],
         digits: &Digits,
-        rows: &[KeyRow],
-        addend: [Option<&RnsPoly>; 2],
-    ) -> impl Fn(usize, &mut [u64], &mut [u64]) + Sync + Send {
-        let (q_limbs, special) = (digits.q_limbs, digits.special);
-        move |i, o0, o1| {
-            let m = self.modulus(self.index(q_limbs, i));
-            let terms: Vec<_> = rows
-                .iter()
-                .take(digits.len())
-                .enumerate()
-                .map(|(j, row)| {
-                    let at = if i < q_limbs { i } else { row.b.q_limbs() + i - q_limbs };
-                    (digits.limb(source, j, i), row.b.limb(at), row.a.limb(at))
-                })
-                .collect();
-            let addend = if i < q_limbs {
-                let limbs = addend.map(|x| x.map(|x| x.limb(i)));
-                Addend { limbs, factor: self.p_mod(special, i) }
-            } else {
-                Addend { limbs: [None; 2], factor: 0 }
-            };
-            simd::inner_product(m, o0, o1, &terms, addend);
+        rotations: &[Option<(&[KeyRow], u64)>],
+        groups: &[Vec<(usize, &RnsPoly)>],
+    ) -> Vec<[RnsPoly; 2]> {
+        let (n, q_limbs, special) = (self.n(), digits.q_limbs, digits.special);
+        let tables: Vec<_> = rotations.iter().map(|r| r.map(|(_, g)| self.permutation(g))).collect();
+        let mut out: Vec<_> =
+            groups.iter().map(|_| [(); 2].map(|()| self.uninit(q_limbs, special))).collect();
+        let mut limbs: Vec<Vec<[&mut [u64]; 2]>> = (0..q_limbs + special).map(|_| Vec::new()).collect();
+        for [out0, out1] in &mut out {
+            let halves = out0.limbs_mut().into_iter().zip(out1.limbs_mut());
+            limbs.iter_mut().zip(halves).for_each(|(limb, (o0, o1))| limb.push([o0, o1]));
         }
+        par::for_each(n, limbs, |i, mut outs| {
+            let m = self.modulus(self.index(q_limbs, i));
+            let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
+            let sums: Vec<Vec<_>> = groups
+                .iter()
+                .map(|g| g.iter().map(|(t, b)| (*t, factor(self, b, pick(b)).of(b))).collect())
+                .collect();
+            let d: Vec<&[u64]> = (0..digits.len()).map(|j| digits.limb(c[1], j, i)).collect();
+            let rotated = AddendOver::Q([Some(c[0]), None]).limb(self, i, q_limbs, special);
+            let plain = AddendOver::Q([Some(c[0]), Some(c[1])]).limb(self, i, q_limbs, special);
+            let mut tiles = self.pool.take(2 * TILE * rotations.len());
+            for start in (0..n).step_by(TILE) {
+                let len = TILE.min(n - start);
+                let range = start..start + len;
+                for ((tile, rotation), table) in tiles.chunks_exact_mut(2 * TILE).zip(rotations).zip(&tables)
+                {
+                    let (t0, t1) = tile.split_at_mut(TILE);
+                    let (t0, t1) = (&mut t0[..len], &mut t1[..len]);
+                    let (Some((rows, _)), Some(table)) = (rotation, table) else {
+                        let limbs = plain.limbs.map(|x| x.map(|x| &x[range.clone()]));
+                        simd::inner_product(m, t0, t1, &[], Addend { limbs, ..plain }, None);
+                        continue;
+                    };
+                    let rows: Vec<_> = d
+                        .iter()
+                        .zip(*rows)
+                        .map(|(d, row)| {
+                            let at = pick(&row.b);
+                            (*d, &row.b.limb(at)[range.clone()], &row.a.limb(at)[range.clone()])
+                        })
+                        .collect();
+                    let blocks = &table.blocks[start / 8..(start + len) / 8];
+                    let image = Image { blocks, lanes: &table.lanes };
+                    simd::inner_product(m, t0, t1, &rows, rotated, Some(image));
+                }
+                for ([o0, o1], sum) in outs.iter_mut().zip(&sums) {
+                    let outs = [&mut o0[range.clone()], &mut o1[range.clone()]];
+                    simd::mul_acc_tile(m, outs, sum, &tiles, start, n);
+                }
+            }
+        });
+        out
     }
 
     /// Product of the first `special` special primes modulo modulus `index`.
@@ -165,42 +258,28 @@ impl Ring {
         let kept = x.q_limbs() - drop;
         let sources = Limbs { start: kept, end: x.q_limbs(), special: x.special() };
         let (head, tail) = x.words_mut().split_at_mut(kept * self.n());
-        self.divide(head, tail, sources, None)
+        self.divide(head, (tail, None), sources)
     }
 
-    /// The image under X → X^g of [`Ring::mod_down`] without dropping.
-    pub(crate) fn mod_down_image(&self, mut x: RnsPoly, g: u64) -> RnsPoly {
-        let kept = x.q_limbs();
-        let sources = Limbs { start: kept, end: kept, special: x.special() };
-        let (head, tail) = x.words_mut().split_at_mut(kept * self.n());
-        self.divide(head, tail, sources, Some(&self.permutation(g)))
-    }
-
-    /// [`Ring::mod_down`] of a polynomial that is kept: its dropped limbs are copied.
+    /// [`Ring::mod_down`] of a polynomial that is kept.
     pub(crate) fn mod_down_ref(&self, x: &RnsPoly, drop: usize) -> RnsPoly {
         let kept = x.q_limbs() - drop;
         let sources = Limbs { start: kept, end: x.q_limbs(), special: x.special() };
         let (head, dropped) = x.words().split_at(kept * self.n());
         let mut tail = self.uninit(drop + x.special(), 0);
-        tail.words_mut().copy_from_slice(dropped);
-        self.divide(head, tail.words_mut(), sources, None)
+        self.divide(head, (tail.words_mut(), Some(dropped)), sources)
     }
 
     /// Divides the polynomial with limbs `head` and `tail`, the latter of moduli `sources`, by their
-    /// product, and permutes the result. `tail` is overwritten.
-    fn divide(
-        &self,
-        head: &[u64],
-        tail: &mut [u64],
-        sources: Limbs,
-        image: Option<&NttPermutation>,
-    ) -> RnsPoly {
+    /// product. `tail` is overwritten; its input is the second part if given.
+    fn divide(&self, head: &[u64], (tail, input): (&mut [u64], Option<&[u64]>), sources: Limbs) -> RnsPoly {
         let n = self.n();
         let indices: Vec<usize> = sources.iter(self).collect();
         let converter = self.converter(sources);
         par::for_limbs(n, tail, |i, limb| {
             let table = self.ntt(indices[i]);
-            table.inverse_scaled(limb, table.scaled_by(converter.hat_inv[i]));
+            let input = input.map(|words| &words[i * n..][..n]);
+            table.inverse_scaled(limb, input, table.scaled_by(converter.hat_inv[i]));
         });
         let mut out = self.uninit(head.len() / n, 0);
         let ys: Vec<_> = tail.chunks_exact(n).collect();
@@ -209,11 +288,6 @@ impl Ring {
             self.ntt(i).forward(limb);
             let m = self.modulus(i);
             simd::sub_from_mul_const(m, limb, &head[i * n..][..n], m.shoup(converter.product_inv[i]));
-            if let Some(table) = image {
-                let mut permuted = self.pool.take(n);
-                simd::permute_blocks(m, &mut permuted, limb, &table.blocks, &table.lanes);
-                limb.copy_from_slice(&permuted);
-            }
         });
         out
     }

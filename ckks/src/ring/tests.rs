@@ -178,7 +178,11 @@ fn inner_product_selects_limbs_of_longer_keys() {
         .map(|s| switch::KeyRow { b: random(&ring, 4, 2, 10 + s), a: random(&ring, 4, 2, 20 + s) })
         .collect();
     let addend = random(&ring, 2, 0, 30);
-    let (b, a) = ring.inner_product(&source, &decomposed, &rows, [Some(&addend), None]);
+    let [b, a] = ring.inner_product(
+        &source,
+        &decomposed,
+        switch::Terms { rows: &rows, addend: switch::AddendOver::Q([Some(&addend), None]), image: None },
+    );
     let short: Vec<_> = rows.iter().map(|r| (r.b.truncated(2, 2), r.a.truncated(2, 2))).collect();
     let mut expected_b = ring.mul_acc(2, 2, &[(&digits[0], &short[0].0), (&digits[1], &short[1].0)]);
     let expected_a = ring.mul_acc(2, 2, &[(&digits[0], &short[0].1), (&digits[1], &short[1].1)]);
@@ -236,32 +240,48 @@ fn reductions_match_big_integers() {
 }
 
 #[test]
-fn grouped_sums_are_the_sums_of_each_group() {
+fn rotated_sums_are_sums_of_rotations() {
+    use switch::{AddendOver, KeyRow, Terms};
     let log_n = 12;
     let q = ntt_primes(40, log_n, 3, &[]).unwrap();
     let p = ntt_primes(50, log_n, 2, &q).unwrap();
     let ring = Ring::new(log_n, &q, &p);
-    let operands: Vec<_> = (0..5).map(|s| [2 * s, 2 * s + 1].map(|s| random(&ring, 3, 2, s))).collect();
-    let full: Vec<_> = (0..7).map(|s| random(&ring, 3, 2, 40 + s)).collect();
+    let c = [random(&ring, 3, 0, 1), random(&ring, 3, 0, 2)];
+    let digits = ring.mod_up(&c[1], 2, 2);
+    let row = |s| KeyRow { b: random(&ring, 3, 2, s), a: random(&ring, 3, 2, s + 1) };
+    let keys = [[row(50), row(60)], [row(70), row(80)]];
+    let rotations = [None, Some((&keys[0][..], 5)), Some((&keys[1][..], 125))];
+    let full: Vec<_> = (0..20).map(|s| random(&ring, 3, 2, 140 + s)).collect();
     let mut short = ring.uninit_short(1 << 8, 3, 2);
     (0..5).for_each(|i| short.limb_mut(i).iter_mut().enumerate().for_each(|(j, x)| *x = (j * j) as u64));
     let groups: Vec<Vec<_>> = vec![
-        full.iter().enumerate().map(|(i, b)| (i % 5, b)).collect(),
-        vec![(3, &short), (0, &full[1])],
-        vec![(4, &full[0])],
+        full.iter().enumerate().map(|(i, b)| (i % 3, b)).collect(),
+        vec![(2, &short), (0, &full[1])],
+        vec![(1, &full[0])],
     ];
-    let operands: Vec<_> = operands.iter().map(|[a, b]| [a, b]).collect();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-    // All limbs; fewer limbs than the operands and plaintexts have.
-    for (q_limbs, special) in [(3, 2), (2, 1), (1, 0)] {
-        let run = || ring.mul_acc_groups(q_limbs, special, &operands, &groups);
-        let sums = run();
-        for (sum, group) in sums.iter().zip(&groups) {
-            let terms: Vec<_> = group.iter().map(|(t, b)| (operands[*t], *b)).collect();
-            assert_eq!(*sum, ring.mul_acc_pair(q_limbs, special, &terms));
-        }
-        assert_eq!(pool.install(run), sums);
+    let rotated: Vec<[RnsPoly; 2]> = rotations
+        .iter()
+        .map(|rotation| match rotation {
+            None => [0, 1].map(|half| {
+                let mut out = ring.zero(3, 2);
+                (0..3).for_each(|i| out.limb_mut(i).copy_from_slice(c[half].limb(i)));
+                ring.mul_scalar_assign(&mut out, |i| if i < 3 { ring.p_mod(2, i) } else { 0 });
+                out
+            }),
+            Some((rows, g)) => {
+                let addend = AddendOver::Q([Some(&c[0]), None]);
+                ring.inner_product(&c[1], &digits, Terms { rows, addend, image: Some(*g) })
+            }
+        })
+        .collect();
+    let run = || ring.rotated_sums([&c[0], &c[1]], &digits, &rotations, &groups);
+    let sums = run();
+    for (sum, group) in sums.iter().zip(&groups) {
+        let terms: Vec<_> = group.iter().map(|(t, b)| (rotated[*t].each_ref(), *b)).collect();
+        assert_eq!(*sum, ring.mul_acc_pair(3, 2, &terms));
     }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert_eq!(pool.install(run), sums);
 }
 
 /// A chain of operations that touches every kernel; returns all results.
@@ -271,12 +291,27 @@ fn workout(ring: &Ring) -> Vec<RnsPoly> {
     let rows: Vec<_> = (0..2)
         .map(|s| switch::KeyRow { b: random(ring, 4, 2, 10 + s), a: random(ring, 4, 2, 20 + s) })
         .collect();
-    let (b, a) = ring.inner_product(&x, &digits, &rows, [Some(&x), None]);
+    let addend = switch::AddendOver::Q([Some(&x), None]);
+    let mut terms = switch::Terms { rows: &rows, addend, image: None };
+    let [b, a] = ring.inner_product(&x, &digits, terms);
+    assert_eq!(ring.switch_key(&x, 2, 2, terms), [b.clone(), a.clone()]);
     let rotated = ring.automorphism(&a, 5);
-    let [_, fused] = ring.inner_product_image(&x, &digits, &rows, [Some(&x), None], Some(&b), 5);
-    assert_eq!(fused, rotated);
-    let image = ring.automorphism(&ring.mod_down_ref(&a, 0), 5);
-    assert_eq!(ring.mod_down_image(a.clone(), 5), image);
+    // Images of digits and addends times the key: the image of their product with its inverse image.
+    let fifth = inverse_element(ring.n(), 5);
+    let image = |p: &RnsPoly| ring.automorphism(p, fifth);
+    let back: Vec<_> = rows.iter().map(|r| switch::KeyRow { b: image(&r.b), a: image(&r.a) }).collect();
+    terms.rows = &back;
+    let unrotated = ring.inner_product(&x, &digits, terms).map(|p| ring.automorphism(&p, 5));
+    terms.rows = &rows;
+    terms.image = Some(5);
+    assert_eq!(ring.inner_product(&x, &digits, terms), unrotated);
+    assert_eq!(ring.switch_key(&x, 2, 2, terms), unrotated);
+    terms.addend = switch::AddendOver::QP([Some(&b), None]);
+    let [mut with, _] = ring.inner_product(&x, &digits, terms);
+    terms.addend = switch::AddendOver::QP([None, None]);
+    let [without, _] = ring.inner_product(&x, &digits, terms);
+    ring.sub_assign(&mut with, &without);
+    assert_eq!(with, ring.automorphism(&b, 5));
     let sum = ring.mul_acc(4, 2, &[(&a, &b), (&rotated, &a)]);
     let [u, v] = ring.mul_acc_pair(4, 2, &[([&a, &b], &rotated), ([&b, &a], &sum)]);
     let mut w = ring.mod_down_ref(&sum, 1);

@@ -2,13 +2,13 @@
 //!
 //! A product of two residues is kept as (lo, hi) with value lo + hi·2^52; both words accumulate in
 //! 64-bit lanes. With q < 2^50 each term adds less than 2^52 to lo and 2^48 to hi, so
-//! [`FOLD_TERMS`] = 8 terms plus the carry keep hi below 2^52, which the fold needs.
+//! [`FOLD_TERMS`] = 15 terms plus the carry keep hi below 2^52, which the fold needs.
 
-use super::{Addend, Factor, Modulus, Shoup};
+use super::{Addend, Factor, Image, Modulus, Shoup, TILE};
 use std::arch::x86_64::*;
 
 /// Terms accumulated between folds.
-const FOLD_TERMS: usize = 8;
+const FOLD_TERMS: usize = 15;
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -163,8 +163,6 @@ pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
     }
 }
 
-/// Words handled at a time by the accumulations: two tiles of sums stay in the first-level cache.
-const TILE: usize = 512;
 /// Terms per sweep over a tile: limbs of a polynomial lie at equal offsets modulo the page, so more
 /// streams at once would evict each other from the cache's sets.
 const SWEEP: usize = 4;
@@ -226,39 +224,14 @@ pub(crate) fn mul_acc_pair(
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(crate) fn mul_acc_groups(
+pub(crate) fn mul_acc_tile(
     m: &Modulus,
-    outs: &mut [[&mut [u64]; 2]],
-    operands: &[[&[u64]; 2]],
-    groups: &[Vec<(usize, Factor<'_>)>],
-) {
-    let k = Consts::new(m);
-    let n = operands[0][0].len();
-    // Tiles of the operands, one after another: where they come from, they lie in the same sets.
-    let mut tiles = vec![0; 2 * TILE * operands.len()];
-    for start in (0..n).step_by(TILE) {
-        let len = TILE.min(n - start);
-        for (x, tile) in operands.iter().flatten().zip(tiles.chunks_exact_mut(TILE)) {
-            tile[..len].copy_from_slice(&x[start..start + len]);
-        }
-        for ([out0, out1], group) in outs.iter_mut().zip(groups) {
-            let outs = [&mut out0[start..start + len], &mut out1[start..start + len]];
-            accumulate_tile(&k, outs, group, &tiles, start);
-        }
-    }
-}
-
-/// One tile of a group's sums: `out0` and `out1` are the words from `start` on, `tiles` those of the
-/// operands' halves.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn accumulate_tile(
-    k: &Consts,
     [out0, out1]: [&mut [u64]; 2],
     group: &[(usize, Factor<'_>)],
     tiles: &[u64],
     start: usize,
 ) {
+    let k = Consts::new(m);
     let len = out0.len();
     if group.is_empty() {
         out0.fill(0);
@@ -288,6 +261,30 @@ fn accumulate_tile(
     }
 }
 
+/// Words read ahead: the hardware's prefetchers stop at every page, and the streams of an inner
+/// product reach the ends of their pages at the same time.
+const AHEAD: usize = 256;
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn prefetch(a: &[u64], i: usize) {
+    _mm_prefetch::<_MM_HINT_T0>(a.as_ptr().wrapping_add(i + AHEAD).cast());
+}
+
+/// Vector `v` of a tile: read through the image if there is one.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_image<const IMAGE: bool>(x: &[u64], v: usize, image: &Image<'_>) -> __m512i {
+    if IMAGE {
+        let t = image.blocks[v];
+        let order = load(&image.lanes[(t & 7) as usize], 0);
+        _mm512_permutexvar_epi64(order, load(x, 8 * (t >> 3) as usize))
+    } else {
+        prefetch(x, 8 * v);
+        load(x, 8 * v)
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn inner_product(
     m: &Modulus,
@@ -295,34 +292,61 @@ pub(crate) fn inner_product(
     out1: &mut [u64],
     rows: &[(&[u64], &[u64], &[u64])],
     addend: Addend<'_>,
+    image: Option<Image<'_>>,
+) {
+    match image {
+        Some(image) => inner_product_of::<true>(m, out0, out1, rows, addend, image),
+        None => {
+            let image = Image { blocks: &[], lanes: &[[0; 8]; 8] };
+            inner_product_of::<false>(m, out0, out1, rows, addend, image);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn inner_product_of<const IMAGE: bool>(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    rows: &[(&[u64], &[u64], &[u64])],
+    addend: Addend<'_>,
+    image: Image<'_>,
 ) {
     let k = Consts::new(m);
-    for i in (0..out0.len()).step_by(8) {
+    let c = splat(addend.factor);
+    // The addend counts as one of the first fold's terms.
+    let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
+    for v in 0..out0.len() / 8 {
+        let i = 8 * v;
         let (mut lo0, mut hi0, mut lo1, mut hi1) = (k.zero, k.zero, k.zero, k.zero);
-        let c = splat(addend.factor);
         if let Some(x) = addend.limbs[0] {
-            let x = load(x, i);
-            lo0 = k.fold(_mm512_madd52lo_epu64(lo0, x, c), _mm512_madd52hi_epu64(hi0, x, c));
+            let x = load_image::<IMAGE>(x, v, &image);
+            lo0 = _mm512_madd52lo_epu64(lo0, x, c);
+            hi0 = _mm512_madd52hi_epu64(hi0, x, c);
         }
         if let Some(x) = addend.limbs[1] {
-            let x = load(x, i);
-            lo1 = k.fold(_mm512_madd52lo_epu64(lo1, x, c), _mm512_madd52hi_epu64(hi1, x, c));
+            let x = load_image::<IMAGE>(x, v, &image);
+            lo1 = _mm512_madd52lo_epu64(lo1, x, c);
+            hi1 = _mm512_madd52hi_epu64(hi1, x, c);
         }
-        for chunk in rows.chunks(FOLD_TERMS) {
+        for (j, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
+            if j > 0 {
+                (lo0, lo1) = (k.fold(lo0, hi0), k.fold(lo1, hi1));
+                (hi0, hi1) = (k.zero, k.zero);
+            }
             for (d, b, a) in chunk {
-                let (d, b, a) = (load(d, i), load(b, i), load(a, i));
+                prefetch(b, i);
+                prefetch(a, i);
+                let (d, b, a) = (load_image::<IMAGE>(d, v, &image), load(b, i), load(a, i));
                 lo0 = _mm512_madd52lo_epu64(lo0, d, b);
                 hi0 = _mm512_madd52hi_epu64(hi0, d, b);
                 lo1 = _mm512_madd52lo_epu64(lo1, d, a);
                 hi1 = _mm512_madd52hi_epu64(hi1, d, a);
             }
-            lo0 = k.fold(lo0, hi0);
-            lo1 = k.fold(lo1, hi1);
-            hi0 = k.zero;
-            hi1 = k.zero;
         }
-        store(out0, i, k.finish(lo0));
-        store(out1, i, k.finish(lo1));
+        store(out0, i, k.finish(k.fold(lo0, hi0)));
+        store(out1, i, k.finish(k.fold(lo1, hi1)));
     }
 }
 
@@ -331,6 +355,7 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
     let k = Consts::new(m);
     let (w, w52) = (splat(c.w), splat(c.w52));
     for i in (0..out.len()).step_by(8) {
+        prefetch(x, i);
         let difference = _mm512_sub_epi64(_mm512_add_epi64(load(x, i), k.q), load(out, i));
         store(out, i, once(k.shoup(difference, w, w52), k.q));
     }
@@ -369,34 +394,49 @@ pub(crate) fn rounded_quotients(_m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
     let k = Consts::new(m);
-    const LANES: usize = 2;
-    let n = out.len();
-    let step = if n.is_multiple_of(8 * LANES) { LANES } else { 1 };
-    for i in (0..n).step_by(8 * step) {
+    let wide = out.len() / 32 * 32;
+    convert_lanes::<4>(&k, out, ys, v, 0..wide);
+    convert_lanes::<1>(&k, out, ys, v, wide..out.len());
+}
+
+/// The words of `range`, LANES vectors at a time: one chain of accumulations would wait for itself.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn convert_lanes<const LANES: usize>(
+    k: &Consts,
+    out: &mut [u64],
+    ys: &[(&[u64], u64)],
+    v: (&[u64], u64),
+    range: std::ops::Range<usize>,
+) {
+    // The quotient's term counts as one of the first fold's.
+    let (first, rest) = ys.split_at(ys.len().min(FOLD_TERMS - 1));
+    for i in range.step_by(8 * LANES) {
         let mut lo = [k.zero; LANES];
         let mut hi = [k.zero; LANES];
-        let cv = splat(v.1);
-        for l in 0..step {
-            let x = load(v.0, i + 8 * l);
-            lo[l] = _mm512_madd52lo_epu64(lo[l], x, cv);
-            hi[l] = _mm512_madd52hi_epu64(hi[l], x, cv);
+        let add = |lo: &mut [__m512i; LANES], hi: &mut [__m512i; LANES], y: &[u64], c: u64| {
+            let y = &y[i..i + 8 * LANES];
+            let c = splat(c);
+            for l in 0..LANES {
+                let x = load(y, 8 * l);
+                lo[l] = _mm512_madd52lo_epu64(lo[l], x, c);
+                hi[l] = _mm512_madd52hi_epu64(hi[l], x, c);
+            }
+        };
+        add(&mut lo, &mut hi, v.0, v.1);
+        for (y, c) in first {
+            add(&mut lo, &mut hi, y, *c);
         }
-        for chunk in ys.chunks(FOLD_TERMS) {
+        for chunk in rest.chunks(FOLD_TERMS) {
+            for l in 0..LANES {
+                (lo[l], hi[l]) = (k.fold(lo[l], hi[l]), k.zero);
+            }
             for (y, c) in chunk {
-                let c = splat(*c);
-                for l in 0..step {
-                    let x = load(y, i + 8 * l);
-                    lo[l] = _mm512_madd52lo_epu64(lo[l], x, c);
-                    hi[l] = _mm512_madd52hi_epu64(hi[l], x, c);
-                }
-            }
-            for l in 0..step {
-                lo[l] = k.fold(lo[l], hi[l]);
-                hi[l] = k.zero;
+                add(&mut lo, &mut hi, y, *c);
             }
         }
-        for l in 0..step {
-            store(out, i + 8 * l, k.finish(lo[l]));
+        for l in 0..LANES {
+            store(out, i + 8 * l, k.finish(k.fold(lo[l], hi[l])));
         }
     }
 }

@@ -111,43 +111,66 @@ pub(crate) fn mul_acc_pair(
     dispatch!(m, n, mul_acc_pair(m, out0, out1, terms))
 }
 
-/// Several sums of products over the same operands: outs_g ← Σ operands_t·b over the (t, b) of group g,
-/// for both halves. Goes tile by tile, so that operands are read from memory once for all groups.
-pub(crate) fn mul_acc_groups(
+/// Words handled at a time by the accumulations: two tiles of sums stay in the first-level cache.
+pub(crate) const TILE: usize = 512;
+
+/// One tile of [`mul_acc_pair`]: both halves of the sum over (t, b) of operand t times b, of the words
+/// from `start` on. `tiles` holds the operands' halves one after another, [`TILE`] words each; b are
+/// whole limbs. A sum without terms is 0.
+pub(crate) fn mul_acc_tile(
     m: &Modulus,
-    outs: &mut [[&mut [u64]; 2]],
-    operands: &[[&[u64]; 2]],
-    groups: &[Vec<(usize, Factor<'_>)>],
+    outs: [&mut [u64]; 2],
+    group: &[(usize, Factor<'_>)],
+    tiles: &[u64],
+    start: usize,
+    n: usize,
 ) {
-    assert!(!operands.is_empty() && outs.len() == groups.len());
-    let n = operands[0][0].len();
-    assert!(operands.iter().flatten().all(|x| x.len() == n));
-    assert!(outs.iter().flatten().all(|x| x.len() == n));
-    assert!(groups.iter().flatten().all(|(t, b)| *t < operands.len() && b.covers(n)));
-    dispatch!(m, n, mul_acc_groups(m, outs, operands, groups))
+    let len = outs[0].len();
+    assert!(outs[1].len() == len && len <= TILE && start + len <= n);
+    assert!(group.iter().all(|(t, b)| 2 * TILE * (t + 1) <= tiles.len() && b.covers(n)));
+    dispatch!(m, len, mul_acc_tile(m, outs, group, tiles, start))
 }
 
-/// Two polynomials' limbs to add to an inner product, either may be absent, times a constant.
+/// Two polynomials' limbs to add to an inner product, either may be absent, times a constant c < q.
 #[derive(Clone, Copy)]
 pub(crate) struct Addend<'a> {
     pub(crate) limbs: [Option<&'a [u64]>; 2],
     pub(crate) factor: u64,
 }
 
-/// out0 ← Σ d_j·b_j + x_0·c and out1 ← Σ d_j·a_j + x_1·c: the inner product of a key switch.
-/// `rows` holds (d_j, b_j, a_j).
+/// An automorphism through which digits and addends are read: word 8v + l of the output is made
+/// from word 8·(t_v >> 3) + lane(t_v & 7, l) of theirs (see [`permute_blocks`]).
+#[derive(Clone, Copy)]
+pub(crate) struct Image<'a> {
+    /// One entry t_v per eight words of the output.
+    pub(crate) blocks: &'a [u32],
+    pub(crate) lanes: &'a [[u64; 8]; 8],
+}
+
+/// out0 ← Σ d_j·b_j + x_0·c and out1 ← Σ d_j·a_j + x_1·c: the inner product of a key switch, of a limb
+/// or a part of one. `rows` holds (d_j, b_j, a_j). With an image, d and x are whole limbs; without,
+/// they are as long as the output.
 pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
     rows: &[(&[u64], &[u64], &[u64])],
     addend: Addend<'_>,
+    image: Option<Image<'_>>,
 ) {
     let n = out0.len();
     assert_eq!(out1.len(), n);
-    assert!(rows.iter().all(|(d, b, a)| d.len() == n && b.len() == n && a.len() == n));
-    assert!(addend.limbs.iter().flatten().all(|x| x.len() == n) && addend.factor < m.q);
-    dispatch!(m, n, inner_product(m, out0, out1, rows, addend))
+    assert!(rows.iter().all(|(_, b, a)| b.len() == n && a.len() == n) && addend.factor < m.q);
+    let mut inputs = rows.iter().map(|r| r.0).chain(addend.limbs.into_iter().flatten());
+    match image {
+        None => assert!(inputs.all(|x| x.len() == n)),
+        Some(Image { blocks, lanes }) => {
+            let highest = blocks.iter().fold(0, |max, t| max.max(t >> 3)) as usize;
+            assert!(inputs.all(|x| x.len() >= 8 * (highest + 1)) && 8 * blocks.len() == n);
+            assert!(lanes.iter().flatten().all(|l| *l < 8));
+        }
+    }
+    dispatch!(m, n, inner_product(m, out0, out1, rows, addend, image))
 }
 
 /// out ← (x − out)·c; `x` reduced, `out` reduced.

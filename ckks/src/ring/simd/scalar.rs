@@ -1,6 +1,6 @@
 //! Portable kernels: the definition the vector versions are tested against.
 
-use super::{Addend, Factor, Modulus, Shoup};
+use super::{Addend, Factor, Image, Modulus, Shoup, TILE};
 
 /// Terms a 128-bit accumulator takes between reductions: products are below 2^122.
 const WIDE_TERMS: usize = 32;
@@ -77,15 +77,24 @@ pub(crate) fn mul_acc_pair(
     }
 }
 
-pub(crate) fn mul_acc_groups(
+pub(crate) fn mul_acc_tile(
     m: &Modulus,
-    outs: &mut [[&mut [u64]; 2]],
-    operands: &[[&[u64]; 2]],
-    groups: &[Vec<(usize, Factor<'_>)>],
+    [out0, out1]: [&mut [u64]; 2],
+    group: &[(usize, Factor<'_>)],
+    tiles: &[u64],
+    start: usize,
 ) {
-    for ([out0, out1], group) in outs.iter_mut().zip(groups) {
-        let terms: Vec<_> = group.iter().map(|(t, b)| (operands[*t][0], operands[*t][1], *b)).collect();
-        mul_acc_pair(m, out0, out1, &terms);
+    for (half, out) in [out0, out1].into_iter().enumerate() {
+        for (i, out) in out.iter_mut().enumerate() {
+            let mut acc = 0;
+            for chunk in group.chunks(WIDE_TERMS) {
+                for (t, b) in chunk {
+                    acc += wide(tiles[(2 * t + half) * TILE + i], at(b, start + i));
+                }
+                acc = u128::from(m.reduce_wide(acc));
+            }
+            *out = acc as u64;
+        }
     }
 }
 
@@ -95,14 +104,19 @@ pub(crate) fn inner_product(
     out1: &mut [u64],
     rows: &[(&[u64], &[u64], &[u64])],
     addend: Addend<'_>,
+    image: Option<Image<'_>>,
 ) {
     for i in 0..out0.len() {
+        let from = image.map_or(i, |image| {
+            let t = image.blocks[i / 8];
+            8 * (t >> 3) as usize + image.lanes[(t & 7) as usize][i % 8] as usize
+        });
         let [mut acc0, mut acc1] =
-            addend.limbs.map(|x| x.map_or(0, |x| u128::from(m.reduce_wide(wide(x[i], addend.factor)))));
+            addend.limbs.map(|x| x.map_or(0, |x| u128::from(m.reduce_wide(wide(x[from], addend.factor)))));
         for chunk in rows.chunks(WIDE_TERMS) {
             for (d, b, a) in chunk {
-                acc0 += wide(d[i], b[i]);
-                acc1 += wide(d[i], a[i]);
+                acc0 += wide(d[from], b[i]);
+                acc1 += wide(d[from], a[i]);
             }
             acc0 = u128::from(m.reduce_wide(acc0));
             acc1 = u128::from(m.reduce_wide(acc1));

@@ -34,6 +34,8 @@ fn twins(f: impl Fn(&Modulus, &mut Lcg) -> Vec<Vec<u64>>) {
 }
 
 const N: usize = 1096;
+/// A part of N, in whole vectors.
+const HALF: usize = N / 16 * 8;
 
 #[test]
 fn linear_kernels() {
@@ -91,7 +93,15 @@ fn products_and_accumulations() {
             let keys: Vec<_> = rows.iter().map(|r| (&r[0][..], &r[1][..], &r[2][..])).collect();
             let addend = rng.limb(N, m.q);
             let limbs = [count % 2 == 1, count % 3 == 0].map(|on| on.then_some(&addend[..]));
-            inner_product(m, o2, o3, &keys, Addend { limbs, factor: m.q - 1 });
+            inner_product(m, o2, o3, &keys, Addend { limbs, factor: m.q - 1 }, None);
+            results.extend([o2.clone(), o3.clone()]);
+            // The last half of the output only, read through an automorphism.
+            let half: Vec<_> = keys.iter().map(|(d, b, a)| (*d, &b[N - HALF..], &a[N - HALF..])).collect();
+            let blocks: Vec<u32> =
+                (0..HALF as u32 / 8).map(|v| ((v * 5 + 3) % (N as u32 / 8)) << 3 | (v & 7)).collect();
+            let lanes = std::array::from_fn(|c| std::array::from_fn(|l| ((l * (2 * c + 1) + c) % 8) as u64));
+            let image = Some(Image { blocks: &blocks, lanes: &lanes });
+            inner_product(m, &mut o2[..HALF], &mut o3[..HALF], &half, Addend { limbs, factor: 1 }, image);
             results.extend(out);
         }
         results
@@ -99,32 +109,22 @@ fn products_and_accumulations() {
 }
 
 #[test]
-fn grouped_accumulations() {
+fn tiles_of_accumulations() {
     twins(|m, rng| {
-        let operands: Vec<_> = (0..5).map(|_| [0; 2].map(|_| rng.limb(N, m.q))).collect();
-        let operands: Vec<_> = operands.iter().map(|x| [&x[0][..], &x[1][..]]).collect();
+        let tiles = rng.limb(5 * 2 * TILE, m.q);
         let factors: Vec<_> = (0..20).map(|_| rng.limb(N, m.q)).collect();
-        let groups: Vec<Vec<_>> = [1, 0, 8, 20]
-            .iter()
-            .map(|count| {
-                let full = factors[..*count].iter().enumerate().map(|(i, b)| (3 * i % 5, Factor::Full(b)));
-                let short = Factor::Repeated { short: &factors[0][..N / 8], log_repeat: 3 };
-                full.chain((*count == 20).then_some((4, short))).collect()
-            })
-            .collect();
-        let mut out: Vec<_> = groups.iter().map(|_| [vec![1; N], vec![1; N]]).collect();
-        let mut outs: Vec<_> = out.iter_mut().map(|[a, b]| [&mut a[..], &mut b[..]]).collect();
-        mul_acc_groups(m, &mut outs, &operands, &groups);
-        for (out, group) in out.iter().zip(&groups) {
-            let mut expected = [vec![0; N], vec![0; N]];
-            let terms: Vec<_> = group.iter().map(|(t, b)| (operands[*t][0], operands[*t][1], *b)).collect();
-            let [e0, e1] = &mut expected;
-            if !terms.is_empty() {
-                mul_acc_pair(m, e0, e1, &terms);
-            }
-            assert_eq!(*out, expected);
+        let mut results = Vec::new();
+        for count in [1, 0, 8, 20] {
+            let full = factors[..count].iter().enumerate().map(|(i, b)| (3 * i % 5, Factor::Full(b)));
+            let short = Factor::Repeated { short: &factors[0][..N / 8], log_repeat: 3 };
+            let group: Vec<_> = full.chain((count == 20).then_some((4, short))).collect();
+            let (start, len) = (8, (N - 8).min(TILE));
+            let mut out = [vec![1; len], vec![1; len]];
+            let [o0, o1] = &mut out;
+            mul_acc_tile(m, [o0, o1], &group, &tiles, start, N);
+            results.extend(out);
         }
-        out.concat()
+        results
     });
 }
 

@@ -49,21 +49,25 @@ fn plan(n: usize) -> (impl DoubleEndedIterator<Item = u32>, usize, impl DoubleEn
     (split(outer), block, split(block.trailing_zeros() - RUN_LAYERS))
 }
 
+/// Forward transform of `source`, or in place.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn forward<const LAZY: bool>(t: &Tables, data: &mut [u64]) {
+fn forward<const LAZY: bool>(t: &Tables, data: &mut [u64], mut source: Option<&[u64]>) {
     let k = Consts::new(&t.modulus);
     let table = &t.forward.upper;
     let (outer, block, _) = plan(t.n);
     let mut m = 1;
     for layers in outer {
-        forward_pass::<LAZY>(&k, layers, data, t.n / m, table, m);
+        forward_pass::<LAZY>(&k, layers, data, source.take(), t.n / m, table, m);
         m <<= layers;
+    }
+    if let Some(source) = source {
+        data.copy_from_slice(source);
     }
     for (b, data) in data.chunks_exact_mut(block).enumerate() {
         // Blocks of this block: `inside` at present, `inside·b` before them.
         let mut inside = 1;
         for layers in plan(t.n).2 {
-            forward_pass::<LAZY>(&k, layers, data, block / inside, table, (m + b) * inside);
+            forward_pass::<LAZY>(&k, layers, data, None, block / inside, table, (m + b) * inside);
             inside <<= layers;
         }
         for (i, run) in data.chunks_exact_mut(64).enumerate() {
@@ -72,13 +76,17 @@ fn forward<const LAZY: bool>(t: &Tables, data: &mut [u64]) {
     }
 }
 
+/// Inverse transform of `source`, or in place.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn inverse<const LAZY: bool>(t: &Tables, data: &mut [u64], factor: Shoup) {
+fn inverse<const LAZY: bool>(t: &Tables, data: &mut [u64], source: Option<&[u64]>, factor: Shoup) {
     let k = Consts::new(&t.modulus);
     let table = &t.inverse.upper;
     let (outer, block, _) = plan(t.n);
     let mut m = t.n / block;
     for (b, data) in data.chunks_exact_mut(block).enumerate() {
+        if let Some(source) = source {
+            data.copy_from_slice(&source[b * block..][..block]);
+        }
         let mut inside = block / 64;
         for (i, run) in data.chunks_exact_mut(64).enumerate() {
             inverse_run::<LAZY>(&k, t, run, b * inside + i, (t.n == 64).then_some(factor));

@@ -52,20 +52,23 @@ macro_rules! strided {
         fn $forward_pass<const LAZY: bool>(
             k: &Consts,
             data: &mut [u64],
+            source: Option<&[u64]>,
             block: usize,
             table: &[u64],
             first: usize,
         ) {
             let stride = block / $r;
             assert!(stride.is_multiple_of(8));
+            assert!(source.is_none_or(|s| s.len() == data.len()));
             for (i, data) in data.chunks_exact_mut(block).enumerate() {
                 for j in (0..stride).step_by(8) {
                     let base = data[j..].as_mut_ptr();
+                    let from = source.map_or(base.cast_const(), |s| s[i * block + j..].as_ptr());
                     let mut x = [k.zero; $r];
                     for r in 0..$r {
                         // SAFETY: stride and j are multiples of 8, so r·stride + j + 8 ≤ R·stride, which is
-                        // at most the length of the chunk.
-                        x[r] = unsafe { load(base.add(r * stride)) };
+                        // at most the length of the chunk; the source is as long as the data.
+                        x[r] = unsafe { load(from.add(r * stride)) };
                     }
                     forward_layers!(k, x, $r, [$($down),*], table, first + i);
                     for r in 0..$r {
@@ -117,20 +120,22 @@ strided!(forward_pass_2, inverse_pass_2, 2, [1], [1]);
 strided!(forward_pass_4, inverse_pass_4, 4, [2, 1], [1, 2]);
 strided!(forward_pass_8, inverse_pass_8, 8, [4, 2, 1], [1, 2, 4]);
 
+/// One forward pass over `data`; the input is read from `source` if that is given.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn forward_pass<const LAZY: bool>(
     k: &Consts,
     layers: u32,
     data: &mut [u64],
+    source: Option<&[u64]>,
     block: usize,
     table: &[u64],
     first: usize,
 ) {
     match layers {
-        1 => forward_pass_2::<LAZY>(k, data, block, table, first),
-        2 => forward_pass_4::<LAZY>(k, data, block, table, first),
-        _ => forward_pass_8::<LAZY>(k, data, block, table, first),
+        1 => forward_pass_2::<LAZY>(k, data, source, block, table, first),
+        2 => forward_pass_4::<LAZY>(k, data, source, block, table, first),
+        _ => forward_pass_8::<LAZY>(k, data, source, block, table, first),
     }
 }
 

@@ -92,29 +92,33 @@ impl Tables {
         })
     }
 
-    /// Coefficients → evaluations; input and output below p.
-    pub(crate) fn forward(&self, limb: &mut [u64]) {
+    /// Coefficients → evaluations; input and output below p. The input is `source` if given, else
+    /// `limb` itself.
+    pub(crate) fn forward(&self, limb: &mut [u64], source: Option<&[u64]>) {
         assert_eq!(limb.len(), self.n);
+        assert!(source.is_none_or(|s| s.len() == self.n));
         // SAFETY: a table exists only where the modulus is marked for IFMA, which
-        // `ifma_available` confirmed; the length is the table's.
+        // `ifma_available` confirmed; the lengths are the table's.
         unsafe {
             if self.lazy {
-                forward::<true>(self, limb);
+                forward::<true>(self, limb, source);
             } else {
-                forward::<false>(self, limb);
+                forward::<false>(self, limb, source);
             }
         }
     }
 
-    /// Evaluations → coefficients times `factor`; input and output below p.
-    pub(crate) fn inverse_scaled(&self, limb: &mut [u64], factor: Shoup) {
+    /// Evaluations → coefficients times `factor`; input and output below p. The input is `source` if
+    /// given, else `limb` itself.
+    pub(crate) fn inverse_scaled(&self, limb: &mut [u64], source: Option<&[u64]>, factor: Shoup) {
         assert_eq!(limb.len(), self.n);
+        assert!(source.is_none_or(|s| s.len() == self.n));
         // SAFETY: as for `forward`.
         unsafe {
             if self.lazy {
-                inverse::<true>(self, limb, factor);
+                inverse::<true>(self, limb, source, factor);
             } else {
-                inverse::<false>(self, limb, factor);
+                inverse::<false>(self, limb, source, factor);
             }
         }
     }
