@@ -75,7 +75,7 @@ fn main() {
         (0..1 << 15).map(|i| ((i * 7919 + i * i * 31) % 20011) as f64 / 10005.5 - 1.0).collect();
     let pt = encoder.encode(&x, 3, spec.scale).unwrap();
     let ct = SecretEncryptor::new(&secret).encrypt(&pt).unwrap().expand(&params).unwrap();
-    for round in 0..2 {
+    for round in 0..3 {
         let t = Instant::now();
         let out = boot.bootstrap(&eval, &ct).unwrap();
         println!(

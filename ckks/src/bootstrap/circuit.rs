@@ -33,8 +33,8 @@ pub struct BootstrapCircuit {
     pub(crate) input_scale: f64,
     /// X is divided by this before the polynomial.
     pub(crate) range: f64,
-    /// Error of the modular reduction's polynomial, of slots in [−1, 1].
-    pub(crate) fit_error: f64,
+    /// Rms error of EvalMod itself, of slots uniform in [−1, 1].
+    pub(crate) eval_mod_error: f64,
 }
 
 /// The power of two `b` times `stride` that makes the steps of `offsets` cheapest.
@@ -119,18 +119,18 @@ impl BootstrapCircuit {
         }
         let polynomial = Polynomial::new(Basis::Chebyshev, fit.coefficients)?;
         let polynomial = PolynomialPlan::new(params, &polynomial, spec.eval_mod_level(), input_scale, scale)?;
-        let fit_error = fit.error * spec.message_ratio.exp2() / (2.0 * PI);
-        let (range, spec) = (fit.range, spec.clone());
-        Ok(Self {
+        let mut circuit = Self {
             params: params.clone(),
-            spec,
+            spec: spec.clone(),
             slots_to_coeffs,
             coeffs_to_slots,
             polynomial,
             input_scale,
-            range,
-            fit_error,
-        })
+            range: fit.range,
+            eval_mod_error: 0.0,
+        };
+        circuit.eval_mod_error = circuit.play_eval_mod();
+        Ok(circuit)
     }
 
     /// The parameter set.
@@ -148,14 +148,18 @@ impl BootstrapCircuit {
         (self.spec.log_slots..self.params.log_n() - 1).map(|i| 1i64 << i)
     }
 
+    /// Shape of the keys of EvalMod and conjugation.
+    pub(crate) fn top_shape(&self) -> KeyShape {
+        KeyShape { level: self.spec.eval_mod_level(), ..self.params.key_shape(self.spec.top_level()) }
+    }
+
     /// Rotation, conjugation and relinearisation keys with their shapes; the two keys of
     /// encapsulation come on top
     /// ([`KeyGenerator::encapsulation_keys`](crate::keys::KeyGenerator::encapsulation_keys) for
     /// [`BootstrapSpec::top_level`]).
     pub fn keys(&self) -> Vec<(KeyName, KeyShape)> {
-        let level = self.spec.eval_mod_level();
         let top = self.params.key_shape(self.spec.top_level());
-        let middle = KeyShape { level, ..top };
+        let middle = self.top_shape();
         let mut keys = vec![(KeyName::Conjugation, middle), (KeyName::Relinearization, middle)];
         keys.extend(self.trace_steps().map(|s| (KeyName::Rotation(s), top)));
         keys.extend(self.slots_to_coeffs.iter().chain(&self.coeffs_to_slots).flat_map(Stage::keys));

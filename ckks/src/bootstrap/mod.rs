@@ -24,6 +24,7 @@
 mod circuit;
 mod dft;
 mod error;
+mod precision;
 mod sine;
 mod spec;
 #[cfg(all(test, feature = "client"))]
@@ -40,6 +41,7 @@ use crate::eval::{Evaluator, LinearTransform};
 use crate::params::KeyShape;
 use crate::ring::{AddendOver, RnsPoly, Terms};
 use circuit::Stage;
+use precision::raised_rms;
 use sine::sine_gain;
 use std::f64::consts::PI;
 
@@ -53,6 +55,14 @@ pub struct Bootstrapper {
     coeffs_to_slots: Vec<LinearTransform>,
     /// X^(e·N/2n) modulo q_0 per joined ciphertext (none if nothing is joined).
     monomials: Vec<RnsPoly>,
+}
+
+/// What EvalMod needs to know of the message at level 0.
+struct Low {
+    /// Δ'/q_0.
+    ratio: f64,
+    /// Rms of the slots.
+    message: f64,
 }
 
 impl Bootstrapper {
@@ -91,8 +101,8 @@ impl Bootstrapper {
     /// the nominal one; `Bootstrap` if the circuit joins several ciphertexts; `MissingKey`;
     /// `ParametersMismatch`, `Degree`.
     pub fn bootstrap(&self, eval: &Evaluator, ct: &Ciphertext) -> Result<Ciphertext> {
-        let (coefficients, ratio) = self.coefficients(eval, ct)?;
-        self.eval_mod(eval, &self.real(eval, &coefficients)?, ratio)
+        let (coefficients, low) = self.coefficients(eval, ct)?;
+        self.eval_mod(eval, &self.real(eval, &coefficients)?, &low)
     }
 
     /// As [`Bootstrapper::bootstrap`] for complex slots, real and imaginary parts in [−1, 1]: one more
@@ -145,45 +155,48 @@ impl Bootstrapper {
             }
         }
         let low = sum.ok_or(CkksError::Empty("bootstrap_joined"))?;
-        let ratio = self.ratio(&low);
         let coefficients = self.coeffs_to_slots(eval, self.mod_raise(eval, &low)?)?;
-        self.eval_mod(eval, &self.real(eval, &coefficients)?, ratio)
+        let low = self.low(&low, cts[0].estimate.message);
+        self.eval_mod(eval, &self.real(eval, &coefficients)?, &low)
     }
 
     /// Real and imaginary part, refreshed.
     fn halves(&self, eval: &Evaluator, ct: &Ciphertext) -> Result<[Ciphertext; 2]> {
-        let (coefficients, ratio) = self.coefficients(eval, ct)?;
+        let (coefficients, low) = self.coefficients(eval, ct)?;
         let conjugate = eval.conjugate(&coefficients)?;
         let re = self.twice(eval.add(&coefficients, &conjugate)?);
-        let re = self.eval_mod(eval, &re, ratio)?;
+        let re = self.eval_mod(eval, &re, &low)?;
         // (w̄ − w)·i = 2·Im w.
         let im = self.twice(eval.mul_by_i(&eval.sub(&conjugate, &coefficients)?)?);
-        Ok([re, self.eval_mod(eval, &im, ratio)?])
+        Ok([re, self.eval_mod(eval, &im, &low)?])
     }
 
     fn real(&self, eval: &Evaluator, w: &Ciphertext) -> Result<Ciphertext> {
         Ok(self.twice(eval.add(w, &eval.conjugate(w)?)?))
     }
 
-    /// Reads twice a value as that value, at exactly the polynomial's scale.
+    /// Reads twice a real value as that value, at exactly the polynomial's scale. The error is all in
+    /// the real parts.
     fn twice(&self, mut ct: Ciphertext) -> Ciphertext {
-        ct.set_scale(self.circuit.input_scale);
+        ct.scale = self.circuit.input_scale;
+        ct.estimate.variance *= 2.0;
+        ct.estimate.message = raised_rms() / self.circuit.range;
         ct
     }
 
-    /// The raised coefficients in the slots, and Δ'/q_0.
-    fn coefficients(&self, eval: &Evaluator, ct: &Ciphertext) -> Result<(Ciphertext, f64)> {
+    /// The raised coefficients in the slots.
+    fn coefficients(&self, eval: &Evaluator, ct: &Ciphertext) -> Result<(Ciphertext, Low)> {
         if self.circuit.spec().log_joined != 0 {
             let expected = 1 << self.circuit.spec().log_joined;
             return Err(BootstrapError::Joined { expected, found: 1 }.into());
         }
         let low = self.slots_to_coeffs(eval, ct)?;
-        let ratio = self.ratio(&low);
-        Ok((self.coeffs_to_slots(eval, self.mod_raise(eval, &low)?)?, ratio))
+        let raised = self.mod_raise(eval, &low)?;
+        Ok((self.coeffs_to_slots(eval, raised)?, self.low(&low, ct.estimate.message)))
     }
 
-    fn ratio(&self, low: &Ciphertext) -> f64 {
-        low.scale() / self.circuit.parameters().q()[0] as f64
+    fn low(&self, ct: &Ciphertext, message: f64) -> Low {
+        Low { ratio: ct.scale() / self.circuit.parameters().q()[0] as f64, message }
     }
 
     /// `ct` at `level`, refusing what cannot be refreshed.
@@ -214,7 +227,8 @@ impl Bootstrapper {
         }
         let params = self.circuit.parameters();
         let trace = params.slots() >> self.circuit.spec().log_slots;
-        raised.set_scale(params.q()[0] as f64 * self.circuit.range * trace as f64);
+        raised.scale = params.q()[0] as f64 * self.circuit.range * trace as f64;
+        raised.estimate = self.circuit.raised(eval.noise(), ct.estimate.variance);
         Ok(raised)
     }
 
@@ -222,18 +236,19 @@ impl Bootstrapper {
         self.coeffs_to_slots.iter().try_fold(ct, |ct, stage| eval.linear_transform(&ct, stage))
     }
 
-    /// Slots t/range → message, for t = I + (Δ'/q_0)·z; `ratio` is Δ'/q_0.
-    fn eval_mod(&self, eval: &Evaluator, ct: &Ciphertext, ratio: f64) -> Result<Ciphertext> {
+    /// Slots t/range → message, for t = I + (Δ'/q_0)·z.
+    fn eval_mod(&self, eval: &Evaluator, ct: &Ciphertext, low: &Low) -> Result<Ciphertext> {
         let shifted = eval.add_const(ct, -0.25 / self.circuit.range)?;
         let mut y = eval.run_polynomial(&shifted, &self.circuit.polynomial)?;
         for _ in 0..self.circuit.spec().eval_mod.doublings {
             y = eval.relinearize_rescale(&eval.square(&y)?)?;
             // Half the scale: twice the value.
-            y.set_scale(y.scale() / 2.0);
+            y.scale /= 2.0;
             y = eval.add_const(&y, -1.0)?;
         }
         // sin(2π·ratio·z) ≈ 2π·ratio·z/gain.
-        y.set_scale(y.scale() * 2.0 * PI * ratio / sine_gain(self.circuit.spec().message_ratio));
+        y.scale *= 2.0 * PI * low.ratio / sine_gain(self.circuit.spec().message_ratio);
+        y.estimate = self.circuit.reduced(ct.estimate, low.ratio, y.scale, low.message);
         Ok(y)
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::cipher::{Decryptor, SecretEncryptor};
 use crate::keys::{EvaluationKeySet, KeyGenerator, SecretKey};
+use crate::noise::Estimate;
 use crate::params::{Parameters, ParametersLiteral, insecure_test_literal};
 use num_complex::Complex64;
 use std::sync::Arc;
@@ -81,7 +82,18 @@ impl Bench {
             slots.iter().zip(expected.iter().cycle()).map(|(a, b)| (a - b).norm()).collect();
         let rms = (errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt();
         let worst = errors.iter().fold(0.0, |a: f64, b| a.max(*b));
-        println!("rms {:.2} worst {:.2} bits", -rms.log2(), -worst.log2());
+        let real = slots.iter().zip(expected.iter().cycle()).map(|(a, b)| (a - b).re.powi(2)).sum::<f64>();
+        let real = -0.5 * (real / slots.len() as f64).log2();
+        println!(
+            "rms {:.2} worst {:.2} bits; real {real:.2}, carried {:.2}, predicted {:.2}",
+            -rms.log2(),
+            -worst.log2(),
+            ct.precision_bits(),
+            self.bootstrapper
+                .circuit()
+                .estimate(Estimate { variance: 10.0, message: 1.0 })
+                .rms_bits(SCALE, self.params.n()),
+        );
         assert!(-rms.log2() > rms_bits, "{:.2} bits", -rms.log2());
     }
 }
@@ -124,78 +136,7 @@ fn experiment() {
         let out = t.bootstrapper.bootstrap(&t.eval, &t.encrypt(&x, 3)).unwrap();
         t.check(&out, &x, 0.0);
     };
-    run(16, 10.0, 9, &[5, 5, 5], 50.0, 12);
-}
-
-#[test]
-#[ignore]
-fn simulated() {
-    use crate::poly::{Basis, Polynomial, PolynomialPlan};
-    for (a, degree, doublings, r, em) in [
-        (0.0, 30usize, 3u32, 10.0, 49.4),
-        (0.1, 30, 3, 10.0, 49.4),
-        (0.25, 30, 3, 10.0, 49.4),
-        (0.5, 30, 3, 10.0, 49.4),
-        (1.0, 30, 3, 10.0, 49.4),
-        (1.5, 30, 3, 10.0, 49.4),
-        (0.0, 28, 3, 10.0, 49.4),
-        (0.0, 46, 2, 10.0, 49.4),
-        (0.5, 46, 2, 10.0, 49.4),
-    ] {
-        let mut s = spec(15, 0, &[5, 5, 5], &[5, 5, 5]);
-        s.eval_mod = EvalModSpec { bound: 15, degree, doublings };
-        let parts = [(1, 50.0), (3, 34.0), (2, 40.0), (s.eval_mod.levels(), em), (3, 49.4)];
-        let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
-        let params =
-            insecure_test_literal(&ParametersLiteral::from_widths(16, &q, &[50.0; 6]).unwrap()).unwrap();
-        let fit = sine::Cosine::fit(15, r, doublings, degree);
-        let q = |l: usize| params.q()[l] as f64;
-        let gain = sine_gain(r);
-        let mut scale = SCALE * r.exp2() * gain / (2.0 * PI);
-        for i in 0..doublings as usize {
-            scale = (2.0 * scale * q(s.output_level() + 1 + i)).sqrt();
-        }
-        let input = q(s.eval_mod_level()) * f64::exp2(a);
-        let p = Polynomial::new(Basis::Chebyshev, fit.coefficients.clone()).unwrap();
-        let plan = PolynomialPlan::new(&params, &p, s.eval_mod_level(), input, scale).unwrap();
-        let mut state = 1u64;
-        let mut unit = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 11) as f64 / 2f64.powi(53)
-        };
-        let n = 65536.0f64;
-        let sigma = (n / 18.0 * n / 2.0).sqrt();
-        let count = 20000;
-        let mut sum = 0.0;
-        let mut worst: f64 = 0.0;
-        for _ in 0..count {
-            let i = (0..33).map(|_| unit() - 0.5).sum::<f64>().round();
-            let z = 2.0 * unit() - 1.0;
-            let t = i + z * (-r).exp2();
-            let x = (t - 0.25) / fit.range;
-            let mut gauss = || {
-                let (u, v) = (unit() + 1e-18, unit());
-                sigma * (-2.0 * u.ln()).sqrt() * (2.0 * PI * v).cos()
-            };
-            let mut y = plan.simulate(&params, x + gauss() / input * 1.414, &mut gauss);
-            let mut sc = scale;
-            for d in (0..doublings as usize).rev() {
-                sc = sc * sc / q(s.output_level() + 1 + d) / 2.0;
-                y = 2.0 * y * y - 1.0 + gauss() / sc;
-            }
-            let e = y * r.exp2() * gain / (2.0 * PI) - z;
-            sum += e * e;
-            worst = worst.max(e.abs());
-        }
-        println!(
-            "a {a} degree {degree} rho {doublings} r {r} em {em}: rms {:.2} worst {:.2} relins {} fit {:.1} rounding {:.1} powers {:?} poly scale {:.2}",
-            -(sum / count as f64).sqrt().log2(),
-            -worst.log2(),
-            plan.relinearizations(),
-            fit.error.log2(),
-            plan.rounding_error().log2(),
-            plan.powers(),
-            scale.log2()
-        );
-    }
+    run(12, 10.0, 6, &[4, 4, 3], 50.0, 2);
+    run(14, 10.0, 6, &[5, 4, 4], 50.0, 2);
+    run(14, 13.0, 6, &[5, 4, 4], 50.0, 2);
 }

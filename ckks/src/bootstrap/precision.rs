@@ -1,0 +1,128 @@
+//! Predicted error of a bootstrap: the variance model up to EvalMod, and EvalMod played on random
+//! slots with modelled noise.
+//!
+//! The variance model alone is too coarse for EvalMod. T_2 = 2x² − 1 folds the argument at X = 0, where
+//! most slots lie (I = 0 is the likeliest multiple of q_0), and an error there reaches the result with
+//! up to the factor (2π·range)²/4·2^ρ/sin(π/2^(ρ+1)), a hundred times that of an error at the border. So
+//! the plan of the polynomial and the doublings are run in doubles on slots t = I + ε, I distributed
+//! as after ModRaise, with the noise of each rescaling drawn from a normal distribution.
+
+use super::circuit::{BootstrapCircuit, Stage};
+use super::sine::sine_gain;
+use crate::noise::{Estimate, NoiseModel, rounding};
+use crate::params::KeyShape;
+use crate::params::security_table::SPARSE_WEIGHT;
+use crate::sampling::{Domain, Prng};
+use std::f64::consts::{PI, TAU};
+
+/// Random slots played.
+const SAMPLES: usize = 1 << 13;
+
+/// Rms of t after ModRaise: a sum of h + 1 uniform variables.
+pub(super) fn raised_rms() -> f64 {
+    ((SPARSE_WEIGHT + 1) as f64 / 12.0).sqrt()
+}
+
+/// A uniform variable in (0, 1).
+fn unit(prng: &mut Prng) -> f64 {
+    ((prng.next_u64() >> 11) as f64 + 0.5) / 2f64.powi(53)
+}
+
+fn normal(prng: &mut Prng) -> f64 {
+    (-2.0 * unit(prng).ln()).sqrt() * (TAU * unit(prng)).cos()
+}
+
+impl BootstrapCircuit {
+    /// The rms error of EvalMod's own rounding and of its bias, for slots uniform in [−1, 1].
+    pub(super) fn play_eval_mod(&self) -> f64 {
+        let (params, spec) = (self.parameters(), self.spec());
+        let noise = NoiseModel::new(params);
+        // Of the real part of a slot, in integers.
+        let sigma = (rounding(noise.weight(), 2) * params.n() as f64 / 2.0).sqrt();
+        let mut prng = Prng::new(&[0; 32], Domain::Secret, 0, 0);
+        let ratio = (-spec.message_ratio).exp2();
+        let gain = sine_gain(spec.message_ratio) / (TAU * ratio);
+        let q = |level: usize| params.q()[level] as f64;
+        let mut square = 0.0;
+        for _ in 0..SAMPLES {
+            let integer: f64 = (0..=SPARSE_WEIGHT).map(|_| unit(&mut prng) - 0.5).sum();
+            let z = 2.0 * unit(&mut prng) - 1.0;
+            let x = (integer.round() + z * ratio - 0.25) / self.range;
+            let mut y = self.polynomial.simulate(params, x, || sigma * normal(&mut prng));
+            let mut scale = self.polynomial.target_scale();
+            for i in (0..spec.eval_mod.doublings as usize).rev() {
+                scale = scale * scale / (2.0 * q(spec.output_level() + 1 + i));
+                y = 2.0 * y * y - 1.0 + sigma * normal(&mut prng) / scale;
+            }
+            square += (y * gain - z).powi(2);
+        }
+        (square / SAMPLES as f64).sqrt()
+    }
+
+    /// Estimate after ModRaise and the trace, of coefficients with `variance` before: the message is
+    /// that of slots t/range taken through the DFT.
+    pub(super) fn raised(&self, noise: &NoiseModel, variance: f64) -> Estimate {
+        let exact = |variance| Estimate { variance, message: 1.0 };
+        let to = noise.key_switch(exact(variance), 0, &KeyShape::dense_to_sparse());
+        let sparse = to.variance + rounding(SPARSE_WEIGHT as f64, 2);
+        // The digit is below q_0, whatever the level.
+        let back = noise.key_switch(exact(sparse), 0, &KeyShape::dense_to_sparse());
+        let mut variance = noise.mod_down(back).variance;
+        let top = self.parameters().key_shape(self.spec().top_level());
+        for _ in self.trace_steps() {
+            let rotated = noise.mod_down(noise.key_switch(exact(variance), self.spec().top_level(), &top));
+            variance += rotated.variance;
+        }
+        let slots = f64::from(self.spec().log_slots).exp2();
+        Estimate { variance, message: raised_rms() / self.range * (2.0 * slots).sqrt() }
+    }
+
+    /// Estimate of EvalMod's result at `scale`, from that of its input: t/range at its scale, with all of
+    /// the error in the real parts. `ratio` is Δ'/q_0.
+    pub(super) fn reduced(&self, input: Estimate, ratio: f64, scale: f64, message: f64) -> Estimate {
+        let n = self.parameters().n();
+        let before = input.slot_error(self.input_scale, n) * self.range / ratio;
+        let error = before.hypot(self.eval_mod_error);
+        Estimate { variance: (error * scale).powi(2) * 2.0 / n as f64, message }
+    }
+
+    /// Predicted estimate of a refreshed ciphertext of real slots, from that of the input at the nominal
+    /// scale.
+    pub fn estimate(&self, input: Estimate) -> Estimate {
+        let (params, spec) = (self.parameters(), self.spec());
+        let noise = NoiseModel::new(params);
+        let through = |(x, scale), stage: &Stage| stage.estimate(&noise, x, scale, params.n());
+        let (low, raised_scale) =
+            self.slots_to_coeffs.iter().fold((input, spec.scale), |(x, scale), stage| {
+                let (x, scale) = through((x, scale), stage);
+                (x, scale / params.q()[stage.shape.level] as f64)
+            });
+        let joined = low.variance * f64::from(1u32 << spec.log_joined);
+        let trace = (params.slots() >> spec.log_slots) as f64;
+        let scale = params.q()[0] as f64 * self.range * trace;
+        let raised = self.raised(&noise, joined);
+        let (high, _) = self.coeffs_to_slots.iter().fold((raised, scale), |(x, scale), stage| {
+            let (x, scale) = through((x, scale), stage);
+            (x, scale / params.q()[stage.shape.level] as f64)
+        });
+        // w + w̄ at twice the scale: the error of Re w, of which the model counts half.
+        let conjugated = noise.mod_down(noise.key_switch(high, spec.eval_mod_level(), &self.top_shape()));
+        let sum = Estimate { variance: 2.0 * (high.variance + conjugated.variance), message: 0.0 };
+        self.reduced(sum, raised_scale / params.q()[0] as f64, spec.scale, input.message)
+    }
+}
+
+impl Stage {
+    /// Estimate and scale after the matrix and its rescaling (the scale not yet divided).
+    fn estimate(&self, noise: &NoiseModel, x: Estimate, scale: f64, n: usize) -> (Estimate, f64) {
+        let level = self.shape.level;
+        let rotated = noise.key_switch(x, level, &self.shape);
+        let mut sum = Estimate::exact(0.0);
+        for values in self.diagonals.values.values() {
+            let rms = (values.iter().map(|v| v.norm_sqr()).sum::<f64>() / values.len() as f64).sqrt();
+            let plain = noise.encoded((2 * values.len()).min(n), rms);
+            sum = noise.add(sum, noise.mul((rotated, scale), (plain, self.scale)));
+        }
+        (noise.rescale(sum, level, 2), scale * self.scale)
+    }
+}
