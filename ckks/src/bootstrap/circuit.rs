@@ -9,17 +9,38 @@ use crate::eval::linear::split;
 use crate::params::{KeyShape, Parameters};
 use crate::poly::{Basis, Polynomial, PolynomialPlan};
 use std::f64::consts::PI;
+use std::sync::Arc;
 
 /// Cost of a giant step over that of a baby step (measured at 27 limbs and 9 special primes).
 const GIANT_COST: usize = 4;
 
 /// One matrix of a transform.
 pub(crate) struct Stage {
-    pub(crate) diagonals: Diagonals,
+    pub(crate) diagonals: Arc<Diagonals>,
     pub(crate) baby_count: usize,
     pub(crate) shape: KeyShape,
     /// Scale of its plaintexts.
     pub(crate) scale: f64,
+}
+
+/// The matrices of both transforms.
+#[derive(Clone)]
+pub(crate) struct Matrices {
+    slots_to_coeffs: Vec<Arc<Diagonals>>,
+    coeffs_to_slots: Vec<Arc<Diagonals>>,
+}
+
+impl Matrices {
+    /// Stages `low` and `high` merged, for 2^`log_slots` slots of 2^`log_joined` ciphertexts.
+    pub(super) fn new(log_slots: u32, log_joined: u32, low: &[u32], high: &[u32]) -> Self {
+        let of = |slots, merged: &[u32], direction| {
+            factors(slots, merged, direction).into_iter().map(Arc::new).collect()
+        };
+        Self {
+            slots_to_coeffs: of(1 << (log_slots - log_joined), low, Direction::SlotsToCoeffs),
+            coeffs_to_slots: of(1 << log_slots, high, Direction::CoeffsToSlots),
+        }
+    }
 }
 
 /// A bootstrap whose every level, scale and key is settled; holds no plaintext and no key.
@@ -50,7 +71,7 @@ fn baby_count(offsets: &[usize], stride: usize) -> usize {
 }
 
 impl Stage {
-    fn new(diagonals: Diagonals, shape: KeyShape, scale: f64) -> Self {
+    fn new(diagonals: Arc<Diagonals>, shape: KeyShape, scale: f64) -> Self {
         let offsets: Vec<usize> = diagonals.values.keys().copied().collect();
         let stride = offsets.iter().filter(|d| **d != 0).map(|d| 1 << d.trailing_zeros()).min().unwrap_or(1);
         Self { baby_count: baby_count(&offsets, stride), diagonals, shape, scale }
@@ -71,6 +92,20 @@ impl BootstrapCircuit {
     /// to log2 of the slots, a number is out of range, or q_0·p_0 does not fit the encapsulation key.
     pub fn new(params: &Parameters, spec: &BootstrapSpec) -> Result<Self> {
         check(params, spec)?;
+        let (low, high) = (&spec.slots_to_coeffs, &spec.coeffs_to_slots);
+        let matrices = Matrices::new(spec.log_slots, spec.log_joined, low, high);
+        let mut circuit = Self::with_matrices(params, spec, &matrices)?;
+        circuit.play();
+        Ok(circuit)
+    }
+
+    /// The circuit with its matrices at hand; EvalMod is not played yet.
+    pub(super) fn with_matrices(
+        params: &Parameters,
+        spec: &BootstrapSpec,
+        matrices: &Matrices,
+    ) -> Result<Self> {
+        check(params, spec)?;
         let q = |level: usize| params.q()[level] as f64;
         let slots = 1 << spec.log_slots;
         let q0 = q(0);
@@ -79,15 +114,15 @@ impl BootstrapCircuit {
         // SlotsToCoeffs ends at Δ' = q_0/2^r.
         let low = params.key_shape(spec.input_level());
         let step = (raised_scale / spec.scale).powf(1.0 / spec.slots_to_coeffs.len() as f64);
-        let slots_to_coeffs =
-            factors(slots >> spec.log_joined, &spec.slots_to_coeffs, Direction::SlotsToCoeffs)
-                .into_iter()
-                .enumerate()
-                .map(|(i, diagonals)| {
-                    let level = spec.input_level() - i;
-                    Stage::new(diagonals, KeyShape { level, ..low }, q(level) * step)
-                })
-                .collect();
+        let slots_to_coeffs = matrices
+            .slots_to_coeffs
+            .iter()
+            .enumerate()
+            .map(|(i, diagonals)| {
+                let level = spec.input_level() - i;
+                Stage::new(Arc::clone(diagonals), KeyShape { level, ..low }, q(level) * step)
+            })
+            .collect();
 
         // The raised integer is q_0·t; as X/range it has the scale q_0·range, times the trace's factor.
         let fit = Cosine::fit(
@@ -102,12 +137,13 @@ impl BootstrapCircuit {
         // The sum with the conjugate is twice the real part.
         let step =
             (input_scale / (2.0 * q0 * fit.range * trace)).powf(1.0 / spec.coeffs_to_slots.len() as f64);
-        let coeffs_to_slots = factors(slots, &spec.coeffs_to_slots, Direction::CoeffsToSlots)
-            .into_iter()
+        let coeffs_to_slots = matrices
+            .coeffs_to_slots
+            .iter()
             .enumerate()
             .map(|(i, diagonals)| {
                 let level = spec.top_level() - i;
-                Stage::new(diagonals, KeyShape { level, ..top }, q(level) * step)
+                Stage::new(Arc::clone(diagonals), KeyShape { level, ..top }, q(level) * step)
             })
             .collect();
 
@@ -119,7 +155,7 @@ impl BootstrapCircuit {
         }
         let polynomial = Polynomial::new(Basis::Chebyshev, fit.coefficients)?;
         let polynomial = PolynomialPlan::new(params, &polynomial, spec.eval_mod_level(), input_scale, scale)?;
-        let mut circuit = Self {
+        Ok(Self {
             params: params.clone(),
             spec: spec.clone(),
             slots_to_coeffs,
@@ -128,9 +164,12 @@ impl BootstrapCircuit {
             input_scale,
             range: fit.range,
             eval_mod_error: 0.0,
-        };
-        circuit.eval_mod_error = circuit.play_eval_mod();
-        Ok(circuit)
+        })
+    }
+
+    /// Measures EvalMod's own error on random slots.
+    pub(super) fn play(&mut self) {
+        self.eval_mod_error = self.play_eval_mod();
     }
 
     /// The parameter set.

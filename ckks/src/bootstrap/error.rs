@@ -73,5 +73,7 @@ pub enum BootstrapError {
         level_bits: f64,
         /// Precision asked for.
         precision: f64,
+        /// Best precision found; -inf if no chain fits at all.
+        best: f64,
     },
 }

@@ -22,6 +22,8 @@
 //! Kim et al.; everything public. The law of precision and the search over parameters are in [`design`].
 
 mod circuit;
+mod cost;
+pub mod design;
 mod dft;
 mod error;
 mod precision;
@@ -31,6 +33,8 @@ mod spec;
 mod tests;
 
 pub use circuit::BootstrapCircuit;
+pub use cost::KernelCosts;
+pub use design::{BootstrapDesign, DesignRequest};
 pub use error::BootstrapError;
 pub use spec::{BootstrapSpec, EvalModSpec};
 

@@ -13,7 +13,7 @@ use crate::noise::{Estimate, NoiseModel, rounding};
 use crate::params::KeyShape;
 use crate::params::security_table::SPARSE_WEIGHT;
 use crate::sampling::{Domain, Prng};
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::TAU;
 
 /// Random slots played.
 const SAMPLES: usize = 1 << 13;

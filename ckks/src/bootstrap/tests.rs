@@ -140,3 +140,34 @@ fn experiment() {
     run(14, 10.0, 6, &[5, 4, 4], 50.0, 2);
     run(14, 13.0, 6, &[5, 4, 4], 50.0, 2);
 }
+
+#[test]
+#[ignore]
+fn searched() {
+    for (log_n, log_slots, levels, precision) in
+        [(16, 15, 12, 19.0), (16, 15, 12, 20.0), (16, 14, 12, 19.0), (16, 12, 12, 19.0), (15, 14, 3, 15.0)]
+    {
+        let t = std::time::Instant::now();
+        let request = DesignRequest {
+            log_n,
+            log_slots,
+            levels,
+            level_bits: 40.0,
+            precision,
+            key_bytes: Some(5_600_000_000),
+        };
+        match BootstrapDesign::search(&request, &KernelCosts::default()) {
+            Ok(d) => println!(
+                "{:?}\n{:.1} s: {:.2} bits, {:.2} s, {:.2} GB, log QP {:.0}, shape {:?}",
+                d.spec,
+                t.elapsed().as_secs_f64(),
+                d.precision,
+                d.seconds,
+                d.key_bytes as f64 / 1e9,
+                d.parameters.log_qp(),
+                d.parameters.key_shape(99)
+            ),
+            Err(e) => println!("{e} {:.1} s", t.elapsed().as_secs_f64()),
+        }
+    }
+}
