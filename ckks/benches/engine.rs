@@ -9,11 +9,12 @@ use fhec_ckks::cipher::{Ciphertext, ExtCiphertext, SecretEncryptor};
 use fhec_ckks::encoding::{Encoder, Plaintext};
 use fhec_ckks::eval::Evaluator;
 use fhec_ckks::keys::{EvaluationKeySet, KeyGenerator, SecretKey};
-use fhec_ckks::params::{KeyShape, Parameters, ParametersLiteral};
+use fhec_ckks::params::{KeyShape, Parameters, ParametersLiteral, ntt_primes};
 use fhec_ckks::{Complex64, KeyName};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
+use tfhe_ntt::prime64::Plan;
 
 const SCALE: f64 = (1u64 << 40) as f64;
 
@@ -69,6 +70,16 @@ fn ring(c: &mut Criterion, setup: &Setup) {
         b.iter(|| {
             at = (at + 1) % limbs.len();
             ring.ntt(at).inverse(&mut limbs[at]);
+        });
+    });
+    // The yardstick: another library's transform, cycling over 24 primes below 2^50.
+    let primes = ntt_primes(50, n.trailing_zeros(), 24, &[]).unwrap();
+    let plans: Vec<_> = primes.iter().map(|p| Plan::try_new(ring.n(), *p).unwrap()).collect();
+    let mut limbs: Vec<_> = primes.iter().map(|p| limb(*p)).collect();
+    c.bench_function("ntt/tfhe-ntt", |b| {
+        b.iter(|| {
+            at = (at + 1) % limbs.len();
+            plans[at].fwd(&mut limbs[at]);
         });
     });
 }

@@ -5,13 +5,47 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Words the pool keeps at most (2 GiB); buffers beyond that go back to the allocator.
+/// Words the pool keeps at most (2 GiB); the lengths used least recently are given up first.
 const MAX_POOLED_WORDS: usize = 1 << 28;
+
+/// Free buffers of one length.
+#[derive(Default)]
+struct Shelf {
+    buffers: Vec<AVec<u64>>,
+    /// Value of [`Free::clock`] at the last take.
+    used: u64,
+}
 
 #[derive(Default)]
 struct Free {
-    by_len: HashMap<usize, Vec<AVec<u64>>>,
+    by_len: HashMap<usize, Shelf>,
     words: usize,
+    clock: u64,
+}
+
+impl Free {
+    fn take(&mut self, len: usize) -> Option<AVec<u64>> {
+        self.clock += 1;
+        let shelf = self.by_len.entry(len).or_default();
+        shelf.used = self.clock;
+        let found = shelf.buffers.pop()?;
+        self.words -= len;
+        Some(found)
+    }
+
+    /// Keeps `buffer`; returns the buffers given up for it, so that they are freed outside the lock.
+    fn give(&mut self, buffer: AVec<u64>, limit: usize) -> Vec<AVec<u64>> {
+        self.words += buffer.len();
+        self.by_len.entry(buffer.len()).or_default().buffers.push(buffer);
+        let mut dropped = Vec::new();
+        while self.words > limit {
+            let stocked = self.by_len.values_mut().filter(|s| !s.buffers.is_empty());
+            let Some(buffer) = stocked.min_by_key(|s| s.used).and_then(|s| s.buffers.pop()) else { break };
+            self.words -= buffer.len();
+            dropped.push(buffer);
+        }
+        dropped
+    }
 }
 
 /// Free lists by length. Shared by all polynomials of a ring.
@@ -22,14 +56,7 @@ impl Pool {
     /// A buffer of `len` words with unspecified contents (zero or left by an earlier user); the
     /// caller overwrites all of it.
     pub(crate) fn take(self: &Arc<Self>, len: usize) -> Buffer {
-        let reused = {
-            let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = free.by_len.get_mut(&len).and_then(Vec::pop);
-            if found.is_some() {
-                free.words -= len;
-            }
-            found
-        };
+        let reused = self.0.lock().unwrap_or_else(PoisonError::into_inner).take(len);
         let words = reused.unwrap_or_else(|| {
             let mut fresh = AVec::with_capacity(64, len);
             fresh.resize(len, 0);
@@ -39,11 +66,8 @@ impl Pool {
     }
 
     fn give(&self, words: AVec<u64>) {
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.words + words.len() <= MAX_POOLED_WORDS {
-            free.words += words.len();
-            free.by_len.entry(words.len()).or_default().push(words);
-        }
+        let dropped = self.0.lock().unwrap_or_else(PoisonError::into_inner).give(words, MAX_POOLED_WORDS);
+        drop(dropped);
     }
 }
 
@@ -84,5 +108,28 @@ impl Drop for Buffer {
         if let Some(pool) = self.pool.take() {
             pool.give(std::mem::replace(&mut self.words, AVec::new(64)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_out_of_use_are_given_up_first() {
+        let mut free = Free::default();
+        let buffer = |len: usize| AVec::from_iter(64, (0..len).map(|_| 0));
+        for len in [10, 20, 30] {
+            assert!(free.take(len).is_none());
+            assert!(free.give(buffer(len), 60).is_empty());
+        }
+        assert_eq!(free.take(10).unwrap().len(), 10);
+        let dropped = free.give(buffer(11), 60);
+        assert!(dropped.iter().map(|b| b.len()).eq([11]), "a length nobody took yet goes first");
+        assert!(free.give(buffer(10), 60).is_empty());
+        let dropped = free.give(buffer(30), 60);
+        assert!(dropped.iter().map(|b| b.len()).eq([20, 30]));
+        assert_eq!(free.words, 40);
+        assert!(free.take(20).is_none());
     }
 }

@@ -13,11 +13,11 @@
 //! [`BLOCK`] words fit the first-level cache; each block is then finished by itself, its last six
 //! layers in one pass over runs of 64 words, the final three of them after an 8×8 transpose.
 //!
-//! Twiddle tables, not arithmetic, bound an engine that cycles over dozens of primes. For lazy moduli
-//! four of the seven twiddle vectors of a run are therefore derived from the other three: block
-//! twiddles of a layer differ by constants, w[2b+1] = w[2b]·ι, and Shoup's quotient of a product
-//! w·κ is the fraction of w·(κ/p), with κ/p to 104 bits. It is short by less than 1.25, so that the
-//! lazy product stays below 2p for words below 34/48·2^52.
+//! Twiddle tables, not arithmetic, bound an engine that cycles over dozens of primes. Only three of the
+//! seven twiddle vectors of a run are therefore stored, and no quotients: block twiddles of a layer
+//! differ by constants, w[2b+1] = w[2b]·ι, and Shoup's quotient of a product w·κ is the fraction of
+//! w·(κ/p), with κ/p to 104 bits. It is short by less than 1.25: a lazy product stays below 2p for
+//! words below 34/48·2^52; otherwise the quotient is corrected.
 
 mod arith;
 mod passes;

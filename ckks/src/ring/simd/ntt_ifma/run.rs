@@ -2,56 +2,80 @@
 
 use super::arith::{Consts, V, load, pair, splat, store, transpose};
 use super::passes::{forward_layers, inverse_layers, layer};
-use super::tables::{Direction, FULL, Factor, STORED, Tables};
+use super::tables::{Direction, Factor, STORED, Tables};
 use crate::ring::modulus::Shoup;
 use std::arch::x86_64::*;
 
-/// w·c for a vector of twiddles w (only the words are needed), with its quotient.
+/// ⌊w·2^52/p⌋ from a value short of w·2^52/p by less than 1.25. Lazy words are small enough to do
+/// without: their products stay below 2p.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn derive(k: &Consts, w: V, factor: &Factor) -> (V, V) {
+fn settle<const LAZY: bool>(k: &Consts, quotient: V) -> V {
+    if LAZY {
+        return quotient;
+    }
+    let rest = _mm512_madd52lo_epu64(k.zero, quotient, k.neg_p);
+    let short = _mm512_cmpge_epu64_mask(rest, k.p);
+    _mm512_mask_add_epi64(quotient, short, quotient, splat(1))
+}
+
+/// The quotient of a vector of twiddles w; `one` stands for the factor 1.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn quotient<const LAZY: bool>(k: &Consts, w: V, one: &Factor) -> V {
+    let low = _mm512_madd52hi_epu64(k.zero, w, splat(one.low));
+    settle::<LAZY>(k, _mm512_madd52lo_epu64(low, w, splat(one.high)))
+}
+
+/// w·c for a vector of twiddles w, with its quotient.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn derive<const LAZY: bool>(k: &Consts, w: V, factor: &Factor) -> (V, V) {
     let (c, high, low) = (splat(factor.c), splat(factor.high), splat(factor.low));
     let fraction = _mm512_madd52lo_epu64(_mm512_madd52hi_epu64(k.zero, w, low), w, high);
     let carry = _mm512_srli_epi64::<52>(fraction);
     let quotient = _mm512_add_epi64(_mm512_madd52hi_epu64(k.zero, w, high), carry);
-    (_mm512_madd52lo_epu64(_mm512_madd52lo_epu64(k.zero, w, c), quotient, k.neg_p), fraction)
+    let product = _mm512_madd52lo_epu64(_mm512_madd52lo_epu64(k.zero, w, c), quotient, k.neg_p);
+    (product, settle::<LAZY>(k, fraction))
 }
 
-/// Twiddle vector `i` of a run, as stored.
+/// Stored twiddle vector `i` of a run.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn stored(lower: &[u64], i: usize) -> (V, V) {
-    let words = &lower[16 * i..16 * i + 16];
-    // SAFETY: the slice has sixteen words.
-    unsafe { (load(words.as_ptr()), load(words[8..].as_ptr())) }
+fn stored(lower: &[u64], i: usize) -> V {
+    let words = &lower[8 * i..8 * i + 8];
+    // SAFETY: the slice has eight words.
+    unsafe { load(words.as_ptr()) }
 }
 
 /// Twiddles of one run; vectors are loaded or derived where they are used, to spare registers.
 struct RunTwiddles<'a, const LAZY: bool> {
     lower: &'a [u64],
     derived: &'a [Factor; 3],
+    one: &'a Factor,
 }
 
 impl<'a, const LAZY: bool> RunTwiddles<'a, LAZY> {
     #[inline]
     fn new(direction: &'a Direction, i: usize) -> Self {
-        let words = 16 * if LAZY { STORED } else { FULL.len() };
-        Self { lower: &direction.lower[words * i..][..words], derived: &direction.derived }
+        let lower = &direction.lower[8 * STORED * i..][..8 * STORED];
+        Self { lower, derived: &direction.derived, one: &direction.one }
     }
 
-    /// Vector `i` of [`FULL`]: vector `base` times constant `factor` if it is not stored.
+    /// Vector `i` of the run: vector `base` times constant `factor` if it is not stored.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn get(&self, k: &Consts, i: usize, base: usize, factor: usize) -> (V, V) {
-        if LAZY && i >= STORED {
-            derive(k, stored(self.lower, base).0, &self.derived[factor])
+        if i >= STORED {
+            derive::<LAZY>(k, stored(self.lower, base), &self.derived[factor])
         } else {
-            stored(self.lower, i)
+            let w = stored(self.lower, i);
+            (w, quotient::<LAZY>(k, w, self.one))
         }
     }
 }
 
-/// The layers of strides 4, 2 and 1: per twiddle its index in [`FULL`], what it derives from, and the
+/// The layers of strides 4, 2 and 1: per twiddle vector its index, what it derives from, and the
 /// index pairs it serves.
 type GroupLayer = (usize, usize, usize, &'static [(usize, usize)]);
 const IN_GROUP: [GroupLayer; 7] = [

@@ -5,9 +5,11 @@ use crate::ring::modulus::{Modulus, Shoup};
 
 /// Smallest degree handled.
 const MIN_N: usize = 64;
-/// Twiddles stored per run of 64: (blocks of the layer per group of eight words, block).
-pub(super) const FULL: [(usize, usize); 7] = [(1, 0), (2, 0), (4, 0), (2, 1), (4, 1), (4, 2), (4, 3)];
-/// Those a lazy table stores.
+/// Twiddle vectors stored per run of 64 words, each for its eight groups of eight: word j of its block
+/// in the layer with as many blocks per group. The other four vectors of the last three layers, (2, 1)
+/// and (4, 1), (4, 2), (4, 3), are products of these with constants.
+const VECTORS: [(usize, usize); STORED] = [(1, 0), (2, 0), (4, 0)];
+/// Their number.
 pub(super) const STORED: usize = 3;
 
 /// Twiddles of one modulus and degree, both directions.
@@ -23,11 +25,12 @@ pub(crate) struct Tables {
 pub(super) struct Direction {
     /// (w, ⌊w·2^52/p⌋) of block i of the stage with m blocks at 2(m + i), for m < N/8.
     pub(super) upper: Vec<u64>,
-    /// Per run of 64 words, for its eight groups of eight: the vectors of [`FULL`] (the first
-    /// [`STORED`] if lazy), each followed by its quotients.
+    /// Per run of 64 words, the words of [`VECTORS`]; quotients are derived.
     pub(super) lower: Vec<u64>,
     /// ι, κ, κι with κ² = ι = w[1].
     pub(super) derived: [Factor; 3],
+    /// The factor 1, for quotients.
+    pub(super) one: Factor,
 }
 
 /// A constant c with c/p to 104 bits.
@@ -47,20 +50,18 @@ impl Factor {
 }
 
 impl Direction {
-    fn new(modulus: &Modulus, w: &[u64], lazy: bool) -> Self {
+    fn new(modulus: &Modulus, w: &[u64]) -> Self {
         let n = w.len();
         let pair = |w: u64| [w, Shoup::new(w, modulus.q).w52];
         let upper = w[..n / 8].iter().flat_map(|w| pair(*w)).collect();
-        let stored = if lazy { STORED } else { FULL.len() };
-        let mut lower = Vec::with_capacity(n / 4 * stored);
+        let mut lower = Vec::with_capacity(n / 8 * STORED);
         for run in 0..n / 64 {
-            for (blocks, j) in &FULL[..stored] {
-                let twiddle = |group: usize| pair(w[(n / 8 + 8 * run + group) * blocks + j]);
-                lower.extend((0..8).map(|g| twiddle(g)[0]));
-                lower.extend((0..8).map(|g| twiddle(g)[1]));
+            for (blocks, j) in VECTORS {
+                lower.extend((0..8).map(|group| w[(n / 8 + 8 * run + group) * blocks + j]));
             }
         }
-        Self { upper, lower, derived: [w[1], w[2], w[3]].map(|c| Factor::new(c, modulus.q)) }
+        let factor = |c| Factor::new(c, modulus.q);
+        Self { upper, lower, derived: [w[1], w[2], w[3]].map(factor), one: factor(1) }
     }
 }
 
@@ -87,8 +88,8 @@ impl Tables {
             n,
             modulus: *modulus,
             lazy,
-            forward: Direction::new(modulus, &reversed(psi), lazy),
-            inverse: Direction::new(modulus, &reversed(modulus.inv(psi)), lazy),
+            forward: Direction::new(modulus, &reversed(psi)),
+            inverse: Direction::new(modulus, &reversed(modulus.inv(psi))),
         })
     }
 
