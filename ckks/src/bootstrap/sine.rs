@@ -28,9 +28,10 @@ pub(crate) struct Cosine {
     /// X is divided by this.
     pub(crate) range: f64,
     /// Largest error of the sine after the doublings.
+    #[cfg_attr(not(test), allow(dead_code, reason = "what the fit is tested for"))]
     pub(crate) error: f64,
     /// `error` over a lower bound of what any polynomial of the degree reaches.
-    #[cfg_attr(not(test), allow(dead_code, reason = "read by the test of optimality"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "what the fit is tested for"))]
     pub(crate) optimality: f64,
 }
 

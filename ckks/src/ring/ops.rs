@@ -155,8 +155,12 @@ impl Ring {
         let table = self.permutation(g);
         let mut out = self.uninit(a.q_limbs(), a.special());
         par::for_limbs(a.n(), out.words_mut(), |i, limb| {
-            let m = self.modulus_of(a, i);
-            simd::permute_blocks(m, limb, a.limb(i), &table.blocks, &table.lanes);
+            for (out, t) in limb.chunks_exact_mut(8).zip(&table.blocks) {
+                let source = &a.limb(i)[8 * (t >> 3) as usize..][..8];
+                out.iter_mut()
+                    .zip(&table.lanes[(t & 7) as usize])
+                    .for_each(|(x, l)| *x = source[*l as usize]);
+            }
         });
         out
     }

@@ -440,18 +440,3 @@ fn convert_lanes<const LANES: usize>(
         }
     }
 }
-
-#[target_feature(enable = "avx512f")]
-pub(crate) fn permute_blocks(
-    _m: &Modulus,
-    out: &mut [u64],
-    input: &[u64],
-    blocks: &[u32],
-    lanes: &[[u64; 8]; 8],
-) {
-    for (b, t) in blocks.iter().enumerate() {
-        let order = load(&lanes[(t & 7) as usize], 0);
-        let x = load(input, 8 * (t >> 3) as usize);
-        store(out, 8 * b, _mm512_permutexvar_epi64(order, x));
-    }
-}

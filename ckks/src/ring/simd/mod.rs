@@ -139,7 +139,7 @@ pub(crate) struct Addend<'a> {
 }
 
 /// An automorphism through which digits and addends are read: word 8v + l of the output is made
-/// from word 8·(t_v >> 3) + lane(t_v & 7, l) of theirs (see [`permute_blocks`]).
+/// from word 8·(t_v >> 3) + lane(t_v & 7, l) of theirs.
 #[derive(Clone, Copy)]
 pub(crate) struct Image<'a> {
     /// One entry t_v per eight words of the output.
@@ -200,19 +200,4 @@ pub(crate) fn rounded_quotients(m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]
 pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
     assert!(v.0.len() == out.len() && ys.iter().all(|(y, c)| y.len() == out.len() && *c < m.q));
     dispatch!(m, out.len(), convert(m, out, ys, v))
-}
-
-/// out[8b + l] ← input[8·(t_b >> 3) + lane(t_b & 7, l)]: an automorphism in the NTT domain.
-/// `blocks` has one entry t_b per eight words, `lanes[h]` the lane order of class h.
-pub(crate) fn permute_blocks(
-    m: &Modulus,
-    out: &mut [u64],
-    input: &[u64],
-    blocks: &[u32],
-    lanes: &[[u64; 8]; 8],
-) {
-    assert!(out.len() == input.len() && out.len() == 8 * blocks.len());
-    let count = blocks.len() as u32;
-    assert!(blocks.iter().all(|t| t >> 3 < count) && lanes.iter().flatten().all(|l| *l < 8));
-    dispatch!(m, out.len(), permute_blocks(m, out, input, blocks, lanes))
 }

@@ -153,18 +153,3 @@ pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[
         out[i] = acc as u64;
     }
 }
-
-pub(crate) fn permute_blocks(
-    _m: &Modulus,
-    out: &mut [u64],
-    input: &[u64],
-    blocks: &[u32],
-    lanes: &[[u64; 8]; 8],
-) {
-    for (out, t) in out.chunks_exact_mut(8).zip(blocks) {
-        let source = &input[8 * (t >> 3) as usize..][..8];
-        for (out, lane) in out.iter_mut().zip(&lanes[(t & 7) as usize]) {
-            *out = source[*lane as usize];
-        }
-    }
-}

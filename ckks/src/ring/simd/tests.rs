@@ -162,16 +162,3 @@ fn signed_reduction() {
         });
     }
 }
-
-#[test]
-fn block_permutation() {
-    twins(|m, rng| {
-        let input = rng.limb(N, m.q);
-        let blocks: Vec<u32> =
-            (0..N as u32 / 8).map(|b| (((b * 5) % (N as u32 / 8)) << 3) | (b % 8)).collect();
-        let lanes = std::array::from_fn(|h| std::array::from_fn(|l| ((l * 3 + h) % 8) as u64));
-        let mut out = vec![0; N];
-        permute_blocks(m, &mut out, &input, &blocks, &lanes);
-        vec![out]
-    });
-}
