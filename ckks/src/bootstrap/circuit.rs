@@ -3,7 +3,7 @@
 use super::dft::{Diagonals, Direction, factors};
 use super::error::BootstrapError;
 use super::sine::{Cosine, sine_gain};
-use super::spec::BootstrapSpec;
+use super::spec::{BootstrapSpec, EvalModSpec};
 use crate::error::{KeyName, Result};
 use crate::eval::linear::split;
 use crate::params::{KeyShape, Parameters};
@@ -70,6 +70,14 @@ fn baby_count(offsets: &[usize], stride: usize) -> usize {
         .unwrap_or(stride)
 }
 
+impl BootstrapSpec {
+    /// The cosine of EvalMod.
+    pub(super) fn fit(&self) -> Cosine {
+        let EvalModSpec { bound, degree, doublings } = self.eval_mod;
+        Cosine::fit(bound, self.message_ratio, doublings, degree)
+    }
+}
+
 impl Stage {
     fn new(diagonals: Arc<Diagonals>, shape: KeyShape, scale: f64) -> Self {
         let offsets: Vec<usize> = diagonals.values.keys().copied().collect();
@@ -94,16 +102,17 @@ impl BootstrapCircuit {
         check(params, spec)?;
         let (low, high) = (&spec.slots_to_coeffs, &spec.coeffs_to_slots);
         let matrices = Matrices::new(spec.log_slots, spec.log_joined, low, high);
-        let mut circuit = Self::with_matrices(params, spec, &matrices)?;
+        let mut circuit = Self::with(params, spec, &matrices, &spec.fit())?;
         circuit.play();
         Ok(circuit)
     }
 
-    /// The circuit with its matrices at hand; EvalMod is not played yet.
-    pub(super) fn with_matrices(
+    /// The circuit with matrices and cosine of its spec at hand; EvalMod is not played yet.
+    pub(super) fn with(
         params: &Parameters,
         spec: &BootstrapSpec,
         matrices: &Matrices,
+        fit: &Cosine,
     ) -> Result<Self> {
         check(params, spec)?;
         let q = |level: usize| params.q()[level] as f64;
@@ -125,12 +134,6 @@ impl BootstrapCircuit {
             .collect();
 
         // The raised integer is q_0·t; as X/range it has the scale q_0·range, times the trace's factor.
-        let fit = Cosine::fit(
-            spec.eval_mod.bound,
-            spec.message_ratio,
-            spec.eval_mod.doublings,
-            spec.eval_mod.degree,
-        );
         let trace = (params.slots() / slots) as f64;
         let input_scale = q(spec.eval_mod_level());
         let top = params.key_shape(spec.top_level());
@@ -153,7 +156,7 @@ impl BootstrapCircuit {
         for i in 0..spec.eval_mod.doublings as usize {
             scale = (2.0 * scale * q(spec.output_level() + 1 + i)).sqrt();
         }
-        let polynomial = Polynomial::new(Basis::Chebyshev, fit.coefficients)?;
+        let polynomial = Polynomial::new(Basis::Chebyshev, fit.coefficients.clone())?;
         let polynomial = PolynomialPlan::new(params, &polynomial, spec.eval_mod_level(), input_scale, scale)?;
         Ok(Self {
             params: params.clone(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// EvalMod's approximation of t − round(t): see `bootstrap::sine`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EvalModSpec {
     /// Bound K on the multiples of q_0 that ModRaise adds. With an encapsulated secret of weight 32,
     /// 15 fails with probability 2^-72.7 a bootstrap at N = 2^16.

@@ -145,7 +145,7 @@ fn experiment() {
 #[ignore]
 fn searched() {
     for (log_n, log_slots, levels, precision) in
-        [(16, 15, 12, 19.0), (16, 15, 12, 20.0), (16, 14, 12, 19.0), (16, 12, 12, 19.0), (15, 14, 3, 15.0)]
+        [(16, 15, 12, 19.0), (16, 15, 12, 21.0), (16, 14, 12, 19.0), (16, 12, 12, 19.0), (15, 14, 3, 15.0)]
     {
         let t = std::time::Instant::now();
         let request = DesignRequest {
@@ -154,7 +154,7 @@ fn searched() {
             levels,
             level_bits: 40.0,
             precision,
-            key_bytes: Some(5_600_000_000),
+            key_bytes: Some(5_000_000_000),
         };
         match BootstrapDesign::search(&request, &KernelCosts::default()) {
             Ok(d) => println!(
