@@ -40,7 +40,7 @@ pub use spec::{BootstrapSpec, EvalModSpec};
 
 use crate::cipher::Ciphertext;
 use crate::encoding::Encoder;
-use crate::error::{CkksError, KeyName, Result};
+use crate::error::{CkksError, KeyName, Result, check_id};
 use crate::eval::{Evaluator, LinearTransform};
 use crate::params::KeyShape;
 use crate::ring::{AddendOver, RnsPoly, Terms};
@@ -205,6 +205,9 @@ impl Bootstrapper {
 
     /// `ct` at `level`, refusing what cannot be refreshed.
     fn lowered(&self, eval: &Evaluator, ct: &Ciphertext, level: usize) -> Result<Ciphertext> {
+        let params = self.circuit.parameters();
+        check_id(params, eval.parameters().id())?;
+        check_id(params, ct.id)?;
         if ct.level() < level {
             return Err(CkksError::LevelExhausted { operation: "bootstrap", level: ct.level() });
         }

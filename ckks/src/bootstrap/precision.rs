@@ -82,7 +82,9 @@ impl BootstrapCircuit {
     pub(super) fn reduced(&self, input: Estimate, ratio: f64, scale: f64, message: f64) -> Estimate {
         let n = self.parameters().n();
         let before = input.slot_error(self.input_scale, n) * self.range / ratio;
-        let error = before.hypot(self.eval_mod_error);
+        // EvalMod's own error is a fraction of the nominal range, whatever the scale.
+        let nominal = (-self.spec().message_ratio).exp2();
+        let error = before.hypot(self.eval_mod_error * nominal / ratio);
         Estimate { variance: (error * scale).powi(2) * 2.0 / n as f64, message }
     }
 

@@ -1,14 +1,16 @@
-//! Every path of bootstrapping on small insecure rings.
+//! Every path of bootstrapping on small insecure rings; the report example does the full size.
 
 use super::*;
 use crate::cipher::{Decryptor, SecretEncryptor};
 use crate::keys::{EvaluationKeySet, KeyGenerator, SecretKey};
 use crate::noise::Estimate;
 use crate::params::{Parameters, ParametersLiteral, insecure_test_literal};
+use crate::wire::Serializable;
 use num_complex::Complex64;
 use std::sync::Arc;
 
 const SCALE: f64 = (1u64 << 40) as f64;
+const LOG_N: u32 = 10;
 
 struct Bench {
     params: Parameters,
@@ -18,23 +20,23 @@ struct Bench {
     eval: Evaluator,
 }
 
-/// Chain of a spec: all-IFMA widths.
-fn chain(log_n: u32, spec: &BootstrapSpec) -> Parameters {
+/// The chain of a spec in the widths that the search uses.
+fn chain(spec: &BootstrapSpec, special: f64) -> Parameters {
     let parts = [
-        (1, 49.0),
+        (1, 50.0),
         (spec.slots_to_coeffs.len(), 34.0),
         (spec.residual_levels, 40.0),
         (spec.eval_mod.levels(), 49.4),
         (spec.coeffs_to_slots.len(), 49.0),
     ];
     let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
-    let literal = ParametersLiteral::from_widths(log_n, &q, &[50.0; 6]).unwrap();
-    insecure_test_literal(&literal).unwrap()
+    let p: Vec<f64> = [special].into_iter().chain([50.0; 5]).collect();
+    insecure_test_literal(&ParametersLiteral::from_widths(LOG_N, &q, &p).unwrap()).unwrap()
 }
 
-fn spec(log_slots: u32, log_joined: u32, low: &[u32], high: &[u32]) -> BootstrapSpec {
+fn spec(log_joined: u32, low: &[u32], high: &[u32]) -> BootstrapSpec {
     BootstrapSpec {
-        log_slots,
+        log_slots: high.iter().sum(),
         log_joined,
         slots_to_coeffs: low.to_vec(),
         residual_levels: 2,
@@ -45,56 +47,57 @@ fn spec(log_slots: u32, log_joined: u32, low: &[u32], high: &[u32]) -> Bootstrap
     }
 }
 
-impl Bench {
-    fn new(log_n: u32, spec: &BootstrapSpec) -> Self {
-        Self::with(chain(log_n, spec), spec)
+/// All keys of `circuit` but `without`.
+fn keys(secret: &SecretKey, circuit: &BootstrapCircuit, without: Option<KeyName>) -> EvaluationKeySet {
+    let mut set = EvaluationKeySet::new(circuit.parameters());
+    let generator = KeyGenerator::new(secret);
+    for (name, shape) in circuit.keys() {
+        set.insert(name, generator.key_with_shape(name, shape).unwrap()).unwrap();
     }
+    for (name, key) in generator.encapsulation_keys(circuit.spec().top_level()).unwrap() {
+        set.insert(name, key).unwrap();
+    }
+    let kept = set.iter().filter(|(name, _)| Some(*name) != without);
+    kept.fold(EvaluationKeySet::new(circuit.parameters()), |mut kept, (name, key)| {
+        let bytes = key.bytes();
+        assert_eq!(bytes, circuit.parameters().key_bytes(&key.shape()));
+        kept.insert_shared(name, Arc::clone(key)).unwrap();
+        kept
+    })
+}
 
-    fn with(params: Parameters, spec: &BootstrapSpec) -> Self {
+impl Bench {
+    fn new(spec: &BootstrapSpec) -> Self {
+        let params = chain(spec, 50.0);
         let circuit = BootstrapCircuit::new(&params, spec).unwrap();
         let secret = SecretKey::generate(&params).unwrap();
-        let mut set = EvaluationKeySet::new(&params);
-        let generator = KeyGenerator::new(&secret);
-        for (name, shape) in circuit.keys() {
-            set.insert(name, generator.key_with_shape(name, shape).unwrap()).unwrap();
-        }
-        for (name, key) in generator.encapsulation_keys(spec.top_level()).unwrap() {
-            set.insert(name, key).unwrap();
-        }
+        let set = keys(&secret, &circuit, None);
         assert_eq!(set.bytes(), circuit.key_bytes());
         let eval = Evaluator::new(Arc::new(set));
         let encoder = Encoder::new(&params);
         Self { encoder, secret, bootstrapper: Bootstrapper::new(circuit).unwrap(), eval, params }
     }
 
-    fn encrypt(&self, values: &[Complex64], level: usize) -> Ciphertext {
-        let plaintext = self.encoder.encode(values, level, SCALE).unwrap();
+    fn encrypt(&self, values: &[Complex64], level: usize, scale: f64) -> Ciphertext {
+        let plaintext = self.encoder.encode(values, level, scale).unwrap();
         SecretEncryptor::new(&self.secret).encrypt(&plaintext).unwrap().expand(&self.params).unwrap()
     }
 
-    /// -log2 of the rms and of the largest error.
-    fn check(&self, ct: &Ciphertext, expected: &[Complex64], rms_bits: f64) {
+    /// The slots of `ct` are those expected, as precisely as `ct` says, to a bit.
+    fn check(&self, ct: &Ciphertext, expected: &[Complex64], scale: f64) {
         let spec = self.bootstrapper.circuit().spec();
         assert_eq!(ct.level(), spec.output_level());
-        assert!((ct.scale() / SCALE - 1.0).abs() < 1e-9, "scale 2^{}", ct.scale().log2());
+        assert!((ct.scale() / scale - 1.0).abs() < 1e-9, "scale 2^{}", ct.scale().log2());
         let slots = Decryptor::new(&self.secret).decode_for_self(&self.encoder, ct).unwrap();
-        let errors: Vec<f64> =
-            slots.iter().zip(expected.iter().cycle()).map(|(a, b)| (a - b).norm()).collect();
-        let rms = (errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt();
-        let worst = errors.iter().fold(0.0, |a: f64, b| a.max(*b));
-        let real = slots.iter().zip(expected.iter().cycle()).map(|(a, b)| (a - b).re.powi(2)).sum::<f64>();
-        let real = -0.5 * (real / slots.len() as f64).log2();
-        println!(
-            "rms {:.2} worst {:.2} bits; real {real:.2}, carried {:.2}, predicted {:.2}",
-            -rms.log2(),
-            -worst.log2(),
-            ct.precision_bits(),
-            self.bootstrapper
-                .circuit()
-                .estimate(Estimate { variance: 10.0, message: 1.0 })
-                .rms_bits(SCALE, self.params.n()),
-        );
-        assert!(-rms.log2() > rms_bits, "{:.2} bits", -rms.log2());
+        let square: f64 = slots.iter().zip(expected.iter().cycle()).map(|(a, b)| (a - b).re.powi(2)).sum();
+        let bits = -0.5 * (square / slots.len() as f64).log2();
+        assert!((bits - ct.precision_bits()).abs() < 1.0, "{bits:.2}, carried {:.2}", ct.precision_bits());
+        assert!(bits > 16.0, "{bits:.2} bits");
+        if scale == SCALE {
+            let fresh = Estimate { variance: 10.0, message: 1.0 };
+            let predicted = self.bootstrapper.circuit().estimate(fresh).rms_bits(scale, self.params.n());
+            assert!((bits - predicted).abs() < 1.0, "{bits:.2}, predicted {predicted:.2}");
+        }
     }
 }
 
@@ -104,70 +107,170 @@ fn reals(n: usize, seed: f64) -> Vec<Complex64> {
 
 #[test]
 fn dense_real_complex_and_paired() {
-    let t = Bench::new(10, &spec(9, 0, &[3, 3, 3], &[5, 4]));
+    let t = Bench::new(&spec(0, &[3, 3, 3], &[5, 4]));
     let n = t.params.slots();
     let x = reals(n, 0.7);
     for level in [t.params.max_level(), 3] {
-        let out = t.bootstrapper.bootstrap(&t.eval, &t.encrypt(&x, level)).unwrap();
-        t.check(&out, &x, 17.0);
+        let ct = t.encrypt(&x, level, SCALE);
+        let out = t.bootstrapper.bootstrap(&t.eval, &ct).unwrap();
+        t.check(&out, &x, SCALE);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        assert_eq!(pool.install(|| t.bootstrapper.bootstrap(&t.eval, &ct)).unwrap(), out);
     }
+    let low = t.bootstrapper.bootstrap(&t.eval, &t.encrypt(&x, 3, SCALE / 4.0)).unwrap();
+    t.check(&low, &x, SCALE / 4.0);
     let y = reals(n, 1.3);
     let complex: Vec<_> = x.iter().zip(&y).map(|(x, y)| Complex64::new(x.re, y.re)).collect();
-    t.check(&t.bootstrapper.bootstrap_complex(&t.eval, &t.encrypt(&complex, 3)).unwrap(), &complex, 17.0);
-    let [a, b] = t.bootstrapper.bootstrap_pair(&t.eval, &t.encrypt(&x, 3), &t.encrypt(&y, 4)).unwrap();
-    t.check(&a, &x, 17.0);
-    t.check(&b, &y, 17.0);
+    let out = t.bootstrapper.bootstrap_complex(&t.eval, &t.encrypt(&complex, 3, SCALE)).unwrap();
+    t.check(&out, &complex, SCALE);
+    let turned: Vec<_> = complex.iter().map(|z| Complex64::new(-z.im, z.re)).collect();
+    t.check(&t.eval.mul_by_i(&out).unwrap(), &turned, SCALE);
+    let [a, b] = [t.encrypt(&x, 3, SCALE), t.encrypt(&y, 4, SCALE)];
+    let [a, b] = t.bootstrapper.bootstrap_pair(&t.eval, &a, &b).unwrap();
+    t.check(&a, &x, SCALE);
+    t.check(&b, &y, SCALE);
 }
 
 #[test]
-#[ignore]
-fn experiment() {
-    let run = |log_n: u32, r: f64, special: usize, low: &[u32], a: f64, res: usize| {
-        let mut s = spec(low.iter().sum(), 0, low, low);
-        s.message_ratio = r;
-        s.residual_levels = res;
-        let parts = [(1, a), (3, 34.0), (res, 40.0), (s.eval_mod.levels(), 49.4), (low.len(), 49.4)];
-        let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
-        let literal = ParametersLiteral::from_widths(log_n, &q, &vec![50.0; special]).unwrap();
-        let params = insecure_test_literal(&literal).unwrap();
-        let t = Bench::with(params, &s);
-        let x = reals(1 << s.log_slots, 0.7);
-        println!("n {log_n} r {r} special {special} {low:?} a {a}");
-        let out = t.bootstrapper.bootstrap(&t.eval, &t.encrypt(&x, 3)).unwrap();
-        t.check(&out, &x, 0.0);
-    };
-    run(12, 10.0, 6, &[4, 4, 3], 50.0, 2);
-    run(14, 10.0, 6, &[5, 4, 4], 50.0, 2);
-    run(14, 13.0, 6, &[5, 4, 4], 50.0, 2);
+fn sparse_slots_after_a_trace() {
+    let t = Bench::new(&spec(0, &[4, 3], &[3, 4]));
+    assert_eq!(t.bootstrapper.circuit().trace_steps().collect::<Vec<_>>(), [128, 256]);
+    let x = reals(128, 0.9);
+    let out = t.bootstrapper.bootstrap(&t.eval, &t.encrypt(&x, 2, SCALE)).unwrap();
+    t.check(&out, &x, SCALE);
 }
 
 #[test]
-#[ignore]
-fn searched() {
-    for (log_n, log_slots, levels, precision) in
-        [(16, 15, 12, 19.0), (16, 15, 12, 21.0), (16, 14, 12, 19.0), (16, 12, 12, 19.0), (15, 14, 3, 15.0)]
-    {
-        let t = std::time::Instant::now();
-        let request = DesignRequest {
-            log_n,
-            log_slots,
-            levels,
-            level_bits: 40.0,
-            precision,
-            key_bytes: Some(5_000_000_000),
-        };
-        match BootstrapDesign::search(&request, &KernelCosts::default()) {
-            Ok(d) => println!(
-                "{:?}\n{:.1} s: {:.2} bits, {:.2} s, {:.2} GB, log QP {:.0}, shape {:?}",
-                d.spec,
-                t.elapsed().as_secs_f64(),
-                d.precision,
-                d.seconds,
-                d.key_bytes as f64 / 1e9,
-                d.parameters.log_qp(),
-                d.parameters.key_shape(99)
-            ),
-            Err(e) => println!("{e} {:.1} s", t.elapsed().as_secs_f64()),
-        }
+fn sparse_ciphertexts_joined() {
+    let t = Bench::new(&spec(2, &[3, 3], &[4, 4]));
+    let parts: Vec<_> = (0..4).map(|i| reals(64, 0.3 + f64::from(i))).collect();
+    let cts: Vec<_> = parts.iter().map(|x| t.encrypt(x, 2, SCALE)).collect();
+    let out = t.bootstrapper.bootstrap_joined(&t.eval, &cts).unwrap();
+    t.check(&out, &parts.concat(), SCALE);
+    let wrong = t.bootstrapper.bootstrap_joined(&t.eval, &cts[1..]);
+    assert!(matches!(wrong, Err(CkksError::Bootstrap(BootstrapError::Joined { expected: 4, found: 3 }))));
+    let wrong = t.bootstrapper.bootstrap(&t.eval, &cts[0]);
+    assert!(matches!(wrong, Err(CkksError::Bootstrap(BootstrapError::Joined { expected: 4, found: 1 }))));
+}
+
+#[test]
+fn bad_operands_and_missing_keys_are_typed_errors() {
+    let t = Bench::new(&spec(0, &[4, 3], &[3, 4]));
+    let x = reals(128, 0.9);
+    let refresh = |ct: &Ciphertext| t.bootstrapper.bootstrap(&t.eval, ct).unwrap_err();
+    assert!(matches!(refresh(&t.encrypt(&x, 1, SCALE)), CkksError::LevelExhausted { level: 1, .. }));
+    assert!(matches!(refresh(&t.encrypt(&x, 2, 2.0 * SCALE)), CkksError::ScaleMismatch { .. }));
+    let ct = t.encrypt(&x, 2, SCALE);
+    assert!(matches!(refresh(&t.eval.mul(&ct, &ct).unwrap()), CkksError::ScaleMismatch { .. }));
+    let three = t.eval.mul(&ct, &ct).unwrap();
+    assert!(matches!(t.eval.mod_raise(&three, 3), Err(CkksError::Degree { .. })));
+    assert!(matches!(t.eval.mod_raise(&ct, 3), Err(CkksError::LevelMismatch { .. })));
+    for name in [
+        KeyName::DenseToSparse,
+        KeyName::SparseToDense,
+        KeyName::Conjugation,
+        KeyName::Relinearization,
+        KeyName::Rotation(128),
+    ] {
+        let set = keys(&t.secret, t.bootstrapper.circuit(), Some(name));
+        let eval = Evaluator::new(Arc::new(set));
+        let error = t.bootstrapper.bootstrap(&eval, &ct).unwrap_err();
+        assert!(matches!(error, CkksError::MissingKey { key, .. } if key == name), "{name}: {error}");
     }
+    let other = Bench::new(&spec(0, &[4, 3], &[4, 3]));
+    assert_eq!(other.params.id(), t.params.id());
+    let foreign = Bench::new(&spec(0, &[3, 3, 3], &[5, 4]));
+    let error = foreign.bootstrapper.bootstrap(&foreign.eval, &ct).unwrap_err();
+    assert!(matches!(error, CkksError::ParametersMismatch { .. }));
+    // Another secret's ciphertext decrypts to nothing sensible, but nothing panics.
+    assert!(t.bootstrapper.bootstrap(&t.eval, &other.encrypt(&x, 2, SCALE)).is_ok());
+}
+
+#[test]
+fn keys_survive_a_file_and_bad_encapsulation_is_refused() {
+    let t = Bench::new(&spec(0, &[4, 3], &[3, 4]));
+    let set = t.eval.keys();
+    let bytes = set.to_bytes(&t.params).unwrap();
+    assert_eq!(EvaluationKeySet::from_bytes(&t.params, &bytes).unwrap(), **set);
+    let admits = |name, shape: KeyShape| t.params.admits_key(name, &shape);
+    let top = t.params.max_level();
+    assert!(admits(KeyName::DenseToSparse, KeyShape::dense_to_sparse()));
+    assert!(admits(KeyName::SparseToDense, KeyShape::sparse_to_dense(top)));
+    // The sparse secret is safe modulo q_0·p_0 alone: no wider key for it exists.
+    assert!(!admits(KeyName::DenseToSparse, KeyShape { level: 1, ..KeyShape::dense_to_sparse() }));
+    assert!(!admits(KeyName::DenseToSparse, KeyShape { special: 2, ..KeyShape::dense_to_sparse() }));
+    assert!(!admits(KeyName::DenseToSparse, t.params.key_shape(top)));
+    assert!(!admits(KeyName::SparseToDense, KeyShape::sparse_to_dense(top + 1)));
+    assert!(!admits(KeyName::SparseToDense, t.params.key_shape(top)));
+    assert!(!admits(KeyName::Rotation(1), KeyShape::sparse_to_dense(top)));
+    let generator = KeyGenerator::new(&t.secret);
+    let shape = t.params.key_shape(top);
+    for name in [KeyName::DenseToSparse, KeyName::SparseToDense] {
+        let alone = generator.key_with_shape(name, shape);
+        assert!(matches!(alone, Err(CkksError::BadKeyShape { .. })));
+    }
+    assert!(matches!(generator.encapsulation_keys(top + 1), Err(CkksError::BadKeyShape { .. })));
+}
+
+#[test]
+fn impossible_circuits_are_refused_by_reason() {
+    use BootstrapError as E;
+    let good = spec(0, &[4, 3], &[3, 4]);
+    let params = chain(&good, 50.0);
+    assert!(BootstrapCircuit::new(&params, &good).is_ok());
+    let refuse = |change: &dyn Fn(&mut BootstrapSpec)| {
+        let mut spec = good.clone();
+        change(&mut spec);
+        match BootstrapCircuit::new(&params, &spec) {
+            Err(CkksError::Bootstrap(error)) => error,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("accepted {spec:?}"),
+        }
+    };
+    assert!(matches!(refuse(&|s| s.log_slots = 10), E::Slots { max: 9, .. }));
+    assert!(matches!(refuse(&|s| s.log_slots = 0), E::Slots { .. }));
+    assert!(matches!(refuse(&|s| s.log_joined = 7), E::Slots { .. }));
+    assert!(matches!(refuse(&|s| s.slots_to_coeffs = vec![3, 3]), E::Stages { log_slots: 7, .. }));
+    assert!(matches!(refuse(&|s| s.coeffs_to_slots = vec![7, 0]), E::Stages { .. }));
+    assert!(matches!(refuse(&|s| s.coeffs_to_slots = vec![u32::MAX, 8]), E::Stages { .. }));
+    assert!(matches!(refuse(&|s| s.eval_mod.degree = 31), E::EvalMod(_)));
+    assert!(matches!(refuse(&|s| s.eval_mod.bound = 0), E::EvalMod(_)));
+    assert!(matches!(refuse(&|s| s.eval_mod.doublings = 40), E::EvalMod(_)));
+    assert!(matches!(refuse(&|s| s.message_ratio = f64::NAN), E::Ratio(_)));
+    assert!(matches!(refuse(&|s| s.scale = f64::INFINITY), E::Scale(_)));
+    assert!(matches!(refuse(&|s| s.residual_levels = 3), E::Levels { .. }));
+    // p_0 four bits below q_0.
+    let narrow = chain(&good, 46.0);
+    let refused = BootstrapCircuit::new(&narrow, &good);
+    assert!(matches!(refused, Err(CkksError::Bootstrap(E::Encapsulation { .. }))));
+}
+
+#[test]
+fn the_search_meets_its_request_or_says_why_not() {
+    let mut request = DesignRequest {
+        log_n: 15,
+        log_slots: 14,
+        levels: 3,
+        level_bits: 38.0,
+        precision: 15.0,
+        key_bytes: Some(4_000_000_000),
+    };
+    let costs = KernelCosts::default();
+    let design = BootstrapDesign::search(&request, &costs).unwrap();
+    assert!(design.precision >= 15.0 && design.key_bytes <= 4_000_000_000);
+    assert!(design.parameters.security_bits() >= 128.0 && design.parameters.log_n() == 15);
+    assert_eq!(design.spec.residual_levels, 3);
+    assert!(BootstrapCircuit::new(&design.parameters, &design.spec).is_ok());
+    request.levels = 12;
+    let refused = BootstrapDesign::search(&request, &costs).unwrap_err();
+    let expected = BootstrapError::NoDesign {
+        log_n: 15,
+        levels: 12,
+        level_bits: 38.0,
+        precision: 15.0,
+        best: f64::NEG_INFINITY,
+    };
+    assert!(matches!(&refused, CkksError::Bootstrap(error) if *error == expected), "{refused}");
+    request.log_slots = 15;
+    assert!(BootstrapDesign::search(&request, &costs).is_err());
 }

@@ -51,6 +51,14 @@ impl EvaluationKeySet {
     /// # Errors
     /// `ParametersMismatch`.
     pub fn insert(&mut self, name: KeyName, key: SwitchingKey) -> Result<()> {
+        self.insert_shared(name, Arc::new(key))
+    }
+
+    /// As [`EvaluationKeySet::insert`], for a key that other sets hold as well.
+    ///
+    /// # Errors
+    /// `ParametersMismatch`.
+    pub fn insert_shared(&mut self, name: KeyName, key: Arc<SwitchingKey>) -> Result<()> {
         if key.id != self.params.id() {
             return Err(CkksError::ParametersMismatch { expected: self.params.id(), found: key.id });
         }
@@ -60,7 +68,7 @@ impl EvaluationKeySet {
         };
         if name != KeyName::Rotation(0) {
             let element = self.params.galois_element(name);
-            self.keys.insert((element, key.shape), (name, Arc::new(key)));
+            self.keys.insert((element, key.shape), (name, key));
         }
         Ok(())
     }
