@@ -9,7 +9,7 @@ use fhec_ckks::cipher::{Ciphertext, ExtCiphertext, SecretEncryptor};
 use fhec_ckks::encoding::{Encoder, Plaintext};
 use fhec_ckks::eval::Evaluator;
 use fhec_ckks::keys::{EvaluationKeySet, KeyGenerator, SecretKey};
-use fhec_ckks::params::{KeyShape, Parameters, ParametersLiteral, ntt_primes};
+use fhec_ckks::params::{KeyShape, Parameters, ParametersLiteral, is_prime, ntt_primes};
 use fhec_ckks::{Complex64, KeyName};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -72,14 +72,32 @@ fn ring(c: &mut Criterion, setup: &Setup) {
             ring.ntt(at).inverse(&mut limbs[at]);
         });
     });
-    // The yardstick: another library's transform, cycling over 24 primes below 2^50.
-    let primes = ntt_primes(50, n.trailing_zeros(), 24, &[]).unwrap();
-    let plans: Vec<_> = primes.iter().map(|p| Plan::try_new(ring.n(), *p).unwrap()).collect();
-    let mut limbs: Vec<_> = primes.iter().map(|p| limb(*p)).collect();
-    c.bench_function("ntt/tfhe-ntt", |b| {
+    // The yardstick: another library's transform, cycling over 24 primes below 2^50; and what wider
+    // primes would cost, which IFMA does not serve.
+    let narrow = ntt_primes(50, n.trailing_zeros(), 24, &[]).unwrap();
+    let wide = |bits: u32| {
+        let candidates = (1..).map(|k| (1u64 << bits) + 1 - 2 * n * k);
+        candidates.filter(|p| is_prime(*p)).take(24).collect::<Vec<_>>()
+    };
+    for (name, primes) in [("50", narrow), ("51", wide(51)), ("60", wide(60))] {
+        let plans: Vec<_> = primes.iter().map(|p| Plan::try_new(ring.n(), *p).unwrap()).collect();
+        let mut limbs: Vec<_> = primes.iter().map(|p| limb(*p)).collect();
+        let mut at = 0;
+        c.bench_function(&format!("ntt/tfhe-ntt {name} bits"), |b| {
+            b.iter(|| {
+                at = (at + 1) % limbs.len();
+                plans[at].fwd(&mut limbs[at]);
+            });
+        });
+    }
+    // Own kernels on the widest primes alone.
+    let special: Vec<usize> = (ring.q_count()..ring.moduli()).collect();
+    let mut limbs: Vec<_> = special.iter().map(|i| limb(ring.modulus(*i).q)).collect();
+    let mut at = 0;
+    c.bench_function("ntt/forward 50 bits", |b| {
         b.iter(|| {
             at = (at + 1) % limbs.len();
-            plans[at].fwd(&mut limbs[at]);
+            ring.ntt(special[at]).forward(&mut limbs[at]);
         });
     });
 }

@@ -41,7 +41,7 @@ pub use spec::{BootstrapSpec, EvalModSpec};
 use crate::cipher::Ciphertext;
 use crate::encoding::Encoder;
 use crate::error::{CkksError, KeyName, Result, check_id};
-use crate::eval::{Evaluator, LinearTransform};
+use crate::eval::{Evaluator, LinearTransform, SCALE_TOLERANCE};
 use crate::params::KeyShape;
 use crate::ring::{AddendOver, RnsPoly, Terms};
 use circuit::Stage;
@@ -65,6 +65,8 @@ pub struct Bootstrapper {
 struct Low {
     /// Δ'/q_0.
     ratio: f64,
+    /// Scale of the input.
+    scale: f64,
     /// Rms of the slots.
     message: f64,
 }
@@ -97,8 +99,8 @@ impl Bootstrapper {
     }
 
     /// Refreshes a ciphertext whose slots are real, in [−1, 1] at the nominal scale, and repeat with
-    /// the circuit's period. Levels above the input level are dropped. The output's scale is the
-    /// nominal one times the input's over the nominal one.
+    /// the circuit's period. Levels above the input level are dropped. The output has the input's scale.
+    /// A bound B on the slots other than 1 is a matter of the scale: at most the nominal one over B.
     ///
     /// # Errors
     /// `LevelExhausted` below the input level; `ScaleMismatch` if the scale is more than a tenth above
@@ -160,7 +162,7 @@ impl Bootstrapper {
         }
         let low = sum.ok_or(CkksError::Empty("bootstrap_joined"))?;
         let coefficients = self.coeffs_to_slots(eval, self.mod_raise(eval, &low)?)?;
-        let low = self.low(&low, cts[0].estimate.message);
+        let low = self.low(&low, &cts[0]);
         self.eval_mod(eval, &self.real(eval, &coefficients)?, &low)
     }
 
@@ -196,11 +198,12 @@ impl Bootstrapper {
         }
         let low = self.slots_to_coeffs(eval, ct)?;
         let raised = self.mod_raise(eval, &low)?;
-        Ok((self.coeffs_to_slots(eval, raised)?, self.low(&low, ct.estimate.message)))
+        Ok((self.coeffs_to_slots(eval, raised)?, self.low(&low, ct)))
     }
 
-    fn low(&self, ct: &Ciphertext, message: f64) -> Low {
-        Low { ratio: ct.scale() / self.circuit.parameters().q()[0] as f64, message }
+    fn low(&self, low: &Ciphertext, input: &Ciphertext) -> Low {
+        let ratio = low.scale / self.circuit.parameters().q()[0] as f64;
+        Low { ratio, scale: input.scale, message: input.estimate.message }
     }
 
     /// `ct` at `level`, refusing what cannot be refreshed.
@@ -253,8 +256,10 @@ impl Bootstrapper {
             y.scale /= 2.0;
             y = eval.add_const(&y, -1.0)?;
         }
-        // sin(2π·ratio·z) ≈ 2π·ratio·z/gain.
+        // sin(2π·ratio·z) ≈ 2π·ratio·z/gain; the circuit is made so that this is the input's scale.
         y.scale *= 2.0 * PI * low.ratio / sine_gain(self.circuit.spec().message_ratio);
+        debug_assert!((y.scale / low.scale - 1.0).abs() < SCALE_TOLERANCE);
+        y.scale = low.scale;
         y.estimate = self.circuit.reduced(ct.estimate, low.ratio, y.scale, low.message);
         Ok(y)
     }

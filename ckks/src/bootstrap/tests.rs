@@ -87,7 +87,7 @@ impl Bench {
     fn check(&self, ct: &Ciphertext, expected: &[Complex64], scale: f64) {
         let spec = self.bootstrapper.circuit().spec();
         assert_eq!(ct.level(), spec.output_level());
-        assert!((ct.scale() / scale - 1.0).abs() < 1e-9, "scale 2^{}", ct.scale().log2());
+        assert_eq!(ct.scale(), scale);
         let slots = Decryptor::new(&self.secret).decode_for_self(&self.encoder, ct).unwrap();
         let square: f64 = slots.iter().zip(expected.iter().cycle()).map(|(a, b)| (a - b).re.powi(2)).sum();
         let bits = -0.5 * (square / slots.len() as f64).log2();
