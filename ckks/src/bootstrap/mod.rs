@@ -18,8 +18,8 @@
 //! ([`Bootstrapper::bootstrap_pair`]); several sparse ciphertexts are joined by monomials into one
 //! denser one ([`Bootstrapper::bootstrap_joined`]).
 //!
-//! Following Bossuat et al. (ePrint 2020/1203, 2022/024) with SlotsToCoeffs first as in Cheon, Han and
-//! Kim et al.; everything public. The law of precision and the search over parameters are in [`design`].
+//! After Bossuat et al. (ePrint 2020/1203; encapsulation: 2022/024), with SlotsToCoeffs first. The choice
+//! of primes is explained in [`design`], the prediction of the error in `precision`.
 
 mod circuit;
 mod cost;
