@@ -4,15 +4,14 @@
 
 use clap::Parser;
 use fhec_ckks::KeyName;
-use fhec_ckks::bootstrap::{BootstrapCircuit, BootstrapDesign, Bootstrapper, DesignRequest, KernelCosts};
-use fhec_ckks::cipher::{Ciphertext, Decryptor, SecretEncryptor};
-use fhec_ckks::encoding::Encoder;
-use fhec_ckks::eval::Evaluator;
-use fhec_ckks::keys::{EvaluationKeySet, KeyGenerator, SecretKey};
-use fhec_ckks::params::ntt_primes;
+use fhec_ckks::bootstrap::{BootstrapCircuit, BootstrapDesign, DesignRequest, KernelCosts};
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Instant;
+
+#[path = "../benches/common/mod.rs"]
+mod common;
+
+use common::{Session, ThreadClock, Yardstick, random_slots, rms_bits};
 
 /// Designs a parameter set, generates keys and measures bootstraps of random real slots.
 #[derive(Parser)]
@@ -53,85 +52,6 @@ fn status_bytes(field: &str) -> u64 {
     line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-/// Seconds this thread has run; wall time elsewhere than on Linux.
-fn thread_seconds(start: Instant) -> f64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = stat.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok());
-    nanoseconds.map_or_else(|| start.elapsed().as_secs_f64(), |ns| ns * 1e-9)
-}
-
-/// Microseconds of a forward transform of tfhe-ntt at N = 2^16, cycling over 24 primes: the yardstick
-/// that makes figures of different machines comparable.
-fn reference_ntt() -> Result<f64, Box<dyn Error>> {
-    const ROUNDS: usize = 10;
-    let primes = ntt_primes(49, 16, 24, &[])?;
-    let plans: Vec<_> = primes
-        .iter()
-        .map(|p| tfhe_ntt::prime64::Plan::try_new(1 << 16, *p).ok_or("no plan"))
-        .collect::<Result<_, _>>()?;
-    let mut limbs: Vec<Vec<u64>> =
-        primes.iter().map(|p| (0..1u64 << 16).map(|i| i * i * 977 % p).collect()).collect();
-    let mut best = f64::INFINITY;
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        plans.iter().zip(&mut limbs).for_each(|(plan, limb)| plan.fwd(limb));
-        best = best.min(start.elapsed().as_secs_f64() / plans.len() as f64);
-    }
-    Ok(best * 1e6)
-}
-
-/// Uniform values in [-1, 1] from a counter, by SplitMix64.
-fn random_slots(seed: u64, count: usize) -> Vec<f64> {
-    let word = |i: u64| {
-        let mut z =
-            seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) >> 11
-    };
-    (0..count as u64).map(|i| word(i + 1) as f64 / (1u64 << 52) as f64 - 1.0).collect()
-}
-
-struct Session {
-    secret: SecretKey,
-    encoder: Encoder,
-    eval: Evaluator,
-    bootstrapper: Bootstrapper,
-}
-
-impl Session {
-    fn new(circuit: BootstrapCircuit) -> fhec_ckks::Result<Self> {
-        let params = circuit.parameters().clone();
-        let secret = SecretKey::generate(&params)?;
-        let generator = KeyGenerator::new(&secret);
-        let mut keys = EvaluationKeySet::new(&params);
-        for (name, shape) in circuit.keys() {
-            keys.insert(name, generator.key_with_shape(name, shape)?)?;
-        }
-        for (name, key) in generator.encapsulation_keys(params.max_level())? {
-            keys.insert(name, key)?;
-        }
-        let bootstrapper = Bootstrapper::new(circuit)?;
-        Ok(Self {
-            encoder: Encoder::new(&params),
-            eval: Evaluator::new(Arc::new(keys)),
-            bootstrapper,
-            secret,
-        })
-    }
-
-    fn encrypt(&self, slots: &[f64]) -> fhec_ckks::Result<Ciphertext> {
-        let spec = self.bootstrapper.circuit().spec();
-        let plaintext = self.encoder.encode(slots, spec.input_level(), spec.scale)?;
-        SecretEncryptor::new(&self.secret).encrypt(&plaintext)?.expand(self.encoder.parameters())
-    }
-
-    fn errors(&self, slots: &[f64], refreshed: &Ciphertext) -> fhec_ckks::Result<Vec<f64>> {
-        let found = Decryptor::new(&self.secret).decode_for_self(&self.encoder, refreshed)?;
-        Ok(slots.iter().zip(found).map(|(x, y)| (y.re - x).abs()).collect())
-    }
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let say = |text: String| {
@@ -139,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{text}");
         }
     };
-    let reference = reference_ntt()?;
+    let reference = Yardstick::new()?.measure();
     let request = DesignRequest {
         log_n: options.log_n,
         log_slots: options.log_slots.unwrap_or(options.log_n.saturating_sub(1)),
@@ -187,14 +107,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let x = random_slots(round as u64, slots);
         let ct = session.encrypt(&x)?;
         // Precision on both kinds of run; times of the last, which find their buffers in the pool.
-        let (start, before) = (Instant::now(), thread_seconds(Instant::now()));
+        let (start, clock) = (Instant::now(), ThreadClock::start());
         let refreshed = if options.count > 2 && round % 2 == 1 {
             let refreshed = two.install(|| session.bootstrapper.bootstrap(&session.eval, &ct))?;
             wall = wall.min(start.elapsed().as_secs_f64());
             refreshed
         } else {
             let refreshed = session.bootstrapper.bootstrap(&session.eval, &ct)?;
-            cpu = cpu.min(thread_seconds(start) - before);
+            cpu = cpu.min(clock.seconds());
             refreshed
         };
         carried = refreshed.precision_bits();
@@ -207,7 +127,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             say(format!("{} bootstraps", round + 1));
         }
     }
-    let rms = (errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt();
+    let rms = rms_bits(&errors);
     let worst = errors.iter().fold(0.0, |a: f64, b| a.max(*b));
     let peak = status_bytes("VmHWM");
     if options.json {
@@ -219,7 +139,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             params.log_qp(),
             options.levels,
             options.level_bits,
-            -rms.log2(),
+            rms,
             -worst.log2(),
             carried,
         );
@@ -229,7 +149,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{} bootstraps of {slots} slots: {:.2} bits rms (predicted {carried:.2}), {:.2} the worst slot\n\
          one thread {cpu:.2} s, two threads {wall:.2} s; peak memory {:.2} GB; tfhe-ntt {reference:.0} µs",
         errors.len() / slots,
-        -rms.log2(),
+        rms,
         -worst.log2(),
         peak as f64 / 1e9,
     );

@@ -90,6 +90,14 @@ pub enum CkksError {
         /// Limbs per digit of the shape.
         digit_limbs: usize,
     },
+    /// Evaluation keys do not fit the memory they may take.
+    #[error("the evaluation keys take {needed} bytes at least, {budget} are allowed")]
+    KeyBudget {
+        /// Fewest bytes possible.
+        needed: usize,
+        /// Bytes allowed.
+        budget: usize,
+    },
     /// The special-prime limbs of the operands do not fit together.
     #[error("operand has {found} special limbs, expected {expected}")]
     SpecialMismatch {

@@ -1,6 +1,7 @@
 //! Keys: public key, key-switching keys and sets of them; behind `client`, the secret key and
 //! key generation.
 
+mod budget;
 #[cfg(feature = "client")]
 mod generator;
 mod public;
@@ -9,6 +10,7 @@ mod secret;
 mod set;
 mod switching;
 
+pub use budget::{KeyPlan, KeyUse, plan_keys};
 #[cfg(feature = "client")]
 pub use generator::{KeyGenerator, KeyRequest};
 pub use public::PublicKey;

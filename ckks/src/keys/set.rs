@@ -115,7 +115,7 @@ impl EvaluationKeySet {
             .range((element, lowest)..=(element, highest))
             .map(|((_, shape), (_, key))| (shape, key))
             .filter(|(shape, _)| gadget.is_none_or(|g| g.same_gadget(shape)))
-            .min_by_key(|(shape, _)| (shape.digits_at(level) * (level + 1 + shape.special), shape.level))
+            .min_by_key(|(shape, _)| shape.preference(level))
             .map(|(_, key)| key)
             .ok_or(CkksError::MissingKey { key: name, level, special: gadget.map_or(0, |g| g.special) })
     }

@@ -1,6 +1,7 @@
 //! Key-switching keys with a seeded uniform half.
 
 use super::expand_uniform;
+use crate::error::{CkksError, Result};
 use crate::params::{KeyShape, Parameters, ParametersId};
 use crate::ring::{KeyRow, RnsPoly};
 use crate::sampling::{Domain, Seed};
@@ -32,6 +33,22 @@ impl SwitchingKey {
     /// The key's shape.
     pub fn shape(&self) -> KeyShape {
         self.shape
+    }
+
+    /// The key cut down to `level`: the same gadget, fewer limbs and digits, the same seed.
+    ///
+    /// # Errors
+    /// `LevelTooHigh` above the key's own level.
+    pub fn truncated(&self, level: usize) -> Result<Self> {
+        let max = self.shape.level;
+        if level > max {
+            return Err(CkksError::LevelTooHigh { what: "truncated key", level, max });
+        }
+        let shape = self.shape.truncated(level);
+        let cut = |poly: &RnsPoly| poly.truncated(shape.q_limbs(), shape.special);
+        let rows = self.rows[..shape.digits()].iter();
+        let rows = rows.map(|row| KeyRow { b: cut(&row.b), a: cut(&row.a) }).collect();
+        Ok(Self { id: self.id, shape, seed: self.seed, rows })
     }
 
     /// Bytes held in memory.

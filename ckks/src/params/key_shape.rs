@@ -8,6 +8,11 @@ pub const GADGET_HEADROOM_BITS: f64 = 3.0;
 /// Number of digits the default shape aims at.
 pub const TARGET_DIGITS: usize = 2;
 
+/// Cost of a transform and of a product with a limb from memory, over that of a product in the cache
+/// (the ratios of [`KernelCosts`](crate::bootstrap::KernelCosts)).
+const NTT_COST: usize = 14;
+const STREAMED_COST: usize = 5;
+
 /// Shape of one key-switching key.
 ///
 /// A key of level L has limbs q_0..=q_L and the first `special` special primes; its digits are runs of
@@ -52,6 +57,33 @@ impl KeyShape {
     /// Shape of the key back from the sparse secret at `level`: one digit, for polynomials below q_0.
     pub fn sparse_to_dense(level: usize) -> Self {
         Self { level, special: 1, digit_limbs: level + 1 }
+    }
+
+    /// Shape of a key of this shape cut down to `level`: the gadget stays, but for the one digit of
+    /// [`KeyShape::sparse_to_dense`], which is always the whole ciphertext.
+    pub fn truncated(&self, level: usize) -> Self {
+        let level = level.min(self.level);
+        if *self == Self::sparse_to_dense(self.level) {
+            return Self::sparse_to_dense(level);
+        }
+        Self { level, ..*self }
+    }
+
+    /// Modelled time of a key switch of one polynomial of `level` ≤ the key's, in units of a product
+    /// of two limbs in the cache: transforms and conversions of ModUp and of two ModDowns, and the
+    /// inner product, whose key limbs are streamed from memory.
+    pub fn switch_cost(&self, level: usize) -> u64 {
+        let digits = self.digits_at(level);
+        let (limbs, total) = (level + 1, level + 1 + self.special);
+        let converted = digits * total - limbs;
+        let transforms = limbs + converted + 2 * total;
+        let conversions = converted * limbs.div_ceil(digits) + 2 * self.special * limbs;
+        (NTT_COST * transforms + STREAMED_COST * 2 * digits * total + conversions) as u64
+    }
+
+    /// Which of several keys serves a ciphertext of `level`: the one with the least of this.
+    pub(crate) fn preference(&self, level: usize) -> (u64, usize) {
+        (self.switch_cost(level), self.level)
     }
 
     /// Whether a key of this shape can be applied to digits decomposed for `other`.

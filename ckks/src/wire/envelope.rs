@@ -10,13 +10,6 @@ const HEADER: usize = 48;
 /// Longest postcard record in bytes.
 const MAX_RECORD: usize = 1 << 12;
 
-/// Version of the format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Version {
-    V1 = 1,
-}
-
 /// What an envelope holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -48,6 +41,15 @@ impl Kind {
         }
     }
 
+    /// Version of the kind's format.
+    fn version(self) -> u8 {
+        match self {
+            // 2: a directory of all keys comes first.
+            Self::EvaluationKeys => 2,
+            _ => 1,
+        }
+    }
+
     fn malformed(self, reason: &'static str) -> CkksError {
         CkksError::Malformed { kind: self.name(), reason }
     }
@@ -74,7 +76,7 @@ impl Write for Tally {
 fn header(kind: Kind, id: ParametersId, length: u64) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..4].copy_from_slice(&MAGIC);
-    header[4] = Version::V1 as u8;
+    header[4] = kind.version();
     header[5] = kind as u8;
     header[8..40].copy_from_slice(&id.0);
     header[40..].copy_from_slice(&length.to_le_bytes());
@@ -184,11 +186,11 @@ pub(crate) fn read<T>(
     if head[..4] != MAGIC {
         return Err(kind.malformed("wrong magic"));
     }
-    if head[4] != Version::V1 as u8 {
-        return Err(kind.malformed("unknown version"));
-    }
     if head[5] != kind as u8 || head[6..8] != [0, 0] {
         return Err(kind.malformed("another kind of object"));
+    }
+    if head[4] != kind.version() {
+        return Err(kind.malformed("unknown version"));
     }
     let mut found = ParametersId([0; 32]);
     found.0.copy_from_slice(&head[8..40]);

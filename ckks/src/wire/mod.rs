@@ -1,10 +1,12 @@
 //! Serialisation: a checked envelope around bulk limb data.
 //!
-//! Envelope, little-endian: magic `FHCK`, version (1 byte), kind (1), reserved (2, zero), parameters
-//! id (32), payload length (8), BLAKE3 of those 48 bytes and the payload (32). Payloads are small
-//! postcard records followed by limbs packed to whole bytes per residue; uniform halves are stored as
-//! their seeds. Reading checks everything: residues below their modulus, levels in range, sizes
-//! against the payload length before anything is allocated, nothing left over.
+//! Envelope, little-endian: magic `FHCK`, version of the kind (1 byte), kind (1), reserved (2, zero),
+//! parameters id (32), payload length (8), BLAKE3 of those 48 bytes and the payload (32). Payloads are
+//! small postcard records followed by limbs packed to whole bytes per residue; uniform halves are
+//! stored as their seeds. A set of evaluation keys begins with a directory of all names and shapes, so
+//! that its size in memory is known before any key is read. Reading checks everything: residues below
+//! their modulus, levels in range, sizes against the payload length before anything is allocated,
+//! nothing left over.
 
 mod envelope;
 mod limbs;

@@ -9,7 +9,7 @@ use crate::noise::{ASSUMED_MESSAGE_RMS, NoiseModel};
 use crate::params::{KeyShape, Parameters, ParametersId, ParametersLiteral};
 use crate::sampling::Seed;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use std::io::{Read, Write};
 
 /// Most keys in a set.
 const MAX_KEYS: u32 = 1 << 16;
@@ -129,8 +129,8 @@ impl Payload for EvaluationKeySet {
 
     fn put(&self, params: &Parameters, out: &mut dyn Write) -> Result<()> {
         put_record(out, &(self.len() as u32))?;
-        for (name, key) in self.iter() {
-            put_record(out, &(name, key.shape))?;
+        self.iter().try_for_each(|(name, key)| put_record(out, &(name, key.shape)))?;
+        for (_, key) in self.iter() {
             out.write_all(&key.seed)?;
             key.rows.iter().try_for_each(|row| limbs::put(params.ring(), &row.b, out))?;
         }
@@ -138,34 +138,72 @@ impl Payload for EvaluationKeySet {
     }
 
     fn get(params: &Parameters, source: &mut Source<'_>) -> Result<Self> {
-        let count: u32 = source.record()?;
-        if count > MAX_KEYS {
-            return Err(source.malformed("too many keys"));
+        evaluation_keys(params, source, None)
+    }
+}
+
+/// Names and shapes of the keys that follow, checked.
+fn directory(params: &Parameters, source: &mut Source<'_>) -> Result<Vec<(KeyName, KeyShape)>> {
+    let count: u32 = source.record()?;
+    if count > MAX_KEYS {
+        return Err(source.malformed("too many keys"));
+    }
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let (name, shape): (KeyName, KeyShape) = source.record()?;
+        if !params.admits_key(name, &shape) {
+            return Err(source.malformed("key shape not admissible"));
         }
-        let mut set = Self::new(params);
-        for _ in 0..count {
-            let (name, shape): (KeyName, KeyShape) = source.record()?;
-            if !params.admits_key(name, &shape) {
-                return Err(source.malformed("key shape not admissible"));
-            }
-            if let KeyName::Rotation(step) = name
-                && !(1..params.slots() as i64).contains(&step)
-            {
-                return Err(source.malformed("rotation step out of range"));
-            }
-            let seed = seed(source)?;
-            let ring = params.ring();
-            let one = limbs::packed_bytes(ring, shape.q_limbs(), shape.special);
-            source.expect(one.saturating_mul(shape.digits()))?;
-            let b = (0..shape.digits())
-                .map(|_| limbs::get(ring, source, shape.q_limbs(), shape.special))
-                .collect::<Result<_>>()?;
-            set.insert(name, SwitchingKey::from_seed(params, shape, seed, b))?;
+        if let KeyName::Rotation(step) = name
+            && !(1..params.slots() as i64).contains(&step)
+        {
+            return Err(source.malformed("rotation step out of range"));
         }
-        if set.len() != count as usize {
-            return Err(source.malformed("a key occurs twice"));
-        }
-        Ok(set)
+        entries.push((name, shape));
+    }
+    Ok(entries)
+}
+
+/// Reads a set that takes at most `budget` bytes in memory.
+fn evaluation_keys(
+    params: &Parameters,
+    source: &mut Source<'_>,
+    budget: Option<usize>,
+) -> Result<EvaluationKeySet> {
+    let entries = directory(params, source)?;
+    let total = |bytes: &dyn Fn(&KeyShape) -> usize| {
+        entries.iter().fold(0usize, |sum, (_, shape)| sum.saturating_add(bytes(shape)))
+    };
+    source.expect(total(&|shape| params.stored_key_bytes(shape)))?;
+    let needed = total(&|shape| params.key_bytes(shape));
+    if let Some(budget) = budget.filter(|budget| needed > *budget) {
+        return Err(CkksError::KeyBudget { needed, budget });
+    }
+    let (ring, count) = (params.ring(), entries.len());
+    let mut set = EvaluationKeySet::new(params);
+    for (name, shape) in entries {
+        let seed = seed(source)?;
+        let b = (0..shape.digits())
+            .map(|_| limbs::get(ring, source, shape.q_limbs(), shape.special))
+            .collect::<Result<_>>()?;
+        set.insert(name, SwitchingKey::from_seed(params, shape, seed, b))?;
+    }
+    if set.len() != count {
+        return Err(source.malformed("a key occurs twice"));
+    }
+    Ok(set)
+}
+
+impl EvaluationKeySet {
+    /// As [`read_from`](crate::Serializable::read_from), refusing a set that would take more than
+    /// `budget_bytes` in memory ([`EvaluationKeySet::bytes`]) before any key is read or expanded.
+    ///
+    /// # Errors
+    /// `KeyBudget`; `Malformed`, `ParametersMismatch`, `Io`.
+    pub fn read_within(params: &Parameters, input: &mut impl Read, budget_bytes: usize) -> Result<Self> {
+        envelope::read(Kind::EvaluationKeys, Some(params.id()), input, &mut |source| {
+            evaluation_keys(params, source, Some(budget_bytes))
+        })
     }
 }
 
