@@ -27,7 +27,7 @@ const TRANSFORM_LEVELS: [(u32, u32); 5] = [(2, 2), (3, 2), (2, 3), (3, 3), (3, 4
 /// diagonals.
 const MAX_MERGED: (u32, u32) = (7, 6);
 /// Degrees and doublings of EvalMod tried: at most 2^-27 of fitting error each.
-const EVAL_MODS: [(usize, u32); 4] = [(28, 3), (30, 3), (46, 2), (14, 4)];
+const EVAL_MODS: [(usize, u32); 3] = [(28, 3), (30, 3), (44, 2)];
 /// Widths of EvalMod and CoeffsToSlots primes tried, narrow ones last.
 const EVAL_MOD_WIDTHS: [f64; 3] = [49.9, 49.4, 48.0];
 const COEFFS_TO_SLOTS_WIDTHS: [f64; 3] = [49.4, 48.0, 46.0];
@@ -38,9 +38,9 @@ const WIDE: f64 = 50.0;
 /// Most special primes tried.
 const MAX_SPECIAL: usize = 14;
 /// Message ratios tried, in bits.
-const RATIOS: std::ops::RangeInclusive<u32> = 14..=26;
+const RATIOS: std::ops::RangeInclusive<u32> = 32..=52;
 /// Bits per step of [`RATIOS`].
-const RATIO_STEP: f64 = 0.5;
+const RATIO_STEP: f64 = 0.25;
 
 /// What a bootstrap shall give.
 #[derive(Debug, Clone, Copy, PartialEq)]
