@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Words the pool keeps at most (1.5 GiB); the lengths used least recently are given up first.
-const MAX_POOLED_WORDS: usize = 3 << 26;
+/// Words the pool keeps at most (2 GiB); the lengths used least recently are given up first.
+const MAX_POOLED_WORDS: usize = 1 << 28;
 
 /// Free buffers of one length.
 #[derive(Default)]
