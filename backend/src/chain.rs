@@ -1,10 +1,15 @@
 //! Parameter sets: from levels and precision to primes.
 
+use fhec_ckks::CkksError;
+use fhec_ckks::bootstrap::BootstrapError;
 use fhec_ckks::params::{
     GADGET_HEADROOM_BITS, KeyShape, MAX_PRIME_BITS, MIN_PRIME_BITS, ParameterError, Parameters,
     ParametersLiteral, security_table::max_log_qp,
 };
 use fhec_ir::plan::{Gadget, ParameterData};
+use fhec_ir::schedule::BootstrapHeader;
+
+use crate::bootstrap::BootstrapCosts;
 
 /// Smallest and largest log2 N that [`select`] considers.
 pub const LOG_N: std::ops::RangeInclusive<u32> = 12..=17;
@@ -52,6 +57,8 @@ pub struct Chain {
     pub parameters: Parameters,
     /// For the plan.
     pub data: ParameterData,
+    /// What a bootstrap costs, if the chain is made for one.
+    pub bootstrap: Option<BootstrapCosts>,
 }
 
 /// Why there are no parameters.
@@ -87,6 +94,22 @@ pub enum ChainError {
     /// The engine refuses.
     #[error(transparent)]
     Parameters(#[from] ParameterError),
+    /// No chain with a bootstrap meets the request.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// The engine fails otherwise.
+    #[error("{0}")]
+    Engine(String),
+}
+
+impl From<CkksError> for ChainError {
+    fn from(error: CkksError) -> Self {
+        match error {
+            CkksError::Parameters(e) => Self::Parameters(e),
+            CkksError::Bootstrap(e) => Self::Bootstrap(e),
+            other => Self::Engine(other.to_string()),
+        }
+    }
 }
 
 impl ChainRequest {
@@ -171,10 +194,15 @@ impl Chain {
 
     /// Describes a parameter set that was made otherwise.
     pub fn from_parameters(parameters: Parameters, scale_bits: u32, shared_gadget: bool) -> Self {
+        let shared = shared_gadget.then(|| parameters.max_level());
+        Self::with_gadgets(parameters, scale_bits, shared)
+    }
+
+    /// Decomposes at every level up to `shared` as there, above as is best for each level.
+    pub(crate) fn with_gadgets(parameters: Parameters, scale_bits: u32, shared: Option<usize>) -> Self {
         let gadget = |level: usize| {
-            let top = parameters.key_shape(parameters.max_level());
-            let KeyShape { special, digit_limbs, .. } =
-                if shared_gadget { top } else { parameters.key_shape(level) };
+            let like = shared.filter(|top| level <= *top).unwrap_or(level);
+            let KeyShape { special, digit_limbs, .. } = parameters.key_shape(like);
             Gadget { special: special as u32, digit_limbs: digit_limbs as u32 }
         };
         let data = ParameterData {
@@ -184,8 +212,14 @@ impl Chain {
             p: parameters.p().to_vec(),
             scale_bits,
             gadgets: (0..parameters.q().len()).map(gadget).collect(),
+            bootstrap: None,
         };
-        Self { parameters, data }
+        Self { parameters, data, bootstrap: None }
+    }
+
+    /// What a schedule for this chain says about its bootstrap.
+    pub fn bootstrap_header(&self) -> Option<BootstrapHeader> {
+        self.data.bootstrap.as_ref().map(fhec_ir::plan::BootstrapData::header)
     }
 
     /// The moduli of a schedule for this chain.

@@ -41,6 +41,8 @@ impl Default for CostTable {
 pub struct CostModel<'p> {
     parameters: &'p ParameterData,
     table: CostTable,
+    /// Microseconds.
+    bootstrap: f64,
 }
 
 impl<'p> CostModel<'p> {
@@ -57,7 +59,12 @@ impl<'p> CostModel<'p> {
             embed: embed * n_log_n,
             evaluate: evaluate * n,
         };
-        Self { parameters, table }
+        Self { parameters, table, bootstrap: 0.0 }
+    }
+
+    /// Prices a bootstrap at so many seconds; the engine has its own formulas for it.
+    pub fn with_bootstrap(self, seconds: f64) -> Self {
+        Self { bootstrap: seconds * 1e6, ..self }
     }
 
     /// (ℓ, k, α, β) at a level.
@@ -115,6 +122,7 @@ impl<'p> CostModel<'p> {
             }
             O::MulAcc { .. } => args.len() as f64 * 2.0 * width * self.table.mac,
             O::AddPlain { .. } | O::AddScalar { .. } => l * self.table.add,
+            O::Bootstrap { .. } => self.bootstrap,
             O::MulScalar { .. } => 2.0 * l * self.table.mac,
             O::Add | O::Sub => (args.len() as f64 - 1.0) * polynomials * width * self.table.add,
             O::Mul => 4.0 * l * self.table.mac,
@@ -164,6 +172,7 @@ mod tests {
                 p: vec![1; special as usize],
                 scale_bits: 40,
                 gadgets: vec![Gadget { special, digit_limbs }; limbs as usize],
+                bootstrap: None,
             };
             let x = ScheduleType { kind: Kind::Ct, level: limbs - 1, scale: 1.0 };
             let model = CostModel::new(&parameters, &CostTable::default());

@@ -5,6 +5,7 @@ use fhec_ir::schedule::Schedule;
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{Verified, Violations};
 
+use crate::bootstrap::BootstrapCosts;
 use crate::chain::Chain;
 use crate::cost::{CostModel, CostTable};
 use crate::{order, report};
@@ -44,10 +45,15 @@ pub enum EmitError {
 /// # Errors
 /// If the schedule was not lowered for `chain`, or a plaintext cannot be computed.
 pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) -> Result<Plan, EmitError> {
-    if schedule.header.moduli != chain.moduli() || schedule.header.slots != chain.slots() {
+    let header = &schedule.header;
+    if header.moduli != chain.moduli()
+        || header.slots != chain.slots()
+        || header.bootstrap != chain.bootstrap_header()
+    {
         return Err(EmitError::Chain);
     }
-    let costs = CostModel::new(&chain.data, &options.costs);
+    let bootstrap = chain.bootstrap.unwrap_or(BootstrapCosts { seconds: 0.0, key_bytes: 0, matrix_bytes: 0 });
+    let costs = CostModel::new(&chain.data, &options.costs).with_bootstrap(bootstrap.seconds);
     let schedule = order::order(schedule, &costs)?;
     let facts = report::plain_facts(&schedule).map_err(EmitError::Recipe)?;
     let mut numbers = report::report(&schedule, &costs, &facts);
@@ -56,8 +62,9 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let rms =
         report::magnitudes(&schedule, &options.samples).map_err(|e| EmitError::Recipe(e.to_string()))?;
     let precision = report::precision_bits(&schedule, &chain.data, &facts, &rms);
-    let mut plan = Plan::assemble(chain.data.clone(), schedule, &options.normalisations, numbers, precision)?;
-    plan.report.predicted_peak_bytes += plan.keys.bytes();
+    let (data, normalisations) = (chain.data.clone(), &options.normalisations);
+    let mut plan = Plan::assemble(data, schedule, normalisations, numbers, precision, bootstrap.key_bytes)?;
+    plan.report.predicted_peak_bytes += plan.keys.bytes() + bootstrap.matrix_bytes;
     Ok(plan)
 }
 
@@ -65,6 +72,7 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
 mod tests {
     use super::*;
     use crate::chain::ChainRequest;
+    use fhec_ir::schedule::ScheduleOp;
     use fhec_ir::schedule::interp::interpret;
     use fhec_ir::schedule::random;
     use proptest::prelude::*;
@@ -84,6 +92,7 @@ mod tests {
                 moduli: chain.moduli(),
                 scale: chain.scale(),
                 steps: 15,
+                bootstrap: None,
             };
             let schedule = random::schedule(seed, &options);
             let inputs = random::inputs(seed, &schedule);
@@ -102,8 +111,45 @@ mod tests {
     #[test]
     fn another_chain_is_refused() {
         let chain = chain();
-        let options = random::Options { slots: 16, moduli: chain.moduli(), scale: chain.scale(), steps: 5 };
+        let (moduli, scale) = (chain.moduli(), chain.scale());
+        let options = random::Options { slots: 16, moduli, scale, steps: 5, bootstrap: None };
+        let refused = |chain, options| {
+            let schedule = random::schedule(1, &options);
+            matches!(emit(chain, schedule, &EmitOptions::default()), Err(EmitError::Chain))
+        };
+        assert!(refused(&chain, options));
+        let chain = crate::bootstrap::tests::small();
+        let (slots, moduli, scale) = (chain.slots(), chain.moduli(), chain.scale());
+        assert!(refused(&chain, random::Options { slots, moduli, scale, steps: 5, bootstrap: None }));
+    }
+
+    #[test]
+    fn bootstraps_are_counted_and_priced() {
+        let chain = crate::bootstrap::tests::small();
+        let bootstrap = chain.bootstrap_header();
+        let (slots, moduli, scale) = (chain.slots(), chain.moduli(), chain.scale());
+        let options = random::Options { slots, moduli, scale, steps: 30, bootstrap };
         let schedule = random::schedule(1, &options);
-        assert!(matches!(emit(&chain, schedule, &EmitOptions::default()), Err(EmitError::Chain)));
+        let refreshes = |op: &ScheduleOp| matches!(op, ScheduleOp::Bootstrap { .. });
+        let count = schedule.iter().filter(|(_, n)| refreshes(&n.op)).count() as u64;
+        assert!(count > 1);
+        let plan = emit(&chain, schedule.clone(), &EmitOptions::default()).unwrap();
+        assert_eq!(plan.report.bootstraps, count);
+        let costs = chain.bootstrap.unwrap();
+        assert!(costs.seconds > 0.0 && plan.report.predicted_seconds > count as f64 * costs.seconds);
+        assert_eq!(plan.keys.bootstrap_bytes, costs.key_bytes);
+        assert!(plan.report.predicted_peak_bytes > plan.keys.bytes() + costs.matrix_bytes);
+        let precision = plan.client.precision_bits;
+        let mut better = chain.clone();
+        better.data.bootstrap.as_mut().unwrap().error = 0.0;
+        let without = emit(&better, schedule, &EmitOptions::default()).unwrap().client.precision_bits;
+        assert!(precision < 18.0 && without > precision + 3.0, "{precision} {without}");
+        assert_eq!(Plan::from_bytes(bytes(&plan)).unwrap().0, plan);
+    }
+
+    fn bytes(plan: &Plan) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        plan.write_to(&mut bytes).unwrap();
+        bytes
     }
 }

@@ -116,6 +116,7 @@ pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &HashMap<Recipe
         costs.instruction(op, args) + plaintexts.sum::<f64>()
     });
     Report {
+        bootstraps: layers.iter().map(|l| l.bootstraps).sum(),
         predicted_seconds: layers.iter().map(|l| l.predicted_seconds).sum(),
         predicted_peak_bytes: peak_bytes(schedule, costs),
         layers,
@@ -149,6 +150,7 @@ fn layers(
         layer.rotations += rotation;
         layer.hoisted_rotations += u64::from(hoisted[id.index()]);
         layer.key_switches += rotation + u64::from(node.op.relinearises());
+        layer.bootstraps += u64::from(matches!(node.op, ScheduleOp::Bootstrap { .. }));
         layer.level_in = args.iter().map(|t| t.level).fold(layer.level_in, u32::max);
         layer.level_out = layer.level_out.min(node.ty.level);
         let multiplies = matches!(node.op, ScheduleOp::MulAcc { .. });
@@ -166,6 +168,9 @@ fn layers(
         }
         if layer.op.is_empty() && matches!(node.op, ScheduleOp::Mul) {
             layer.op = "polynomial".into();
+        }
+        if layer.op.is_empty() && matches!(node.op, ScheduleOp::Bootstrap { .. }) {
+            layer.op = "bootstrap".into();
         }
         layer.predicted_seconds += microseconds(&node.op, &args) * 1e-6;
     }

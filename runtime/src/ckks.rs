@@ -9,9 +9,10 @@ use fhec_ckks::keys::EvaluationKeySet;
 use fhec_ckks::params::{KeyShape, Parameters, ParametersLiteral, SIGMA, Secret};
 use fhec_ckks::{CkksError, KeyName};
 use fhec_ir::plan::{Gadget, KeyManifest, ParameterData};
-use fhec_ir::schedule::{Kind, ScheduleOp, ScheduleType};
+use fhec_ir::schedule::{Kind, Schedule, ScheduleOp, ScheduleType};
 use fhec_ir::{Node, ValueId};
 
+use crate::bootstrap::Bootstrap;
 use crate::engine::{Engine, Place};
 use crate::error::{EngineError, RunError};
 
@@ -57,7 +58,7 @@ pub fn shape(gadget: Gadget, level: u32) -> KeyShape {
     }
 }
 
-/// The keys of a manifest as the engine names them.
+/// The keys of a manifest as the engine names them, those of the bootstrap not included.
 pub fn key_requests(manifest: &KeyManifest, gadgets: &[Gadget]) -> Vec<(KeyName, KeyShape)> {
     let of = |level: u32| shape(gadgets[level as usize], level);
     let relinearisation = manifest.relinearisation.iter().map(|k| (KeyName::Relinearization, of(k.level)));
@@ -94,13 +95,14 @@ pub struct CkksEngine {
     evaluator: Evaluator,
     encoder: Encoder,
     gadgets: Vec<Gadget>,
+    bootstrap: Option<Bootstrap>,
 }
 
 impl CkksEngine {
     /// An engine for a plan's parameters and keys.
     ///
     /// # Errors
-    /// If the keys are of other parameters, or one that the manifest lists is missing.
+    /// If the keys are of other parameters, or one that the manifest lists or the bootstrap needs is missing.
     pub fn new(
         parameters: &Parameters,
         data: &ParameterData,
@@ -116,7 +118,13 @@ impl CkksEngine {
             keys.find(name, shape.level, Some(&shape)).map_err(RunError::MissingKey)?;
         }
         let encoder = Encoder::new(parameters);
-        Ok(Self { evaluator: Evaluator::new(keys), encoder, gadgets: data.gadgets.clone() })
+        let bootstrap = Bootstrap::new(parameters, data, manifest, &keys)?;
+        Ok(Self { evaluator: Evaluator::new(keys), encoder, gadgets: data.gadgets.clone(), bootstrap })
+    }
+
+    /// Bytes of the bootstrap's matrices; 0 before the first run that needs them.
+    pub fn bootstrap_bytes(&self) -> usize {
+        self.bootstrap.as_ref().map_or(0, Bootstrap::bytes)
     }
 
     /// The parameter set.
@@ -169,6 +177,13 @@ impl Engine for CkksEngine {
     type Value = CkksValue;
     type Plain = Plaintext;
 
+    fn prepare(&self, schedule: &Schedule) -> Result<(), EngineError> {
+        if schedule.iter().any(|(_, node)| matches!(node.op, ScheduleOp::Bootstrap { .. })) {
+            self.bootstrap.as_ref().ok_or(EngineError::NoBootstrap)?.ready()?;
+        }
+        Ok(())
+    }
+
     fn encode(&self, vector: &[f64], place: Place) -> Result<Plaintext, EngineError> {
         let level = place.level as usize;
         let special = if place.extended { self.gadget(level)?.special } else { 0 };
@@ -215,6 +230,9 @@ impl Engine for CkksEngine {
                 let mut ct = x.ct(0)?.clone();
                 ct.set_scale(fhec_ir::schedule::scale::relabelled(ct.scale(), *factor));
                 Ct(ct)
+            }
+            O::Bootstrap { .. } => {
+                Ct(self.bootstrap.as_ref().ok_or(EngineError::NoBootstrap)?.refresh(e, x.ct(0)?)?)
             }
         })
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fhec_ir::plan::ParameterData;
 use fhec_ir::schedule::interp;
 use fhec_ir::schedule::noise::{NoiseModel, Noisy, same_operands};
-use fhec_ir::schedule::{Schedule, ScheduleHeader, ScheduleOp, ScheduleType, infer};
+use fhec_ir::schedule::{BootstrapHeader, Schedule, ScheduleHeader, ScheduleOp, ScheduleType, infer, scale};
 use fhec_ir::{Node, ValueId};
 
 use crate::engine::{Engine, Place};
@@ -70,7 +70,8 @@ impl ClearEngine {
         Self { header, model, room, seed, overflows: AtomicUsize::new(0) }
     }
 
-    /// How many values had a slot too large for the modulus of their level: an encrypted run is garbage there.
+    /// How many values had a slot too large for the modulus of their level, or for the bootstrap they went into: an
+    /// encrypted run is garbage there.
     pub fn overflows(&self) -> usize {
         self.overflows.load(Ordering::Relaxed)
     }
@@ -85,6 +86,18 @@ impl ClearEngine {
         let ty = ScheduleType { kind: fhec_ir::schedule::Kind::Ct, level, scale };
         let variance = self.model.as_ref().map_or(0.0, NoiseModel::fresh_public);
         self.finish(ty, slots, variance, variance, stream | 1 << 63)
+    }
+
+    /// Counts a bootstrap's operand that is too large for it.
+    fn check_range(&self, x: &ClearValue) {
+        let largest = x
+            .slots
+            .iter()
+            .fold(0.0, |largest: f64, x| if x.is_nan() { f64::INFINITY } else { largest.max(x.abs()) });
+        let fits = |b: BootstrapHeader| scale::bootstrappable(x.ty.scale, largest, b.scale);
+        if !self.header.bootstrap.is_some_and(fits) {
+            self.overflows.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn finish(
@@ -170,6 +183,9 @@ impl Engine for ClearEngine {
         let slots: Vec<&[f64]> = args.iter().map(|a| a.slots.as_slice()).collect();
         let vectors: Vec<&[f64]> = plains.iter().map(|p| p.slots.as_slice()).collect();
         let slots = interp::apply(&node.op, &slots, &vectors);
+        if matches!(node.op, ScheduleOp::Bootstrap { .. }) {
+            args.iter().for_each(|x| self.check_range(x));
+        }
         let Some(model) = &self.model else { return Ok(self.finish(ty, slots, 0.0, 0.0, 0)) };
         let rms: Vec<f64> = plains.iter().map(|p| p.rms).collect();
         let same = same_operands(&node.args);

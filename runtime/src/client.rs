@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fhec_ckks::CkksError;
+use fhec_ckks::bootstrap::BootstrapCircuit;
 use fhec_ckks::cipher::{Decryptor, Encryptor, SecretEncryptor, SeededCiphertext};
 use fhec_ckks::encoding::{Encoder, Plaintext};
 use fhec_ckks::keys::{EvaluationKeySet, KeyGenerator, PublicKey, SecretKey};
@@ -12,9 +13,9 @@ use fhec_ckks::params::Parameters;
 use fhec_ir::plan::ClientSpec;
 use rayon::prelude::*;
 
-use crate::ckks;
 use crate::error::{FileError, RunError};
 use crate::files::{self, Bundle, KeySetId, Kind, NO_PLAN, Tags};
+use crate::{bootstrap, ckks};
 
 /// What encrypts and decrypts for one plan.
 pub struct Client {
@@ -69,25 +70,38 @@ impl Client {
     /// evaluation keys are done, of how many.
     ///
     /// # Errors
-    /// If the system has no randomness, or the manifest asks for a key that the parameters do not admit.
+    /// If the system has no randomness, or manifest or bootstrap ask for a key that the parameters do not admit.
     pub fn generate_keys(&self, progress: Option<&(dyn Fn(usize, usize) + Sync)>) -> Result<Keys, CkksError> {
         let secret = SecretKey::generate(&self.parameters)?;
         let generator = KeyGenerator::new(&secret);
         let public = generator.public_key()?;
-        let requests = ckks::key_requests(&self.spec.keys, &self.spec.parameters.gadgets);
+        let mut requests = ckks::key_requests(&self.spec.keys, &self.spec.parameters.gadgets);
+        let circuit = bootstrap::circuit(&self.parameters, &self.spec.parameters)?;
+        requests.extend(circuit.iter().flat_map(BootstrapCircuit::keys));
+        // The bootstrap may need one that the manifest lists.
+        requests.sort_unstable();
+        requests.dedup();
+        let top = circuit.map(|c| c.spec().top_level());
+        let total = requests.len() + if top.is_some() { 2 } else { 0 };
         let done = AtomicUsize::new(0);
         let keys: Vec<_> = requests
             .par_iter()
             .map(|&(name, shape)| {
                 let key = generator.key_with_shape(name, shape)?;
                 let count = done.fetch_add(1, Ordering::Relaxed) + 1;
-                progress.inspect(|p| p(count, requests.len()));
+                progress.inspect(|p| p(count, total));
                 Ok((name, key))
             })
             .collect::<Result<_, CkksError>>()?;
         let mut evaluation = EvaluationKeySet::new(&self.parameters);
         for (name, key) in keys {
             evaluation.insert(name, key)?;
+        }
+        if let Some(top) = top {
+            for (name, key) in generator.encapsulation_keys(top)? {
+                evaluation.insert(name, key)?;
+            }
+            progress.inspect(|p| p(total, total));
         }
         let id = KeySetId::of(&self.parameters, &public)?;
         Ok(Keys { id, secret, public, evaluation: Arc::new(evaluation) })

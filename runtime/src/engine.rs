@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fhec_ir::schedule::{ScheduleOp, ScheduleType};
+use fhec_ir::schedule::{Schedule, ScheduleOp, ScheduleType};
 use fhec_ir::{Node, ValueId};
 
 use crate::error::EngineError;
@@ -24,6 +24,16 @@ pub trait Engine: Sync {
     type Value: Send + Sync;
     /// An encoded plaintext.
     type Plain: Send + Sync;
+
+    /// Called before the instructions of `schedule` are executed, on the thread pool of the run: for what many of them
+    /// share.
+    ///
+    /// # Errors
+    /// If the engine cannot execute such a schedule.
+    fn prepare(&self, schedule: &Schedule) -> Result<(), EngineError> {
+        let _ = schedule;
+        Ok(())
+    }
 
     /// Encodes a slot vector of S numbers, or of a power of two below, which repeat.
     ///

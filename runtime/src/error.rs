@@ -16,6 +16,9 @@ pub enum EngineError {
     /// An operand is of another kind than the instruction takes.
     #[error("operand {0} is of the wrong kind")]
     Kind(usize),
+    /// A bootstrap without its description.
+    #[error("the parameters describe no bootstrap")]
+    NoBootstrap,
 }
 
 /// A run failed.
@@ -39,6 +42,9 @@ pub enum RunError {
         /// What is wrong.
         message: String,
     },
+    /// The engine cannot prepare for the schedule.
+    #[error("preparing the engine: {0}")]
+    Prepare(EngineError),
     /// An instruction failed.
     #[error("{place}: {source}")]
     Instruction {

@@ -64,6 +64,7 @@ pub fn execute<E: Engine>(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|e| RunError::Threads(e.to_string()))?;
     let state = initial(engine, schedule, inputs)?;
+    pool.install(|| engine.prepare(schedule)).map_err(RunError::Prepare)?;
     let run = Run {
         engine,
         schedule,

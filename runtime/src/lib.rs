@@ -3,12 +3,14 @@
 //! * [`engine`]: what executes instructions. [`clear`] computes on slots with modelled noise, [`ckks`] on
 //!   ciphertexts; both carry exact levels and scales.
 //! * [`executor`]: data flow over a schedule on all cores, with any engine. [`plaintexts`] encodes and caches.
+//! * [`bootstrap`]: the bootstrap that a plan describes.
 //! * [`server`]: a plan with its engine, ready to run ciphertext files.
 //! * [`files`]: key and ciphertext files, tagged so that swapped ones are noticed.
 //! * `client` (feature `client`): key generation, encryption, decryption. `input`: from image files to numbers.
 //!
 //! Without the feature `client` nothing here can decrypt, and no type holds a secret key.
 
+pub mod bootstrap;
 pub mod ckks;
 pub mod clear;
 #[cfg(feature = "client")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fhec_ir::schedule::interp::interpret;
-use fhec_ir::schedule::{Schedule, ScheduleOp, ScheduleType, random};
+use fhec_ir::schedule::{PackedValue, Schedule, ScheduleHeader, ScheduleOp, ScheduleType, random};
 use fhec_ir::{Node, ValueId, Verified};
 use fhec_runtime::clear::{ClearEngine, ClearValue};
 use fhec_runtime::engine::Place;
@@ -66,6 +66,62 @@ proptest! {
         };
         prop_assert_eq!(run(1, 1), run(1, 3));
         prop_assert_ne!(run(1, 1), run(2, 1));
+    }
+}
+
+#[test]
+fn clear_engine_is_the_interpreter_on_schedules_with_bootstraps() {
+    let (_, data, _) = common::bootstrapped();
+    for seed in 0..20 {
+        let schedule = common::bootstrapped_schedule(&data, seed, 40);
+        let expected = interpret(&schedule, &random::inputs(seed, &schedule)).unwrap();
+        let slots = |engine: &ClearEngine| -> Vec<Vec<Vec<f64>>> {
+            let found = run_clear(engine, &schedule, seed, 1 + seed as usize % 3);
+            found.iter().map(|cts| cts.iter().map(|v| v.slots.clone()).collect()).collect()
+        };
+        let exact = ClearEngine::exact(&schedule);
+        assert_eq!(slots(&exact), expected);
+        assert_eq!(exact.overflows(), 0);
+        let noisy = ClearEngine::modelled(&schedule, &data, Some(seed));
+        assert_ne!(slots(&noisy), expected);
+        assert_eq!(noisy.overflows(), 0, "noise stays within the bootstrap's slack");
+    }
+}
+
+/// Drops to the bootstrap's level, refreshes and squares.
+fn refresh(data: &fhec_ir::plan::ParameterData) -> Verified<Schedule> {
+    let slots = 1 << (data.log_n - 1);
+    let packed = |name: &str| PackedValue { name: name.into(), layout: random::flat(slots, 1) };
+    let header = ScheduleHeader {
+        slots,
+        moduli: data.q.iter().map(|&q| q as f64).collect(),
+        inputs: vec![packed("x")],
+        outputs: vec![packed("y")],
+        bootstrap: data.bootstrap.as_ref().map(fhec_ir::plan::BootstrapData::header),
+        ..ScheduleHeader::default()
+    };
+    let mut g = Schedule::new("refresh", header);
+    // Slots up to 2 at half the nominal scale.
+    let x = g.push_input(0, 0, 4, 2f64.powi(39));
+    let x = g.push_inferred(ScheduleOp::Drop { level: 3 }, vec![x], "").unwrap();
+    let y = g.push_inferred(ScheduleOp::Bootstrap { range: 2.0 }, vec![x], "refresh").unwrap();
+    let y = g.push_inferred(ScheduleOp::Mul, vec![y, y], "").unwrap();
+    let y = g.push_inferred(ScheduleOp::RelinRescale, vec![y], "").unwrap();
+    g.add_output("y#0", y);
+    fhec_ir::verify(g).unwrap()
+}
+
+#[test]
+fn slots_too_large_for_a_bootstrap_are_counted() {
+    let (_, data, _) = common::bootstrapped();
+    let schedule = refresh(&data);
+    for (largest, overflows) in [(2.0, 0), (2.001, 0), (-2.01, 1), (f64::NAN, 4)] {
+        let engine = ClearEngine::exact(&schedule);
+        let slots: Vec<f64> = (0..512).map(|k| if k == 77 { largest } else { 0.5 }).collect();
+        let input = engine.input(slots, 4, 2f64.powi(39), 1);
+        let options = ExecuteOptions::default();
+        execute(&engine, &schedule, vec![vec![input]], &PlaintextStore::new(0), &options).unwrap();
+        assert!((engine.overflows() > 0) == (overflows > 0), "{largest}: {}", engine.overflows());
     }
 }
 
@@ -180,6 +236,9 @@ fn inputs_of_the_wrong_type_are_refused() {
 #[cfg(feature = "client")]
 mod encrypted {
     use super::*;
+    use fhec_ckks::keys::{EvaluationKeySet, KeyGenerator};
+    use fhec_ckks::params::KeyShape;
+    use fhec_ckks::{CkksError, KeyName};
     use fhec_runtime::client::Client;
     use fhec_runtime::server::Server;
 
@@ -225,6 +284,118 @@ mod encrypted {
             ["Hoist", "RotateExt", "Giant", "ModDown", "ModDownRescale", "RelinRescale", "Sub", "MulScalar"]
         {
             assert!(seen.contains(op), "{op} was never tested: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn schedules_with_bootstraps_are_within_the_modelled_noise() {
+        let (parameters, data, bytes) = common::bootstrapped();
+        let (mut ratios, mut bootstraps) = (Vec::new(), 0);
+        for seed in 0..6 {
+            let schedule = common::bootstrapped_schedule(&data, seed, 30);
+            let is_bootstrap = |op: &ScheduleOp| matches!(op, ScheduleOp::Bootstrap { .. });
+            bootstraps += schedule.iter().filter(|(_, n)| is_bootstrap(&n.op)).count();
+            let inputs = random::inputs(seed, &schedule);
+            let model = ClearEngine::modelled(&schedule, &data, None);
+            let clear = run_clear(&model, &schedule, seed, 1);
+            let (plan, id) = common::plan_with(data.clone(), schedule, bytes);
+            let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
+            let last = AtomicUsize::new(0);
+            let progress = |done: usize, total: usize| {
+                assert!(done <= total);
+                last.fetch_max(done, Ordering::Relaxed);
+            };
+            let keys = client.generate_keys(Some(&progress)).unwrap();
+            assert_eq!(last.into_inner(), keys.evaluation.len());
+            assert!(keys.evaluation.bytes() as u64 <= plan.keys.bytes());
+            let tensors: Vec<Vec<f64>> = inputs.iter().map(|cts| cts.concat()).collect();
+            let bundle = client.encrypt((&keys.secret, keys.id), &tensors).unwrap();
+            let evaluation = (keys.evaluation.clone(), keys.id);
+            let server = Server::new((plan.clone(), id), &parameters, evaluation, 1 << 24).unwrap();
+            let options = ExecuteOptions { threads: 1 + seed as usize % 3, ..ExecuteOptions::default() };
+            let run = server.run(bundle, &options).unwrap();
+            let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
+            for (tensor, values) in found.iter().zip(&clear) {
+                for (slots, value) in tensor.chunks(parameters.slots()).zip(values) {
+                    let error = slots.iter().zip(&value.slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+                    let rms = (error / slots.len() as f64).sqrt();
+                    let ratio = rms / model.slot_error(value);
+                    assert!(ratio < 2.0, "seed {seed}: rms {rms:e}, {ratio} times what is predicted");
+                    ratios.push(ratio);
+                }
+            }
+        }
+        assert!(bootstraps > 20, "{bootstraps} bootstraps");
+        ratios.sort_by(f64::total_cmp);
+        println!("{bootstraps} bootstraps, measured over predicted: {ratios:.2?}");
+        let median = ratios[ratios.len() / 2];
+        assert!((0.4..1.3).contains(&median), "measured over predicted: {ratios:.2?}");
+    }
+
+    #[test]
+    fn bootstraps_without_their_keys_or_of_other_sizes_are_refused() {
+        let (parameters, data, bytes) = common::bootstrapped();
+        let (plan, id) = common::plan_with(data.clone(), refresh(&data), bytes);
+        let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
+        let keys = client.generate_keys(None).unwrap();
+        let serve = |plan: &Arc<fhec_ir::plan::Plan>, evaluation| {
+            Server::new((plan.clone(), id), &parameters, (evaluation, keys.id), 0)
+        };
+        assert!(serve(&plan, keys.evaluation.clone()).is_ok());
+        let names: Vec<_> = keys.evaluation.iter().map(|(name, key)| (name, key.shape())).collect();
+        let generator = KeyGenerator::new(&keys.secret);
+        let top = parameters.max_level();
+        for &(missing, shape) in &names {
+            let other = |(name, other): &(KeyName, KeyShape)| {
+                *name == missing && other.level > shape.level && other.same_gadget(&shape)
+            };
+            if names.iter().any(other) {
+                continue;
+            }
+            let mut set = EvaluationKeySet::new(&parameters);
+            for &(name, shape) in names.iter().filter(|kept| **kept != (missing, shape)) {
+                if !matches!(name, KeyName::DenseToSparse | KeyName::SparseToDense) {
+                    set.insert(name, generator.key_with_shape(name, shape).unwrap()).unwrap();
+                }
+            }
+            for (name, key) in generator.encapsulation_keys(top).unwrap() {
+                if name != missing {
+                    set.insert(name, key).unwrap();
+                }
+            }
+            match serve(&plan, Arc::new(set)) {
+                Err(RunError::MissingKey(CkksError::MissingKey { key, .. })) => assert_eq!(key, missing),
+                Err(other) => panic!("without {missing:?}: {other}"),
+                Ok(_) => panic!("nobody misses {missing:?} of {shape:?}"),
+            }
+        }
+        let (lying, _) = common::plan_with(data.clone(), refresh(&data), bytes + 1);
+        assert!(matches!(serve(&lying, keys.evaluation.clone()), Err(RunError::Parameters(_))));
+        // The file checks of a plan do not know the engine's limits on the chain.
+        let mut data = data;
+        data.bootstrap.as_mut().unwrap().eval_mod.bound = 65;
+        assert!(fhec_runtime::bootstrap::circuit(&parameters, &data).is_err());
+    }
+
+    #[test]
+    fn keys_of_a_bootstrap_go_through_a_file() {
+        let (parameters, data, bytes) = common::bootstrapped();
+        let (plan, id) = common::plan_with(data.clone(), refresh(&data), bytes);
+        let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
+        let keys = client.generate_keys(None).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        fhec_runtime::files::write_evaluation_keys(&path, &keys.evaluation, keys.id).unwrap();
+        let (evaluation, key_set) = fhec_runtime::files::read_evaluation_keys(&path, &parameters).unwrap();
+        assert_eq!(evaluation.len(), keys.evaluation.len());
+        let server = Server::new((plan, id), &parameters, (Arc::new(evaluation), key_set), 0).unwrap();
+        let x: Vec<f64> = (0..512).map(|k| f64::from(k) / 128.0 - 2.0).collect();
+        for _ in 0..2 {
+            let bundle = client.encrypt((&keys.secret, keys.id), std::slice::from_ref(&x)).unwrap();
+            let run = server.run(bundle, &ExecuteOptions::default()).unwrap();
+            let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
+            let worst = found[0].iter().zip(&x).map(|(y, x)| (y - x * x).abs()).fold(0.0, f64::max);
+            assert!(worst < 1e-3, "{worst:e}");
         }
     }
 

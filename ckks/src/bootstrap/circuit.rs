@@ -20,6 +20,7 @@ const GIANT_COST: usize = 4;
 const INPUT_GROWTH: f64 = 0.1;
 
 /// One matrix of a transform.
+#[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) diagonals: Arc<Diagonals>,
     pub(crate) baby_count: usize,
@@ -48,7 +49,9 @@ impl Matrices {
     }
 }
 
-/// A bootstrap whose every level, scale and key is settled; holds no plaintext and no key.
+/// A bootstrap whose every level, scale and key is settled; holds no plaintext and no key. Cloning
+/// shares the matrices.
+#[derive(Clone)]
 pub struct BootstrapCircuit {
     params: Parameters,
     spec: BootstrapSpec,
@@ -213,6 +216,16 @@ impl BootstrapCircuit {
         keys.sort_unstable();
         keys.dedup();
         keys
+    }
+
+    /// Bytes of its matrices when a [`Bootstrapper`](super::Bootstrapper) has encoded them.
+    pub fn matrix_bytes(&self) -> usize {
+        let words = |stage: &Stage| {
+            let limbs = stage.shape.level + 1 + stage.shape.special;
+            let diagonals = stage.diagonals.values.values();
+            diagonals.map(|values| limbs * (2 * values.len()).min(self.params.n())).sum::<usize>()
+        };
+        8 * self.slots_to_coeffs.iter().chain(&self.coeffs_to_slots).map(words).sum::<usize>()
     }
 
     /// Bytes of all its keys in memory, those of encapsulation included.

@@ -75,7 +75,9 @@ impl Bench {
         assert_eq!(set.bytes(), circuit.key_bytes());
         let eval = Evaluator::new(Arc::new(set));
         let encoder = Encoder::new(&params);
-        Self { encoder, secret, bootstrapper: Bootstrapper::new(circuit).unwrap(), eval, params }
+        let bootstrapper = Bootstrapper::new(circuit).unwrap();
+        assert_eq!(bootstrapper.bytes(), bootstrapper.circuit().matrix_bytes());
+        Self { encoder, secret, bootstrapper, eval, params }
     }
 
     fn encrypt(&self, values: &[Complex64], level: usize, scale: f64) -> Ciphertext {

@@ -12,7 +12,8 @@ use crate::schedule::{Schedule, ScheduleOp};
 
 impl KeyManifest {
     /// The keys for the given needs: per step and gadget one key, of the highest level at which it is used.
-    /// `gadgets` must have an entry for each level that occurs; `n` is the ring degree.
+    /// `gadgets` must have an entry for each level that occurs; `n` is the ring degree. Bootstraps have keys of their
+    /// own: their size is set afterwards.
     pub fn for_needs(needs: &KeyNeeds, gadgets: &[Gadget], n: u64) -> Self {
         let mut rotations: BTreeMap<(u32, Gadget), u32> = BTreeMap::new();
         for &(step, level) in &needs.rotations {
@@ -36,6 +37,7 @@ impl KeyManifest {
                 .into_iter()
                 .map(|(step, level)| RotationKey { step, level, bytes: bytes(level) })
                 .collect(),
+            bootstrap_bytes: 0,
         }
     }
 }
@@ -85,7 +87,8 @@ impl ClientSection {
 }
 
 impl Plan {
-    /// A plan for a schedule that was planned for `parameters`.
+    /// A plan for a schedule that was planned for `parameters`. `bootstrap_bytes` is the size of the bootstrap's keys,
+    /// which the engine knows; 0 without a bootstrap.
     ///
     /// # Errors
     /// If they contradict each other.
@@ -95,12 +98,14 @@ impl Plan {
         normalisations: &[Normalisation],
         report: Report,
         precision_bits: f64,
+        bootstrap_bytes: u64,
     ) -> Result<Self, PlanError> {
         if parameters.gadgets.len() != schedule.header.moduli.len() {
             return Err(PlanError::Inconsistent("the schedule was planned for another chain".into()));
         }
         let n = 1u64.checked_shl(parameters.log_n).unwrap_or(0);
         let keys = KeyManifest::for_needs(&key_needs(&schedule), &parameters.gadgets, n);
+        let keys = KeyManifest { bootstrap_bytes, ..keys };
         let client = ClientSection::of(&schedule, normalisations, precision_bits)?;
         let plan = Self { parameters, schedule, keys, client, report };
         plan.check()?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{ClientSection, KeyManifest, Normalisation, ParameterData, Plan};
+use super::{BootstrapData, ClientSection, KeyManifest, Normalisation, ParameterData, Plan};
 use crate::layout::Layout;
 use crate::schedule::ScheduleOp;
 use crate::schedule::keys::key_needs;
@@ -12,6 +12,8 @@ type Checked = Result<(), String>;
 const MAX_PRIMES: usize = 256;
 const MAX_VALUES: usize = 1024;
 const MAX_TOTAL_POSITIONS: usize = 1 << 28;
+/// Most DFT stages merged into one matrix of a bootstrap: 2^(1 + 8) diagonals.
+const MAX_MERGED: u32 = 8;
 
 fn ensure(ok: bool, message: impl FnOnce() -> String) -> Checked {
     if ok { Ok(()) } else { Err(message()) }
@@ -27,6 +29,9 @@ pub(super) fn plan(plan: &Plan) -> Checked {
     let same = header.moduli.iter().zip(&parameters.q).all(|(m, &q)| *m == q as f64);
     ensure(same && header.moduli.len() == parameters.q.len(), || {
         "the schedule was planned for other primes".into()
+    })?;
+    ensure(header.bootstrap == parameters.bootstrap.as_ref().map(BootstrapData::header), || {
+        "the schedule was planned for another bootstrap".into()
     })?;
     let needs = key_needs(schedule);
     for (step, level) in needs.rotations {
@@ -125,10 +130,43 @@ fn check_parameters(parameters: &ParameterData) -> Checked {
         let fits = g.digit_limbs >= 1 && g.digit_limbs <= g.special && g.special as usize <= p.len();
         ensure(fits, || format!("{g:?} with {} special primes", p.len()))?;
     }
-    Ok(())
+    parameters.bootstrap.as_ref().map_or(Ok(()), |b| check_bootstrap(b, *log_n, q.len()))
+}
+
+/// The engine's limits, and bounds on the work of deriving matrices and keys.
+fn check_bootstrap(b: &BootstrapData, log_n: u32, levels: usize) -> Checked {
+    // A sparser one would be no identity on slots that do not repeat.
+    ensure(b.log_slots == log_n - 1, || format!("a bootstrap of 2^{} slots", b.log_slots))?;
+    for stages in [&b.slots_to_coeffs, &b.coeffs_to_slots] {
+        let sizes = stages.len() <= levels && stages.iter().all(|s| (1..=MAX_MERGED).contains(s));
+        ensure(sizes && stages.iter().sum::<u32>() == b.log_slots, || {
+            format!(
+                "a bootstrap with {} DFT matrices that do not make up 2^{} slots",
+                stages.len(),
+                b.log_slots
+            )
+        })?;
+    }
+    let e = &b.eval_mod;
+    let eval_mod = (1..=64).contains(&e.bound)
+        && (2..=126).contains(&e.degree)
+        && e.degree.is_multiple_of(2)
+        && e.doublings <= 6;
+    ensure(eval_mod, || format!("a bootstrap with {e:?}"))?;
+    let residual = (1..=levels as u32).contains(&b.residual_levels);
+    ensure(residual && b.top_level() as usize + 1 == levels, || {
+        format!("a bootstrap with {} residual levels on a chain of {levels} primes", b.residual_levels)
+    })?;
+    let numbers = (1.0..=40.0).contains(&b.message_ratio)
+        && (1.0..=2f64.powi(62)).contains(&b.scale)
+        && (0.0..1.0).contains(&b.error);
+    ensure(numbers, || "message ratio, scale or error of the bootstrap".into())
 }
 
 fn check_keys(parameters: &ParameterData, keys: &KeyManifest) -> Checked {
+    ensure(parameters.bootstrap.is_some() == (keys.bootstrap_bytes > 0), || {
+        "the manifest's bootstrap keys are not the parameters'".into()
+    })?;
     let (levels, slots) = (parameters.q.len() as u32, 1u32 << (parameters.log_n - 1));
     let size_ok = |level: u32, bytes: u64| {
         level < levels && parameters.gadgets[level as usize].key_bytes(level, 1 << parameters.log_n) == bytes

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
+use crate::schedule::BootstrapHeader;
 
 /// How ciphertexts of one level are decomposed for key switching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +41,61 @@ pub struct ParameterData {
     pub scale_bits: u32,
     /// Decomposition per level: a key of level L serves ciphertexts of level ℓ ≤ L with the same gadget.
     pub gadgets: Vec<Gadget>,
+    /// The bootstrap that the chain was made for.
+    pub bootstrap: Option<BootstrapData>,
+}
+
+/// A bootstrap as data, on a chain q_0 | SlotsToCoeffs | residual levels | EvalMod | CoeffsToSlots: the engine derives
+/// matrices, polynomial and keys from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BootstrapData {
+    /// log2 of the number of slots.
+    pub log_slots: u32,
+    /// DFT stages merged per level, in the order applied; they sum to `log_slots`.
+    pub slots_to_coeffs: Vec<u32>,
+    /// Levels left to computations after a bootstrap, those of SlotsToCoeffs not counted.
+    pub residual_levels: u32,
+    /// The modular reduction.
+    pub eval_mod: EvalModData,
+    /// DFT stages merged per level, in the order applied; they sum to `log_slots`.
+    pub coeffs_to_slots: Vec<u32>,
+    /// log2 of q_0 over the scale of the message when it is raised.
+    pub message_ratio: f64,
+    /// Nominal scale Δ: operands have scale × value of magnitude Δ at most.
+    pub scale: f64,
+    /// Predicted: rms error that a bootstrap adds to slots in [−1, 1] at scale Δ.
+    pub error: f64,
+}
+
+/// The modular reduction of a bootstrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvalModData {
+    /// Bound on the multiples of q_0.
+    pub bound: u32,
+    /// Even degree of the inner cosine.
+    pub degree: u32,
+    /// Doublings.
+    pub doublings: u32,
+}
+
+impl EvalModData {
+    /// Levels used: a square, a polynomial of half the degree in it, and the doublings.
+    pub fn levels(&self) -> u32 {
+        1 + (self.degree / 2 + 1).next_power_of_two().trailing_zeros() + self.doublings
+    }
+}
+
+impl BootstrapData {
+    /// What a schedule needs to know of it.
+    pub fn header(&self) -> BootstrapHeader {
+        let level_in = self.slots_to_coeffs.len() as u32;
+        BootstrapHeader { level_in, level_out: level_in + self.residual_levels, scale: self.scale }
+    }
+
+    /// Highest level of its chain.
+    pub fn top_level(&self) -> u32 {
+        self.header().level_out + self.eval_mod.levels() + self.coeffs_to_slots.len() as u32
+    }
 }
 
 /// A relinearisation key.
@@ -69,6 +125,9 @@ pub struct KeyManifest {
     pub relinearisation: Vec<RelinKey>,
     /// By (step, level).
     pub rotations: Vec<RotationKey>,
+    /// Size in memory of the keys of the bootstrap, which follow from [`BootstrapData`]; 0 without one. A key of the
+    /// same shape that is also listed above is counted twice.
+    pub bootstrap_bytes: u64,
 }
 
 impl KeyManifest {
@@ -76,7 +135,7 @@ impl KeyManifest {
     pub fn bytes(&self) -> u64 {
         let sizes =
             self.relinearisation.iter().map(|k| k.bytes).chain(self.rotations.iter().map(|k| k.bytes));
-        sizes.fold(0, u64::saturating_add)
+        sizes.fold(self.bootstrap_bytes, u64::saturating_add)
     }
 
     /// Level of the key that serves a relinearisation at `level`.
@@ -173,8 +232,10 @@ pub struct LayerReport {
     pub rotations: u64,
     /// Those of them that share a decomposition.
     pub hoisted_rotations: u64,
-    /// All key switches.
+    /// All key switches outside bootstraps.
     pub key_switches: u64,
+    /// Bootstraps.
+    pub bootstraps: u64,
     /// Plaintext multiplications.
     pub plaintexts: u64,
     /// The same weighted by period/slots.
@@ -194,7 +255,7 @@ pub struct Report {
     pub bootstraps: u64,
     /// Predicted time on one thread, evaluation only.
     pub predicted_seconds: f64,
-    /// Predicted peak memory of the evaluation, keys included.
+    /// Predicted peak memory of the evaluation: values, keys, and the matrices of the bootstrap.
     pub predicted_peak_bytes: u64,
     /// By layer, in order.
     pub layers: Vec<LayerReport>,

@@ -1,6 +1,6 @@
 //! The plan file: a compiled network on disk.
 //!
-//! # Format (version 1, little endian)
+//! # Format (version 2, little endian)
 //! ```text
 //! magic 8 bytes | version u32 | sections u32 | file length u64
 //! per section: kind u32 | 0 u32 | offset u64 | length u64 | BLAKE3 of the section
@@ -14,6 +14,9 @@
 //! Reading checks everything: magic, version, lengths, checksums, that no byte is left over, the invariants of
 //! the schedule, and that parameters, keys, client section and schedule agree. What a damaged or hostile
 //! file can cause is a [`PlanError`] and memory in proportion to its size.
+//!
+//! Keys: the manifest names those that the schedule's own instructions use. The keys of a bootstrap follow from its
+//! description in the parameters ([`BootstrapData`]), on the client as on the server; the manifest has their size.
 //!
 //! A client gets a [`ClientSpec`], split off into a file of its own: all but schedule, weights and report.
 
@@ -32,8 +35,8 @@ use crate::{Verified, Violations};
 
 pub use container::{Damage, Digest};
 pub use data::{
-    ClientInput, ClientOutput, ClientSection, Gadget, KeyManifest, LayerReport, Normalisation, ParameterData,
-    RelinKey, Report, RotationKey,
+    BootstrapData, ClientInput, ClientOutput, ClientSection, EvalModData, Gadget, KeyManifest, LayerReport,
+    Normalisation, ParameterData, RelinKey, Report, RotationKey,
 };
 pub use write::write_atomically;
 
@@ -42,15 +45,15 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// The first.
-    V1 = 1,
+    /// With bootstraps. Version 1, without, is not read any more.
+    V2 = 2,
 }
 
 impl TryFrom<u32> for Version {
     type Error = u32;
     fn try_from(number: u32) -> Result<Self, u32> {
         match number {
-            1 => Ok(Self::V1),
+            2 => Ok(Self::V2),
             other => Err(other),
         }
     }

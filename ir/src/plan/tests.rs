@@ -6,11 +6,30 @@ use super::container::{self, Payload};
 use super::*;
 use crate::schedule::random;
 
+/// On a chain q_0 | 2 levels | 3 levels | 4 levels | 1 level.
+fn bootstrap() -> BootstrapData {
+    BootstrapData {
+        log_slots: 4,
+        slots_to_coeffs: vec![3, 1],
+        residual_levels: 3,
+        eval_mod: EvalModData { bound: 15, degree: 6, doublings: 1 },
+        coeffs_to_slots: vec![4],
+        message_ratio: 9.5,
+        scale: 2f64.powi(30),
+        error: 2f64.powi(-17),
+    }
+}
+
+/// With a bootstrap for odd seeds.
 fn plan(seed: u64) -> Plan {
-    let q: Vec<u64> = [(1 << 45) + 1, (1 << 30) + 3, (1 << 30) + 7, (1 << 30) + 9].to_vec();
+    let bootstrap = (seed % 2 == 1).then(bootstrap);
+    let levels = bootstrap.as_ref().map_or(3, BootstrapData::top_level);
+    let q: Vec<u64> =
+        std::iter::once((1 << 45) + 1).chain((0..u64::from(levels)).map(|k| (1 << 30) + 2 * k + 3)).collect();
     let moduli = q.iter().map(|&q| q as f64).collect();
-    let options = random::Options { slots: 16, moduli, scale: 2f64.powi(30), steps: 20 };
-    let gadget = |l: u32| Gadget { special: 1 + l / 2, digit_limbs: 1 + l / 2 };
+    let header = bootstrap.as_ref().map(BootstrapData::header);
+    let options = random::Options { slots: 16, moduli, scale: 2f64.powi(30), steps: 20, bootstrap: header };
+    let gadget = |l: u32| Gadget { special: 1 + l.min(3) / 2, digit_limbs: 1 + l.min(3) / 2 };
     let parameters = ParameterData {
         id: [7; 32],
         log_n: 5,
@@ -18,10 +37,12 @@ fn plan(seed: u64) -> Plan {
         q,
         p: vec![(1 << 49) + 1, (1 << 49) + 5],
         scale_bits: 30,
+        bootstrap,
     };
+    let bytes = if parameters.bootstrap.is_some() { 1 << 20 } else { 0 };
     let layers = vec![LayerReport { name: "conv".into(), rotations: 3, ..LayerReport::default() }];
     let report = Report { security_bits: 128.5, layers, ..Report::default() };
-    Plan::assemble(parameters, random::schedule(seed, &options), &[], report, 17.5).unwrap()
+    Plan::assemble(parameters, random::schedule(seed, &options), &[], report, 17.5, bytes).unwrap()
 }
 
 fn bytes_of(plan: &Plan) -> Vec<u8> {
@@ -32,16 +53,21 @@ fn bytes_of(plan: &Plan) -> Vec<u8> {
 
 #[test]
 fn plan_and_client_files_round_trip() {
+    for seed in 0..2 {
+        round_trip(&plan(seed));
+    }
+}
+
+fn round_trip(original: &Plan) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.plan");
-    let original = plan(1);
     let id = original.save(&path).unwrap();
     let (loaded, loaded_id) = Plan::load(&path).unwrap();
-    assert_eq!(loaded, original);
+    assert_eq!(&loaded, original);
     assert_eq!(id, loaded_id);
     assert_eq!(id, original.id().unwrap());
-    assert_eq!(std::fs::read(&path).unwrap(), bytes_of(&original));
-    assert_eq!(Plan::from_bytes(bytes_of(&original)).unwrap().0, original);
+    assert_eq!(std::fs::read(&path).unwrap(), bytes_of(original));
+    assert_eq!(&Plan::from_bytes(bytes_of(original)).unwrap().0, original);
 
     let spec = original.client_spec().unwrap();
     let client = folder.path().join("model.client");
@@ -63,8 +89,10 @@ fn envelope_damage_is_named() {
     assert!(read(&bytes[..bytes.len() - 1]).contains("truncated"));
     assert!(read(&[&bytes[..], &[0]].concat()).contains("1 bytes follow"));
     let mut newer = bytes.clone();
-    newer[8] = 2;
-    assert!(read(&newer).contains("version 2"));
+    newer[8] = 3;
+    assert!(read(&newer).contains("version 3"));
+    newer[8] = 1;
+    assert!(read(&newer).contains("version 1"));
     let mut flipped = bytes.clone();
     let last = flipped.len() - 1;
     flipped[last] ^= 1;
@@ -74,7 +102,7 @@ fn envelope_damage_is_named() {
 #[test]
 fn contradictions_are_found() {
     let refuse = |change: &dyn Fn(&mut Plan), part: &str| {
-        let mut p = plan(3);
+        let mut p = plan(4);
         change(&mut p);
         let message = p.check().expect_err(part).to_string();
         assert!(message.contains(part), "{message}");
@@ -89,6 +117,51 @@ fn contradictions_are_found() {
     refuse(&|p| p.client.inputs[0].normalisation.std = vec![0.0], "division by 0");
     refuse(&|p| p.client.inputs[0].name = "z".into(), "different inputs");
     refuse(&|p| p.parameters.gadgets[2].digit_limbs = 9, "Gadget");
+}
+
+#[test]
+fn bootstraps_that_contradict_the_rest_or_ask_for_too_much_are_refused() {
+    assert!(
+        plan(3).schedule.iter().any(|(_, n)| matches!(n.op, crate::schedule::ScheduleOp::Bootstrap { .. }))
+    );
+    let refuse = |change: &dyn Fn(&mut BootstrapData), part: &str| {
+        let mut p = plan(3);
+        change(p.parameters.bootstrap.as_mut().unwrap());
+        for refused in [p.check(), p.client_spec().unwrap().check()] {
+            let message = refused.expect_err(part).to_string();
+            assert!(message.contains(part), "{message}");
+        }
+    };
+    refuse(&|b| b.log_slots = 3, "2^3 slots");
+    refuse(&|b| b.slots_to_coeffs = vec![4, 0], "DFT");
+    refuse(&|b| b.slots_to_coeffs = vec![1 << 30; 8], "DFT");
+    refuse(&|b| b.coeffs_to_slots = vec![1; 1 << 20], "DFT");
+    refuse(&|b| b.coeffs_to_slots = vec![2, 2], "chain of 11 primes");
+    refuse(&|b| b.residual_levels = u32::MAX, "chain of 11 primes");
+    refuse(&|b| b.residual_levels = 0, "residual");
+    refuse(&|b| b.eval_mod.degree = u32::MAX, "degree");
+    refuse(&|b| b.eval_mod.doublings = u32::MAX, "doublings");
+    refuse(&|b| b.eval_mod.bound = 0, "bound");
+    refuse(&|b| b.message_ratio = f64::NAN, "message ratio");
+    refuse(&|b| b.scale = f64::INFINITY, "scale");
+    refuse(&|b| b.error = -1.0, "error");
+
+    let refuse = |change: &dyn Fn(&mut Plan), part: &str| {
+        let mut p = plan(3);
+        change(&mut p);
+        let message = p.check().expect_err(part).to_string();
+        assert!(message.contains(part), "{message}");
+    };
+    refuse(&|p| p.keys.bootstrap_bytes = 0, "bootstrap keys");
+    refuse(&|p| p.parameters.bootstrap = None, "bootstrap keys");
+    let without = |p: &mut Plan| {
+        p.parameters.bootstrap = None;
+        p.keys.bootstrap_bytes = 0;
+    };
+    refuse(&without, "another bootstrap");
+    refuse(&|p| p.parameters.bootstrap.as_mut().unwrap().scale *= 2.0, "another bootstrap");
+    let p = plan(3);
+    assert_eq!(p.keys.bytes(), KeyManifest { bootstrap_bytes: 0, ..p.keys.clone() }.bytes() + (1 << 20));
 }
 
 #[test]
@@ -117,7 +190,7 @@ fn resealed(bytes: &[u8], section: usize, change: impl FnOnce(&mut Vec<u8>)) -> 
     let payloads = writers.iter().map(|w| w as Payload<'_>);
     let sections: Vec<_> = read::PLAN_SECTIONS.into_iter().zip(payloads).collect();
     let mut out = Vec::new();
-    container::write(&mut out, read::PLAN_MAGIC, 1, &sections).unwrap();
+    container::write(&mut out, read::PLAN_MAGIC, Version::V2 as u32, &sections).unwrap();
     out
 }
 
@@ -126,7 +199,7 @@ proptest! {
 
     #[test]
     fn changed_bytes_are_refused(at in any::<prop::sample::Index>(), bit in 0..8u8) {
-        let original = plan(5);
+        let original = plan(u64::from(bit) % 2);
         let mut bytes = bytes_of(&original);
         let k = at.index(bytes.len());
         bytes[k] ^= 1 << bit;
@@ -139,8 +212,9 @@ proptest! {
         at in any::<prop::sample::Index>(),
         with in prop::collection::vec(any::<u8>(), 0..12),
         insert in any::<bool>(),
+        seed in 6u64..8,
     ) {
-        let original = bytes_of(&plan(6));
+        let original = bytes_of(&plan(seed));
         let bytes = resealed(&original, section, |part| {
             let k = if part.is_empty() { 0 } else { at.index(part.len()) };
             let end = if insert { k } else { (k + with.len()).min(part.len()) };
@@ -158,9 +232,10 @@ proptest! {
         let mut bytes = postcard::to_stdvec(&plan(7).client_spec().unwrap()).unwrap();
         let k = at.index(bytes.len());
         bytes[k] = byte;
-        let payload = |out: &mut dyn Write| out.write_all(&bytes);
+        let payload: Payload<'_> = &|out: &mut dyn Write| out.write_all(&bytes);
         let mut file = Vec::new();
-        container::write(&mut file, read::CLIENT_MAGIC, 1, &[(read::CLIENT_SECTIONS[0], &payload)]).unwrap();
+        let sections = [(read::CLIENT_SECTIONS[0], payload)];
+        container::write(&mut file, read::CLIENT_MAGIC, Version::V2 as u32, &sections).unwrap();
         let _ = ClientSpec::from_bytes(&file);
     }
 }

@@ -1,4 +1,4 @@
-//! The verifier of S1–S6. A plan from anywhere goes through it: work and memory are bounded by the size of the
+//! The verifier of S1–S7. A plan from anywhere goes through it: work and memory are bounded by the size of the
 //! graph and by `MAX_TOTAL_POSITIONS`.
 
 use std::collections::HashSet;
@@ -110,6 +110,13 @@ pub(super) fn graph(graph: &Schedule, report: &mut Vec<Violation>) {
     }
     for q in header.moduli.iter().filter(|q| !(2.0..2f64.powi(64)).contains(*q)) {
         wrong("S6", format!("modulus {q:e}"));
+    }
+    if let Some(b) = &header.bootstrap {
+        let levels =
+            0 < b.level_in && b.level_in < b.level_out && (b.level_out as usize) < header.moduli.len();
+        if !levels || !b.scale.is_finite() || b.scale <= 0.0 {
+            wrong("S7", format!("{b:?} of {} levels", header.moduli.len()));
+        }
     }
     if let Err(message) = check_layouts(graph) {
         wrong("S4", message);

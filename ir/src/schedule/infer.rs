@@ -10,7 +10,7 @@ const MAX_SCALAR_BITS: i32 = 120;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{invariant}: {message}")]
 pub struct InferError {
-    /// `S1` to `S6`.
+    /// `S1` to `S7`.
     pub invariant: &'static str,
     /// What is wrong.
     pub message: String,
@@ -26,8 +26,8 @@ fn ensure(ok: bool, invariant: &'static str, message: impl FnOnce() -> String) -
     if ok { Ok(()) } else { fail(invariant, message()) }
 }
 
-/// Type of what `op` computes from operands of the given types, checking S1, S2, S3, S5 and that scalars and
-/// scales are sensible numbers. [`ScheduleOp::Input`] has the type it is given.
+/// Type of what `op` computes from operands of the given types, checking S1, S2, S3, S5, S7 and that scalars
+/// and scales are sensible numbers. [`ScheduleOp::Input`] has the type it is given.
 ///
 /// # Errors
 /// The first broken invariant.
@@ -104,6 +104,10 @@ pub fn infer(header: &ScheduleHeader, op: &ScheduleOp, args: &[ScheduleType]) ->
             ensure(factor.is_finite() && *factor > 0.0, "S6", || format!("factor {factor}"))?;
             Ok(ScheduleType { scale: scale::relabelled(x.scale, *factor), ..x })
         }
+        O::Bootstrap { range } => {
+            one(&[Kind::Ct])?;
+            bootstrapped(header, x, *range)
+        }
     }
 }
 
@@ -150,6 +154,18 @@ fn lower(header: &ScheduleHeader, x: ScheduleType, kind: Kind) -> Checked<Schedu
     let modulus = header.moduli.get(x.level as usize).filter(|_| x.level > 0);
     let Some(&modulus) = modulus else { return fail("S2", format!("rescaling at level {}", x.level)) };
     Ok(ScheduleType { kind, level: x.level - 1, scale: scale::rescaled(x.scale, modulus) })
+}
+
+fn bootstrapped(header: &ScheduleHeader, x: ScheduleType, range: f64) -> Checked<ScheduleType> {
+    let Some(bootstrap) = header.bootstrap else { return fail("S7", "the header describes no bootstrap") };
+    ensure(x.level == bootstrap.level_in, "S7", || {
+        format!("bootstrap at level {} instead of {}", x.level, bootstrap.level_in)
+    })?;
+    ensure(range.is_finite() && range > 0.0, "S7", || format!("range {range:e}"))?;
+    ensure(scale::bootstrappable(x.scale, range, bootstrap.scale), "S7", || {
+        format!("slots up to {range} at scale {:e} exceed the bootstrap's {:e}", x.scale, bootstrap.scale)
+    })?;
+    Ok(ScheduleType { level: bootstrap.level_out, ..x })
 }
 
 impl Schedule {

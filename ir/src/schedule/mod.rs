@@ -5,6 +5,12 @@
 //! and an exact scale. Plaintexts are [`Recipe`]s, computed from the constants when they are needed.
 //! Instructions are in execution order; a runtime may reorder and parallelise along the data flow.
 //!
+//! A bootstrap gives levels back: it takes a ciphertext from `level_in` to `level_out` of the header's
+//! [`BootstrapHeader`], leaves slots and scale as they are, and adds an error of its own. What it multiplies with,
+//! and the levels above `level_out` and below `level_in` that it passes through, are the engine's affair. It is
+//! right for slots of magnitude Δ/scale at most, Δ the header's scale; the instruction states a bound, which is a
+//! promise of the compiler that an engine on clear slots can check.
+//!
 //! # Invariants
 //! * **S1** operand kinds and count are those of the op; the result's kind, level and scale follow from them.
 //!   An input's level and scale are given.
@@ -15,6 +21,9 @@
 //!   the packed inputs and outputs.
 //! * **S5** rotation steps are below S, and not 0 where the op says so.
 //! * **S6** scales are positive and finite, and at every level the scale stays below the modulus product.
+//! * **S7** the header's bootstrap, if any, has 0 < level_in < level_out < `moduli.len()` and a positive finite scale
+//!   Δ. A `Bootstrap` needs it; its operand is a ciphertext at exactly level_in, its range is positive and finite,
+//!   and scale·range ≤ Δ·(1 + [`scale::RANGE_SLACK`]). Its result is at level_out with the operand's scale.
 
 mod check;
 mod infer;
@@ -29,7 +38,9 @@ pub mod recipes;
 pub mod scale;
 
 pub use infer::{InferError, infer};
-pub use op::{Kind, PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, ScheduleType};
+pub use op::{
+    BootstrapHeader, Kind, PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, ScheduleType,
+};
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,10 @@
 //! errors adding up. The rms error of a real slot is √(V·N/2)/Δ. Sources: encoding 1/12; encryption with a secret
 //! key σ²; dividing by special primes or by a level's modulus (h+1)/12 with h = 2N/3 for a uniform ternary
 //! secret, h²/12 more where a third polynomial is rounded; key switching β·N·σ²·D²/(12·P²) with the largest digit
-//! D. Multiplying by a vector of rms b at scale p multiplies V by (b·p)². Agrees with measurements to a small
-//! fraction of a bit for the rms; tails are not Gaussian, budget 3 bits for the worst slot.
+//! D. Multiplying by a vector of rms b at scale p multiplies V by (b·p)². A bootstrap adds an error of its own: of
+//! rms e in slots at the nominal scale Δ, hence e·Δ/s in slots at scale s, and V grows by 2(e·Δ)²/N whatever s is.
+//! Agrees with measurements to a small fraction of a bit for the rms; tails are not Gaussian, budget 3 bits for the
+//! worst slot, one more after a bootstrap.
 
 use super::{Kind, ScheduleOp, ScheduleType};
 use crate::plan::{Gadget, ParameterData};
@@ -20,6 +22,8 @@ pub struct NoiseModel {
     q: Vec<f64>,
     p: Vec<f64>,
     gadgets: Vec<Gadget>,
+    /// Variance that a bootstrap adds.
+    bootstrap: f64,
 }
 
 /// What the model knows of an operand.
@@ -37,11 +41,14 @@ impl NoiseModel {
     /// The model of a parameter set that [`plan`](crate::plan) accepts.
     pub fn new(parameters: &ParameterData) -> Self {
         let float = |v: &[u64]| v.iter().map(|&x| x as f64).collect();
+        let n = f64::from(1u32 << parameters.log_n.min(31));
+        let error = parameters.bootstrap.as_ref().map_or(0.0, |b| b.error * b.scale);
         Self {
-            n: f64::from(1u32 << parameters.log_n.min(31)),
+            n,
             q: float(&parameters.q),
             p: float(&parameters.p),
             gadgets: parameters.gadgets.clone(),
+            bootstrap: error * error * 2.0 / n,
         }
     }
 
@@ -133,6 +140,7 @@ impl NoiseModel {
             O::RelinRescale => (x.variance + self.gadget(level)) / squared(modulus) + self.rounding(2),
             O::ModDown => x.variance + self.rounding(2),
             O::ModDownRescale => x.variance / squared(modulus) + self.rounding(2),
+            O::Bootstrap { .. } => x.variance + self.bootstrap,
         }
     }
 }

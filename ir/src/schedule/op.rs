@@ -25,6 +25,19 @@ pub struct ScheduleHeader {
     pub inputs: Vec<PackedValue>,
     /// Packed results: the graph's outputs are their ciphertexts, in order.
     pub outputs: Vec<PackedValue>,
+    /// What a `Bootstrap` instruction does; none may occur without it.
+    pub bootstrap: Option<BootstrapHeader>,
+}
+
+/// The bootstrap of a parameter set as a schedule sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BootstrapHeader {
+    /// Level of operands. Below it are primes of the bootstrap's own, of other widths.
+    pub level_in: u32,
+    /// Level of results. Above it are primes of the bootstrap's own.
+    pub level_out: u32,
+    /// Δ: operands have scale × value of magnitude Δ at most.
+    pub scale: f64,
 }
 
 /// A tensor as the client sees it.
@@ -174,5 +187,10 @@ pub enum ScheduleOp {
     Relabel {
         /// Positive factor.
         factor: f64,
+    },
+    /// Ct → Ct from [`BootstrapHeader::level_in`] to [`BootstrapHeader::level_out`], same scale and slots.
+    Bootstrap {
+        /// Bound of the slots' magnitude.
+        range: f64,
     },
 }

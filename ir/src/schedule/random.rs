@@ -1,8 +1,8 @@
 //! Random valid schedules, for tests of this crate and of those that execute schedules.
 
 use super::interp::Packed;
-use super::scale::{addable, plain_scale_for};
-use super::{Kind, PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, ScheduleType};
+use super::scale::{addable, bootstrappable, plain_scale_for};
+use super::{BootstrapHeader, Kind, PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, ScheduleType};
 use crate::layout::{Axis, Layout};
 use crate::slot::{LinearMap, MapPlan, Product, Stage, Term};
 use crate::tensor::TensorOp;
@@ -19,6 +19,8 @@ pub struct Options {
     pub scale: f64,
     /// Steps, each of one to about ten instructions.
     pub steps: usize,
+    /// The bootstrap, if schedules shall have some. Values then stay within its levels.
+    pub bootstrap: Option<BootstrapHeader>,
 }
 
 /// splitmix64: reproducible, and good enough to pick from lists.
@@ -94,6 +96,7 @@ impl<'o> Generator<'o> {
             moduli: options.moduli.clone(),
             inputs: vec![input("x", 2), input("y", 1)],
             layouts: vec![flat(slots, 1), flat(slots, 2)],
+            bootstrap: options.bootstrap,
             ..ScheduleHeader::default()
         };
         let mut graph = Schedule::new("random", header);
@@ -103,7 +106,7 @@ impl<'o> Generator<'o> {
             let data: Vec<f32> = (0..size).map(|_| rng.unit() as f32).collect();
             graph.add_constant(Constant::new(shape, data));
         }
-        let top = options.moduli.len() as u32 - 1;
+        let top = options.bootstrap.map_or(options.moduli.len() as u32 - 1, |b| b.level_out);
         let pool = [(0, 0), (0, 1), (1, 0)]
             .map(|(input, ct)| (graph.push_input(input, ct, top, options.scale), 1.0))
             .to_vec();
@@ -157,6 +160,12 @@ impl<'o> Generator<'o> {
         let (x, bound) = self.pick();
         let ScheduleType { level, scale, .. } = self.ty(x);
         let back = plain_scale_for(self.options.scale, scale, self.modulus(level));
+        let low = self.options.bootstrap.map_or(0, |b| b.level_in);
+        if let Some(header) = self.options.bootstrap
+            && self.rng.below(4) == 0
+        {
+            return self.bootstrap(x, bound, header);
+        }
         match self.rng.below(12) {
             0 => {
                 let step = self.rotation();
@@ -171,9 +180,9 @@ impl<'o> Generator<'o> {
                     self.pool.push((y, bound));
                 }
             }
-            2 | 3 if level > 0 => self.double_hoisted(x, bound, back),
-            4 if level > 0 => self.multiply_accumulate(x, bound, back),
-            5 if level > 0 => {
+            2 | 3 if level > low => self.double_hoisted(x, bound, back),
+            4 if level > low => self.multiply_accumulate(x, bound, back),
+            5 if level > low => {
                 let value = self.rng.unit();
                 let y = self.push(ScheduleOp::MulScalar { value, plain_scale: back }, vec![x]);
                 let y = self.push(ScheduleOp::Rescale, vec![y]);
@@ -189,9 +198,9 @@ impl<'o> Generator<'o> {
                 let y = self.push(ScheduleOp::AddScalar { value }, vec![x]);
                 self.pool.push((y, bound + 1.0));
             }
-            8 | 9 if level > 0 => self.multiply(x, bound),
+            8 | 9 if level > low => self.multiply(x, bound),
             10 => self.add(x, bound),
-            11 if level > 1 => {
+            11 if level > low.max(1) => {
                 let y = self.push(ScheduleOp::Drop { level: level - 1 }, vec![x]);
                 self.pool.push((y, bound));
             }
@@ -202,6 +211,26 @@ impl<'o> Generator<'o> {
             }
             _ => {}
         }
+    }
+
+    /// Shrinks slots or scale until the bootstrap takes them, drops to its level, and refreshes.
+    fn bootstrap(&mut self, mut x: ValueId, mut bound: f64, header: BootstrapHeader) {
+        let ScheduleType { level, scale, .. } = self.ty(x);
+        if !bootstrappable(scale, bound, header.scale) {
+            if level == header.level_in {
+                return;
+            }
+            let value = if self.rng.below(2) == 0 { 1.0 / bound } else { 1.0 };
+            bound *= value;
+            let plain_scale = plain_scale_for(header.scale / bound, scale, self.modulus(level));
+            x = self.push(ScheduleOp::MulScalar { value, plain_scale }, vec![x]);
+            x = self.push(ScheduleOp::Rescale, vec![x]);
+        }
+        if self.ty(x).level > header.level_in {
+            x = self.push(ScheduleOp::Drop { level: header.level_in }, vec![x]);
+        }
+        let y = self.push(ScheduleOp::Bootstrap { range: bound }, vec![x]);
+        self.pool.push((y, bound));
     }
 
     fn double_hoisted(&mut self, x: ValueId, bound: f64, plain_scale: f64) {

@@ -4,6 +4,15 @@
 /// Relative difference up to which scales count as equal in an addition.
 pub const TOLERANCE: f64 = 1.0 / (1u64 << 40) as f64;
 
+/// What a bootstrap's operand may exceed the nominal scale by, relatively: bounds are computed with rounding, and
+/// ciphertexts carry noise.
+pub const RANGE_SLACK: f64 = 1.0 / 1024.0;
+
+/// True if slots of magnitude `range` at `scale` may be bootstrapped at the nominal scale `nominal`.
+pub fn bootstrappable(scale: f64, range: f64, nominal: f64) -> bool {
+    scale * range <= nominal * (1.0 + RANGE_SLACK)
+}
+
 /// Scale of a product.
 pub fn multiplied(a: f64, b: f64) -> f64 {
     a * b

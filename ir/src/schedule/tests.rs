@@ -10,7 +10,18 @@ use crate::{Verified, text, verify};
 fn options(steps: usize) -> Options {
     let mut moduli = vec![2f64.powi(45)];
     moduli.extend([2f64.powi(30); 5]);
-    Options { slots: 16, moduli, scale: 2f64.powi(30), steps }
+    Options { slots: 16, moduli, scale: 2f64.powi(30), steps, bootstrap: None }
+}
+
+/// As [`options`], with a bootstrap from level 2 to level 5 of 8 for odd seeds.
+fn any_options(seed: u64, steps: usize) -> Options {
+    let plain = options(steps);
+    if seed.is_multiple_of(2) {
+        return plain;
+    }
+    let moduli = [plain.moduli, vec![2f64.powi(50); 3]].concat();
+    let header = BootstrapHeader { level_in: 2, level_out: 5, scale: plain.scale };
+    Options { moduli, bootstrap: Some(header), ..plain }
 }
 
 fn sample() -> Verified<Schedule> {
@@ -111,6 +122,87 @@ fn s6_scales() {
 }
 
 #[test]
+fn s7_bootstraps() {
+    let sample = || random::schedule(3, &any_options(3, 30)).into_inner();
+    let broken = |change: &dyn Fn(&mut Schedule)| {
+        let mut graph = sample();
+        change(&mut graph);
+        let violations = verify(graph).expect_err("the change breaks something").0;
+        assert!(violations.iter().any(|v| v.invariant == "S7"), "{violations:?}");
+    };
+    let header = |change: &dyn Fn(&mut BootstrapHeader)| {
+        broken(&|g| change(g.header.bootstrap.as_mut().unwrap()));
+    };
+    broken(&|g| g.header.bootstrap = None);
+    header(&|b| b.level_in = 0);
+    header(&|b| b.level_in = 3);
+    header(&|b| b.level_out = 2);
+    header(&|b| b.level_out = 9);
+    header(&|b| b.scale = f64::NAN);
+    header(&|b| b.scale /= 1000.0);
+    let range = |range: f64| {
+        broken(&|g| {
+            let id = find(g, |op| matches!(op, ScheduleOp::Bootstrap { .. }));
+            g.node_mut(id).op = ScheduleOp::Bootstrap { range };
+        });
+    };
+    [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9].into_iter().for_each(range);
+
+    let mut g = sample();
+    let x = crate::ValueId(0);
+    let refused = |g: &mut Schedule, x, range| {
+        g.push_inferred(ScheduleOp::Bootstrap { range }, vec![x], "").unwrap_err().invariant
+    };
+    assert_eq!(refused(&mut g, x, 1.0), "S7", "inputs are at another level");
+    let low = g.push_inferred(ScheduleOp::Drop { level: 2 }, vec![x], "").unwrap();
+    assert_eq!(refused(&mut g, low, 1.01), "S7");
+    // Larger slots at a smaller scale.
+    let small = g.push_inferred(ScheduleOp::Relabel { factor: 8.0 }, vec![low], "").unwrap();
+    let y = g.push_inferred(ScheduleOp::Bootstrap { range: 8.0 }, vec![small], "").unwrap();
+    assert_eq!(*g.ty(y), ScheduleType { level: 5, ..*g.ty(small) });
+    let digits = g.push_inferred(ScheduleOp::Hoist, vec![low], "").unwrap();
+    assert_eq!(
+        g.push_inferred(ScheduleOp::Bootstrap { range: 1.0 }, vec![digits], "").unwrap_err().invariant,
+        "S1"
+    );
+}
+
+#[test]
+fn a_bootstrap_adds_its_own_error_to_that_of_its_operand() {
+    use crate::plan::{BootstrapData, EvalModData, ParameterData};
+    let (delta, error) = (2f64.powi(40), 1e-6);
+    let bootstrap = BootstrapData {
+        log_slots: 9,
+        slots_to_coeffs: vec![],
+        residual_levels: 1,
+        eval_mod: EvalModData { bound: 15, degree: 30, doublings: 3 },
+        coeffs_to_slots: vec![],
+        message_ratio: 9.0,
+        scale: delta,
+        error,
+    };
+    let parameters = ParameterData {
+        id: [0; 32],
+        log_n: 10,
+        q: vec![1 << 40; 3],
+        p: vec![],
+        scale_bits: 40,
+        gadgets: vec![],
+        bootstrap: Some(bootstrap),
+    };
+    let model = noise::NoiseModel::new(&parameters);
+    let op = ScheduleOp::Bootstrap { range: 1.0 };
+    for scale in [delta, delta / 8.0] {
+        let before: f64 = 1e-5;
+        let variance = (before * scale).powi(2) * 2.0 / 1024.0;
+        let ty = ScheduleType { kind: Kind::Ct, level: 1, scale };
+        let after = model.propagate(&op, &[noise::Noisy { ty, variance, rms: 1.0 }], &[], &[0]);
+        let expected = before.hypot(error * delta / scale);
+        assert!((model.slot_error(after, scale) / expected - 1.0).abs() < 1e-9);
+    }
+}
+
+#[test]
 fn hostile_layouts_are_refused_without_work() {
     let base = Layout { slots: 16, ciphertexts: 1, axes: vec![Axis::strided(16, 1)], replicas: vec![] };
     assert_eq!(base.check(), Ok(()));
@@ -174,14 +266,14 @@ proptest! {
 
     #[test]
     fn text_round_trip(seed in any::<u64>()) {
-        let graph = random::schedule(seed, &options(25));
+        let graph = random::schedule(seed, &any_options(seed, 25));
         let printed = text::print(&*graph);
         prop_assert_eq!(&text::parse::<ScheduleOp>(&printed).unwrap(), &*graph);
     }
 
     #[test]
     fn compaction_changes_no_result(seed in any::<u64>()) {
-        let graph = random::schedule(seed, &options(25));
+        let graph = random::schedule(seed, &any_options(seed, 25));
         let inputs = random::inputs(seed, &graph);
         let small = verify(graph.compacted()).unwrap();
         let out = interpret(&graph, &inputs).unwrap();
@@ -191,7 +283,7 @@ proptest! {
 
     #[test]
     fn mutated_text_never_panics(seed in any::<u64>(), at in any::<prop::sample::Index>(), byte in 32u8..127) {
-        let mut bytes = text::print(&*random::schedule(seed % 8, &options(12))).into_bytes();
+        let mut bytes = text::print(&*random::schedule(seed % 8, &any_options(seed, 12))).into_bytes();
         let k = at.index(bytes.len());
         bytes[k] = byte;
         if let Ok(graph) = text::parse::<ScheduleOp>(std::str::from_utf8(&bytes).unwrap()) {

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
-use fhec_ckks::params::{Parameters, ParametersLiteral, insecure_test_params};
+use fhec_ckks::bootstrap::{BootstrapCircuit, BootstrapSpec, EvalModSpec};
+use fhec_ckks::noise::Estimate;
+use fhec_ckks::params::{Parameters, ParametersLiteral, insecure_test_literal, insecure_test_params};
 use fhec_ir::layout::{Axis, Layout};
-use fhec_ir::plan::{Gadget, ParameterData, Plan, PlanId, Report};
+use fhec_ir::plan::{BootstrapData, EvalModData, Gadget, ParameterData, Plan, PlanId, Report};
 use fhec_ir::schedule::{PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, random, scale};
 use fhec_ir::{Constant, Verified, verify};
 
@@ -34,17 +36,79 @@ pub(crate) fn data(parameters: &Parameters) -> ParameterData {
         p: parameters.p().to_vec(),
         scale_bits: 38,
         gadgets: (0..parameters.q().len()).map(gadget).collect(),
+        bootstrap: None,
     }
+}
+
+/// A small ring without security, with a bootstrap from level 3 to level 6: parameters, their data, and the bytes of
+/// the bootstrap's keys.
+pub(crate) fn bootstrapped() -> (Parameters, ParameterData, u64) {
+    let spec = BootstrapSpec {
+        log_slots: 9,
+        log_joined: 0,
+        slots_to_coeffs: vec![3, 3, 3],
+        residual_levels: 3,
+        eval_mod: EvalModSpec::default(),
+        coeffs_to_slots: vec![5, 4],
+        message_ratio: 9.0,
+        scale: 2f64.powi(40),
+    };
+    let parts = [(1, 49.0), (3, 34.0), (3, 40.0), (spec.eval_mod.levels(), 49.4), (2, 49.0)];
+    let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
+    let literal = ParametersLiteral::from_widths(10, &q, &[50.0; 6]).unwrap();
+    let parameters = insecure_test_literal(&literal).unwrap();
+    let circuit = BootstrapCircuit::new(&parameters, &spec).unwrap();
+    let fresh = Estimate { variance: 10.0, message: 1.0 };
+    let bootstrap = BootstrapData {
+        log_slots: spec.log_slots,
+        slots_to_coeffs: spec.slots_to_coeffs.clone(),
+        residual_levels: spec.residual_levels as u32,
+        eval_mod: EvalModData {
+            bound: spec.eval_mod.bound,
+            degree: spec.eval_mod.degree as u32,
+            doublings: spec.eval_mod.doublings,
+        },
+        coeffs_to_slots: spec.coeffs_to_slots.clone(),
+        message_ratio: spec.message_ratio,
+        scale: spec.scale,
+        error: circuit.estimate(fresh).slot_error(spec.scale, parameters.n()),
+    };
+    let mut data = ParameterData { bootstrap: Some(bootstrap), scale_bits: 40, ..data(&parameters) };
+    // One decomposition for the levels of computations.
+    let shared = data.gadgets[spec.output_level()];
+    data.gadgets[..spec.output_level()].fill(shared);
+    (parameters, data, circuit.key_bytes() as u64)
+}
+
+/// A random schedule for [`bootstrapped`] parameters.
+pub(crate) fn bootstrapped_schedule(data: &ParameterData, seed: u64, steps: usize) -> Verified<Schedule> {
+    let options = random::Options {
+        slots: 1 << (data.log_n - 1),
+        moduli: data.q.iter().map(|&q| q as f64).collect(),
+        scale: 2f64.powi(40),
+        steps,
+        bootstrap: data.bootstrap.as_ref().map(BootstrapData::header),
+    };
+    random::schedule(seed, &options)
 }
 
 pub(crate) fn random_schedule(parameters: &Parameters, seed: u64, steps: usize) -> Verified<Schedule> {
     let moduli = parameters.q().iter().map(|&q| q as f64).collect();
-    let options = random::Options { slots: parameters.slots(), moduli, scale: 2f64.powi(38), steps };
+    let (slots, scale) = (parameters.slots(), 2f64.powi(38));
+    let options = random::Options { slots, moduli, scale, steps, bootstrap: None };
     random::schedule(seed, &options)
 }
 
 pub(crate) fn plan(parameters: &Parameters, schedule: Verified<Schedule>) -> (Arc<Plan>, PlanId) {
-    let plan = Plan::assemble(data(parameters), schedule, &[], Report::default(), 10.0).unwrap();
+    plan_with(data(parameters), schedule, 0)
+}
+
+pub(crate) fn plan_with(
+    data: ParameterData,
+    schedule: Verified<Schedule>,
+    bootstrap_bytes: u64,
+) -> (Arc<Plan>, PlanId) {
+    let plan = Plan::assemble(data, schedule, &[], Report::default(), 10.0, bootstrap_bytes).unwrap();
     let id = plan.id().unwrap();
     (Arc::new(plan), id)
 }

@@ -1,0 +1,227 @@
+//! Parameter sets with a bootstrap: from levels between bootstraps and precision to primes.
+
+use fhec_ckks::bootstrap::{
+    BootstrapCircuit, BootstrapDesign, BootstrapError, BootstrapSpec, DesignRequest, KernelCosts,
+};
+use fhec_ckks::noise::Estimate;
+use fhec_ckks::params::Parameters;
+use fhec_ir::plan::{BootstrapData, EvalModData};
+
+use crate::chain::{Chain, ChainError, LOG_N};
+
+/// What a network with bootstraps needs of its parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BootstrapRequest {
+    /// Rescalings on the longest path from one bootstrap to the next.
+    pub levels: usize,
+    /// Bits of the scale, and of the primes of these levels.
+    pub level_bits: u32,
+    /// Bits after the binary point that a bootstrap of slots in [−1, 1] shall keep: −log2 of its rms error.
+    pub precision: f64,
+    /// Most bytes of the bootstrap's keys in memory.
+    pub key_bytes: Option<usize>,
+    /// A ring degree chosen by hand.
+    pub log_n: Option<u32>,
+    /// Smallest ring whose slots suffice.
+    pub min_log_n: u32,
+}
+
+impl Default for BootstrapRequest {
+    fn default() -> Self {
+        Self {
+            levels: 8,
+            level_bits: 40,
+            precision: 17.0,
+            key_bytes: None,
+            log_n: None,
+            min_log_n: *LOG_N.start(),
+        }
+    }
+}
+
+/// What one bootstrap costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BootstrapCosts {
+    /// Time on one thread.
+    pub seconds: f64,
+    /// Memory of its keys.
+    pub key_bytes: u64,
+    /// Memory of its matrices.
+    pub matrix_bytes: u64,
+}
+
+/// Parameters for a request: the smallest ring, unless one is given, that has a bootstrap of the precision and within
+/// the memory asked for, and in it the chain whose bootstrap is fastest by the table `costs`.
+///
+/// Levels up to that of refreshed ciphertexts share one decomposition, so that one key per rotation step serves all of
+/// them.
+///
+/// # Errors
+/// [`ChainError::Bootstrap`] if nothing fits, with the best precision in the largest ring tried.
+pub fn select_bootstrapped(request: &BootstrapRequest, costs: &KernelCosts) -> Result<Chain, ChainError> {
+    let rings = match request.log_n {
+        Some(log_n) => log_n..=log_n,
+        None => request.min_log_n.max(*LOG_N.start())..=*LOG_N.end(),
+    };
+    let mut refusal = None;
+    for log_n in rings {
+        let design = DesignRequest {
+            log_n,
+            log_slots: log_n.saturating_sub(1),
+            levels: request.levels,
+            level_bits: f64::from(request.level_bits),
+            precision: request.precision,
+            key_bytes: request.key_bytes,
+        };
+        match BootstrapDesign::search(&design, costs).map_err(ChainError::from) {
+            Ok(design) => return Chain::bootstrapped(design.parameters, &design.spec, costs),
+            Err(ChainError::Bootstrap(e @ BootstrapError::NoDesign { .. })) => refusal = Some(e),
+            Err(other) => return Err(other),
+        }
+    }
+    let empty = BootstrapError::NoDesign {
+        log_n: *LOG_N.end(),
+        levels: request.levels,
+        level_bits: f64::from(request.level_bits),
+        precision: request.precision,
+        best: f64::NEG_INFINITY,
+    };
+    Err(refusal.unwrap_or(empty).into())
+}
+
+impl Chain {
+    /// Describes a parameter set that was made for the bootstrap `spec`, of all slots and nothing joined.
+    ///
+    /// # Errors
+    /// [`ChainError::Bootstrap`] if they do not suit each other.
+    pub fn bootstrapped(
+        parameters: Parameters,
+        spec: &BootstrapSpec,
+        costs: &KernelCosts,
+    ) -> Result<Self, ChainError> {
+        let max = parameters.log_n() - 1;
+        if spec.log_slots != max || spec.log_joined != 0 {
+            return Err(BootstrapError::Slots { log_slots: spec.log_slots, max }.into());
+        }
+        let circuit = BootstrapCircuit::new(&parameters, spec)?;
+        let fresh = Estimate { variance: parameters.sigma().powi(2), message: 1.0 };
+        let error = circuit.estimate(fresh).slot_error(spec.scale, parameters.n());
+        let scale_bits = spec.scale.log2().round() as u32;
+        let mut chain = Self::with_gadgets(parameters, scale_bits, Some(spec.output_level()));
+        chain.data.bootstrap = Some(data(spec, error));
+        chain.bootstrap = Some(BootstrapCosts {
+            seconds: circuit.seconds(costs),
+            key_bytes: circuit.key_bytes() as u64,
+            matrix_bytes: circuit.matrix_bytes() as u64,
+        });
+        Ok(chain)
+    }
+}
+
+/// The description of a bootstrap in a plan.
+fn data(spec: &BootstrapSpec, error: f64) -> BootstrapData {
+    BootstrapData {
+        log_slots: spec.log_slots,
+        slots_to_coeffs: spec.slots_to_coeffs.clone(),
+        residual_levels: spec.residual_levels as u32,
+        eval_mod: EvalModData {
+            bound: spec.eval_mod.bound,
+            degree: spec.eval_mod.degree as u32,
+            doublings: spec.eval_mod.doublings,
+        },
+        coeffs_to_slots: spec.coeffs_to_slots.clone(),
+        message_ratio: spec.message_ratio,
+        scale: spec.scale,
+        error,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use fhec_ckks::bootstrap::EvalModSpec;
+    use fhec_ckks::params::{ParametersLiteral, insecure_test_literal};
+
+    use super::*;
+
+    /// A chain with a bootstrap at N = 2^10, without security.
+    pub(crate) fn small() -> Chain {
+        let spec = BootstrapSpec {
+            log_slots: 9,
+            log_joined: 0,
+            slots_to_coeffs: vec![3, 3, 3],
+            residual_levels: 3,
+            eval_mod: EvalModSpec::default(),
+            coeffs_to_slots: vec![5, 4],
+            message_ratio: 9.0,
+            scale: 2f64.powi(40),
+        };
+        let parts = [(1, 49.0), (3, 34.0), (3, 40.0), (spec.eval_mod.levels(), 49.4), (2, 49.0)];
+        let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
+        let literal = ParametersLiteral::from_widths(10, &q, &[50.0; 6]).unwrap();
+        let parameters = insecure_test_literal(&literal).unwrap();
+        Chain::bootstrapped(parameters, &spec, &KernelCosts::default()).unwrap()
+    }
+
+    #[test]
+    fn description_and_chain_agree() {
+        let chain = small();
+        let data = chain.data.bootstrap.as_ref().unwrap();
+        assert_eq!(data.top_level() as usize, chain.parameters.max_level());
+        let header = chain.bootstrap_header().unwrap();
+        assert_eq!((header.level_in, header.level_out, header.scale), (3, 6, chain.scale()));
+        assert!((2f64.powi(-22)..2f64.powi(-15)).contains(&data.error), "{}", data.error);
+        let gadgets = &chain.data.gadgets;
+        assert!(gadgets[..6].iter().all(|g| *g == gadgets[6]), "one key per step");
+        assert_ne!(gadgets[6], gadgets[15]);
+        for degree in (2..=126).step_by(2) {
+            let (bound, doublings) = (15, 3);
+            let spec = EvalModSpec { bound, degree, doublings };
+            let data = EvalModData { bound, degree: degree as u32, doublings };
+            assert_eq!(spec.levels() as u32, data.levels());
+        }
+    }
+
+    #[test]
+    fn a_bootstrap_of_other_slots_or_levels_is_refused() {
+        let chain = small();
+        let spec = |log_slots, residual_levels| BootstrapSpec {
+            log_slots,
+            log_joined: 0,
+            slots_to_coeffs: vec![log_slots],
+            residual_levels,
+            eval_mod: EvalModSpec::default(),
+            coeffs_to_slots: vec![log_slots],
+            message_ratio: 9.0,
+            scale: 2f64.powi(40),
+        };
+        let refused = |spec| {
+            let costs = KernelCosts::default();
+            Chain::bootstrapped(chain.parameters.clone(), &spec, &costs).unwrap_err()
+        };
+        assert!(matches!(refused(spec(8, 6)), ChainError::Bootstrap(BootstrapError::Slots { .. })));
+        assert!(matches!(refused(spec(9, 5)), ChainError::Bootstrap(BootstrapError::Levels { .. })));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let request = BootstrapRequest { log_n: Some(13), ..BootstrapRequest::default() };
+        let refused = select_bootstrapped(&request, &KernelCosts::default()).unwrap_err();
+        assert!(matches!(refused, ChainError::Bootstrap(BootstrapError::NoDesign { .. })), "{refused}");
+    }
+
+    /// Slow without optimisation.
+    #[test]
+    #[ignore]
+    fn a_secure_chain_for_a_residual_network() {
+        let start = std::time::Instant::now();
+        let chain = select_bootstrapped(
+            &BootstrapRequest { levels: 12, precision: 18.0, ..BootstrapRequest::default() },
+            &KernelCosts::default(),
+        )
+        .unwrap();
+        println!("{:.1} s: {:?} {:?}", start.elapsed().as_secs_f64(), chain.data.bootstrap, chain.bootstrap);
+        println!("{:?}", chain.data.gadgets);
+        assert!(chain.parameters.security_bits() >= 128.0);
+        assert_eq!(chain.data.log_n, 16);
+    }
+}
