@@ -10,7 +10,7 @@ const MAX_SCALAR_BITS: i32 = 120;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{invariant}: {message}")]
 pub struct InferError {
-    /// `S1` to `S6`.
+    /// `S1` to `S7`.
     pub invariant: &'static str,
     /// What is wrong.
     pub message: String,
@@ -104,6 +104,10 @@ pub fn infer(header: &ScheduleHeader, op: &ScheduleOp, args: &[ScheduleType]) ->
             ensure(factor.is_finite() && *factor > 0.0, "S6", || format!("factor {factor}"))?;
             Ok(ScheduleType { scale: scale::relabelled(x.scale, *factor), ..x })
         }
+        O::Bootstrap { range } => {
+            one(&[Kind::Ct])?;
+            bootstrapped(header, x, *range)
+        }
     }
 }
 
@@ -144,6 +148,14 @@ fn scaled(x: ScheduleType, plain_scale: f64) -> Checked<ScheduleType> {
         format!("plaintext scale {plain_scale:e}")
     })?;
     Ok(ScheduleType { scale: scale::multiplied(x.scale, plain_scale), ..x })
+}
+
+fn bootstrapped(header: &ScheduleHeader, x: ScheduleType, range: f64) -> Checked<ScheduleType> {
+    let Some(b) = &header.bootstrap else { return fail("S7", "a bootstrap without a header") };
+    ensure(x.level == b.level_in, "S7", || format!("level {} instead of {}", x.level, b.level_in))?;
+    let fits = range > 0.0 && range.is_finite() && x.scale * range <= b.scale * (1.0 + scale::TOLERANCE);
+    ensure(fits, "S7", || format!("range {range:e} at scale {:e}", x.scale))?;
+    Ok(ScheduleType { level: b.level_out, ..x })
 }
 
 fn lower(header: &ScheduleHeader, x: ScheduleType, kind: Kind) -> Checked<ScheduleType> {

@@ -156,6 +156,7 @@ pub fn apply(op: &ScheduleOp, args: &[&[f64]], plains: &[&[f64]]) -> Vec<f64> {
         | O::RelinRescale
         | O::ModDown
         | O::ModDownRescale
-        | O::Drop { .. } => x.to_vec(),
+        | O::Drop { .. }
+        | O::Bootstrap { .. } => x.to_vec(),
     }
 }

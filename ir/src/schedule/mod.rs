@@ -15,6 +15,7 @@
 //!   the packed inputs and outputs.
 //! * **S5** rotation steps are below S, and not 0 where the op says so.
 //! * **S6** scales are positive and finite, and at every level the scale stays below the modulus product.
+//! * **S7** a bootstrap needs a header; its operand lies at `level_in`, and scale · range is at most the header's scale.
 
 mod check;
 mod infer;
@@ -29,7 +30,9 @@ pub mod recipes;
 pub mod scale;
 
 pub use infer::{InferError, infer};
-pub use op::{Kind, PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, ScheduleType};
+pub use op::{
+    BootstrapHeader, Kind, PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, ScheduleType,
+};
 
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,7 @@ impl Op for ScheduleOp {
             Self::ModDownRescale => "ModDownRescale",
             Self::Drop { .. } => "Drop",
             Self::Relabel { .. } => "Relabel",
+            Self::Bootstrap { .. } => "Bootstrap",
         }
     }
 

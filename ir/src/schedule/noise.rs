@@ -95,7 +95,9 @@ impl NoiseModel {
         let squared = |v: f64| v * v;
         match op {
             O::Input { .. } => self.fresh_public(),
-            O::Hoist | O::AddScalar { .. } | O::Drop { .. } | O::Relabel { .. } => x.variance,
+            O::Hoist | O::AddScalar { .. } | O::Drop { .. } | O::Relabel { .. } | O::Bootstrap { .. } => {
+                x.variance
+            }
             O::RotateHoisted { .. } | O::Rotate { .. } | O::Relinearize => {
                 x.variance + self.gadget(level) + self.rounding(2)
             }

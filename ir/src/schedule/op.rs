@@ -25,6 +25,19 @@ pub struct ScheduleHeader {
     pub inputs: Vec<PackedValue>,
     /// Packed results: the graph's outputs are their ciphertexts, in order.
     pub outputs: Vec<PackedValue>,
+    /// What bootstraps do; None if there are none.
+    pub bootstrap: Option<BootstrapHeader>,
+}
+
+/// What holds for all bootstraps of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BootstrapHeader {
+    /// Level of the operand.
+    pub level_in: u32,
+    /// Level of the result.
+    pub level_out: u32,
+    /// Scale at which an operand may have slots up to 1.
+    pub scale: f64,
 }
 
 /// A tensor as the client sees it.
@@ -174,5 +187,10 @@ pub enum ScheduleOp {
     Relabel {
         /// Positive factor.
         factor: f64,
+    },
+    /// Ct at the header's `level_in` → Ct at its `level_out`, same values and scale.
+    Bootstrap {
+        /// No slot exceeds it; scale · range is at most the header's bootstrap scale.
+        range: f64,
     },
 }
