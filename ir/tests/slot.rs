@@ -70,8 +70,10 @@ fn sample() -> SlotGraph {
     let view = Layout { axes: vec![Axis::strided(4, 1)], ..layout.clone() };
     let v = graph.push(SlotOp::View, vec![p], SlotType { layout: view, level: Some(0) }, "view");
     let b = graph.push(SlotOp::AddConst { value: bias }, vec![s], ty(0), "bias");
+    let top = SlotType { layout: layout.clone(), level: Some(5) };
+    let fresh = graph.push(SlotOp::Bootstrap { range: 40.0 }, vec![b], top, "bias");
     graph.add_output("v", v);
-    graph.add_output("b", b);
+    graph.add_output("b", fresh);
     graph
 }
 
@@ -81,6 +83,7 @@ const POLY: ValueId = ValueId(2);
 const SUM: ValueId = ValueId(3);
 const POOL: ValueId = ValueId(4);
 const VIEW: ValueId = ValueId(5);
+const FRESH: ValueId = ValueId(7);
 
 /// Changes the sample and expects a violation of `invariant` at `at`, before any other.
 #[track_caller]
@@ -200,6 +203,37 @@ fn l7_levels_fall() {
     let mut unplaced = sample();
     unplaced.node_mut(SUM).ty.level = None;
     assert!(verify(unplaced).is_ok());
+}
+
+#[test]
+fn l8_bootstraps() {
+    for range in [0.0, -1.0, f64::INFINITY, f64::NAN] {
+        broken("L8", FRESH, |g| g.node_mut(FRESH).op = SlotOp::Bootstrap { range });
+    }
+    broken("L3", FRESH, |g| g.node_mut(FRESH).ty.layout = row(4, &[8]));
+    let second = ValueId(8);
+    let twice = |level: u32| {
+        let mut graph = sample();
+        let ty = SlotType { level: Some(level), ..graph.ty(FRESH).clone() };
+        graph.push(SlotOp::Bootstrap { range: 1.0 }, vec![POLY], ty, "again");
+        graph
+    };
+    assert!(verify(twice(5)).is_ok());
+    let report = verify(twice(4)).unwrap_err();
+    assert_eq!((report.0[0].invariant, &report.0[0].place), ("L8", &twice(4).describe(second)));
+}
+
+#[test]
+fn bootstraps_keep_values() {
+    let graph = verify(sample()).unwrap();
+    let mut without = sample();
+    without.outputs[1].value = ValueId(6);
+    let x = Tensor::new(vec![1, 4], vec![0.5, -0.25, 1.0, 0.125]);
+    let inputs = [x];
+    assert_eq!(
+        interp::run(&graph, &inputs).unwrap(),
+        interp::run(&verify(without).unwrap(), &inputs).unwrap()
+    );
 }
 
 /// With one product per class, and whatever the plan reduces over, the plan computes the map.

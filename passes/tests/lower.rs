@@ -70,3 +70,33 @@ fn extreme_coefficients_are_refused_by_name() {
     let error = lower::run(&placed, &lower::Config::nominal(8, 40, 60)).unwrap_err().to_string();
     assert!(error.contains("huge (Poly)") && error.contains("extreme"), "{error}");
 }
+
+#[test]
+fn sums_of_bound_scales_are_refused_by_name() {
+    use fhec_ir::Constant;
+    use fhec_ir::layout::{Axis, Factor, Layout};
+    use fhec_ir::slot::{SlotGraph, SlotHeader, SlotOp, SlotType};
+
+    // x² and x·y, where y is 2x by its label: the scales differ by 2 whatever that of x is, and no level is to spare.
+    let layout = Layout { slots: 4, ciphertexts: 1, axes: vec![Axis::strided(4, 1)], replicas: vec![] };
+    let ty = |level: u32| SlotType { layout: layout.clone(), level: Some(level) };
+    let build = |top: u32| {
+        let mut graph = SlotGraph::new("bound", SlotHeader { slots: 4 });
+        graph.add_constant(Constant::new(vec![1], vec![1.0]));
+        let x = graph.push(SlotOp::Input { name: "x".into() }, vec![], ty(top), "x");
+        let shifts = vec![Factor { extent: 1, stride: 0 }];
+        let y = graph.push(SlotOp::ShiftSum { shifts, factor: 2.0 }, vec![x], ty(top), "double");
+        let a = graph.push(SlotOp::Mul, vec![x, x], ty(top - 1), "square");
+        let b = graph.push(SlotOp::Mul, vec![x, y], ty(0), "product");
+        let s = graph.push(SlotOp::Add, vec![a, b], ty(0), "sum");
+        graph.add_output("s", s);
+        verify(graph).unwrap()
+    };
+    let config = lower::Config::nominal(2, 40, 60);
+    let error = lower::run(&build(1), &config).unwrap_err().to_string();
+    assert!(error.contains("sum (Add)") && error.contains("nothing can absorb"), "{error}");
+    // With one to spare a product with 1 changes the scale.
+    let lowered = verify(lower::run(&build(2), &config).unwrap()).unwrap();
+    let got = schedule::interp::interpret(&lowered, &[vec![vec![1.0, 2.0, 3.0, 4.0]]]).unwrap();
+    assert_eq!(got[0][0], [3.0, 12.0, 27.0, 48.0]);
+}

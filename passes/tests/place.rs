@@ -1,14 +1,16 @@
 //! Extraction is exact: it agrees with brute force on small random problems.
 
 use fhec_ir::tensor::random::Rng;
-use fhec_passes::place::extract::{Alternative, Class, Problem, needed_levels, solve};
+use fhec_passes::place::extract::{
+    Alternative, Bootstraps, Class, Problem, Solution, naive, needed_levels, solve,
+};
 
 #[test]
 fn extraction_agrees_with_brute_force() {
     for seed in 0..400 {
         let problem = random_problem(&mut Rng(seed));
         let best = brute_force(&problem);
-        let solution = solve(&problem, usize::MAX);
+        let solution = solve(&problem, usize::MAX).unwrap();
         assert!((solution.price - best).abs() < 1e-9, "seed {seed}: {} {best}\n{problem:#?}", solution.price);
         assert_eq!(
             price_of(&problem, &solution.chosen, &solution.levels),
@@ -18,28 +20,30 @@ fn extraction_agrees_with_brute_force() {
     }
 }
 
+fn below(rng: &mut Rng, n: usize) -> usize {
+    // SplitMix64
+    rng.0 = rng.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = rng.0;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) % n as u64) as usize
+}
+
 fn random_problem(rng: &mut Rng) -> Problem {
-    let mut below = |n: usize| {
-        // SplitMix64
-        rng.0 = rng.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = rng.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    };
+    let mut below = |n: usize| below(rng, n);
     let count = 3 + below(3);
-    let mut classes =
-        vec![Class { alternatives: vec![Alternative { children: vec![], depth: 0, rotations: 0.1 }] }];
+    let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.1)] }];
     for c in 1..count {
         let alternatives = (0..1 + below(2)).map(|_| {
             let mut children: Vec<usize> = (0..1 + below(2)).map(|_| below(c)).collect();
             children.sort_unstable();
             children.dedup();
-            Alternative { children, depth: below(3) as u32, rotations: 1.0 + below(20) as f64 }
+            let depth = below(3) as u32;
+            alternative(children, depth, 1.0 + below(20) as f64)
         });
         classes.push(Class { alternatives: alternatives.collect() });
     }
-    Problem { classes, outputs: vec![count - 1], price: |level| 1.0 + f64::from(level * level) }
+    Problem { classes, outputs: vec![count - 1], price: square, bootstraps: None }
 }
 
 /// Price of a complete assignment, None if it is not valid.
@@ -87,5 +91,242 @@ fn brute_force(problem: &Problem) -> f64 {
         let Some(k) = (0..at.len()).find(|k| at[*k] + 1 < options[*k].len()) else { return best };
         at[..k].fill(0);
         at[k] += 1;
+    }
+}
+
+fn square(level: u32) -> f64 {
+    1.0 + f64::from(level * level)
+}
+
+fn alternative(children: Vec<usize>, depth: u32, rotations: f64) -> Alternative {
+    Alternative { children, depth, headroom: 0, rotations }
+}
+
+#[test]
+fn extraction_with_bootstraps_agrees_with_brute_force() {
+    let (mut with, mut impossible, mut several) = (0, 0, 0);
+    for seed in 0..1000 {
+        let problem = if seed % 3 == 0 { residual(&mut Rng(seed)) } else { bounded(&mut Rng(seed)) };
+        let mut best = Best { price: f64::INFINITY, bootstraps: 0 };
+        Oracle { problem: &problem, picks: vec![], best: &mut best }.walk(0.0);
+        let Some(solution) = solve(&problem, usize::MAX) else {
+            assert!(best.price.is_infinite(), "seed {seed}: {problem:#?}");
+            impossible += 1;
+            continue;
+        };
+        assert!(
+            (solution.price - best.price).abs() < 1e-9,
+            "seed {seed}: {solution:?} {best:?}\n{problem:#?}"
+        );
+        let bootstraps = solution.bootstrapped.iter().filter(|b| **b).count();
+        assert_eq!(bootstraps, best.bootstraps, "seed {seed}: {problem:#?}");
+        assert!(is_valid(&problem, &solution), "seed {seed}: {solution:?}\n{problem:#?}");
+        assert!(naive(&problem).is_none_or(|n| n.price >= solution.price - 1e-9), "seed {seed}");
+        with += usize::from(bootstraps > 0);
+        several += usize::from(bootstraps > 1);
+    }
+    assert!(with > 400 && several > 200 && impossible > 50, "{with} {several} {impossible}");
+}
+
+/// A random problem with bootstraps that give one to three levels; some classes may not be bootstrapped.
+fn bounded(rng: &mut Rng) -> Problem {
+    let mut problem = random_problem(rng);
+    for class in &mut problem.classes {
+        class.alternatives.iter_mut().for_each(|a| a.headroom = u32::from(below(rng, 8) == 0));
+    }
+    let count = problem.classes.len();
+    let price = |rng: &mut Rng| match below(rng, 8) {
+        0 => f64::INFINITY,
+        _ => below(rng, 60) as f64,
+    };
+    let prices = (0..count).map(|_| price(rng)).collect();
+    let levels = 1 + below(rng, 3) as u32;
+    problem.bootstraps = Some(Bootstraps { levels, floor: below(rng, 2) as u32, prices });
+    problem
+}
+
+/// Blocks of two layers and a join with what the block began with.
+fn residual(rng: &mut Rng) -> Problem {
+    let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.1)] }];
+    let mut push = |children: Vec<usize>, depth: u32, rotations: usize| {
+        classes.push(Class { alternatives: vec![alternative(children, depth, rotations as f64)] });
+        classes.len() - 1
+    };
+    let mut x = 0;
+    for _ in 0..2 {
+        let a = push(vec![x], 1 + below(rng, 2) as u32, 1 + below(rng, 20));
+        let b = push(vec![a], 1, 1 + below(rng, 20));
+        x = push(vec![x, b], 0, 1);
+    }
+    let prices = (0..classes.len()).map(|_| 1.0 + below(rng, 100) as f64).collect();
+    let bootstraps = Some(Bootstraps { levels: 2 + below(rng, 2) as u32, floor: 0, prices });
+    Problem { outputs: vec![classes.len() - 1], classes, price: square, bootstraps }
+}
+
+/// What the oracle decides about a class: alternative, level before a bootstrap, whether there is one.
+type Pick = Option<(usize, u32, bool)>;
+
+#[derive(Debug)]
+struct Best {
+    price: f64,
+    bootstraps: usize,
+}
+
+/// Tries everything. Every reader takes the class as it is or bootstrapped, whichever it can.
+struct Oracle<'p> {
+    problem: &'p Problem,
+    picks: Vec<Pick>,
+    best: &'p mut Best,
+}
+
+impl Oracle<'_> {
+    fn walk(&mut self, price: f64) {
+        let c = self.picks.len();
+        if c == self.problem.classes.len() {
+            let bootstraps = self.picks.iter().flatten().filter(|p| p.2).count();
+            let less = price < self.best.price - 1e-9;
+            if less || price < self.best.price + 1e-9 && bootstraps < self.best.bootstraps {
+                *self.best = Best { price, bootstraps };
+            }
+            return;
+        }
+        let problem = self.problem;
+        let rules = problem.bootstraps.as_ref().unwrap();
+        for (k, a) in problem.classes[c].alternatives.iter().enumerate() {
+            for level in 0..=rules.levels {
+                let executes = level + a.depth;
+                let readable = |child: &usize| {
+                    self.picks[*child]
+                        .is_some_and(|(_, l, fresh)| l >= executes || fresh && rules.levels >= executes)
+                };
+                if executes + a.headroom > rules.levels || !a.children.iter().all(readable) {
+                    continue;
+                }
+                let price = price + a.rotations * (problem.price)(executes + rules.floor);
+                for fresh in [false, true] {
+                    let extra = if fresh { rules.prices[c] } else { 0.0 };
+                    // An input can come at any level anyway.
+                    if extra.is_finite() && !(fresh && a.children.is_empty()) {
+                        self.picks.push(Some((k, level, fresh)));
+                        self.walk(price + extra);
+                        self.picks.pop();
+                    }
+                }
+            }
+        }
+        if !problem.outputs.contains(&c) {
+            self.picks.push(None);
+            self.walk(price);
+            self.picks.pop();
+        }
+    }
+}
+
+fn is_valid(problem: &Problem, solution: &Solution) -> bool {
+    let rules = problem.bootstraps.as_ref().unwrap();
+    let mut price = 0.0;
+    for (c, class) in problem.classes.iter().enumerate() {
+        let Some(k) = solution.chosen[c] else { continue };
+        let a = &class.alternatives[k];
+        let executes = solution.levels[c] + a.depth;
+        let available = |child: &usize| {
+            solution.chosen[*child].is_some()
+                && (solution.levels[*child] >= executes || solution.bootstrapped[*child])
+        };
+        if executes + a.headroom > rules.levels || !a.children.iter().all(available) {
+            return false;
+        }
+        price += a.rotations * (problem.price)(executes + rules.floor);
+        price += if solution.bootstrapped[c] { rules.prices[c] } else { 0.0 };
+    }
+    problem.outputs.iter().all(|o| solution.chosen[*o].is_some()) && (price - solution.price).abs() < 1e-9
+}
+
+/// 19 convolutions, each with an activation, and a classifier; a join after every second one.
+fn resnet20(bootstrap: f64) -> Problem {
+    let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.01)] }];
+    let mut prices = vec![f64::INFINITY];
+    let mut push = |children: Vec<usize>, depth: u32, rotations: f64, cts: f64| {
+        classes.push(Class { alternatives: vec![alternative(children, depth, rotations)] });
+        prices.push(cts * bootstrap);
+        classes.len() - 1
+    };
+    let mut layer = |x: usize, shortcut: Option<usize>, cts: f64| {
+        let conv = push(vec![x], 1, 60.0 * cts, cts);
+        let sum = shortcut.map_or(conv, |s| push(vec![conv, s], 0, 0.01 * cts, cts));
+        push(vec![sum], 2, 2.2 * cts, cts)
+    };
+    let mut x = layer(0, None, 1.0);
+    for _ in 0..9 {
+        let a = layer(x, None, 1.0);
+        x = layer(a, Some(x), 1.0);
+    }
+    let pool = push(vec![x], 0, 6.0, 1.0);
+    let fc = push(vec![pool], 1, 10.0, 1.0);
+    let bootstraps = Some(Bootstraps { levels: 12, floor: 3, prices });
+    Problem { classes, outputs: vec![fc], price: fhec_passes::place::rotation_price, bootstraps }
+}
+
+#[test]
+fn resnet20_takes_milliseconds() {
+    for bootstrap in [100.0, 300.0, 1000.0] {
+        let problem = resnet20(bootstrap);
+        let begin = std::time::Instant::now();
+        let solution = solve(&problem, 500).unwrap();
+        let took = begin.elapsed();
+        let bootstraps = solution.bootstrapped.iter().filter(|b| **b).count();
+        let naive = naive(&problem).unwrap();
+        println!("bootstrap {bootstrap}: {bootstraps} at {:.0} in {took:?}; {naive:?}", solution.price);
+        assert!(took.as_millis() < 100 && !solution.pruned, "{took:?}");
+        // 58 levels in steps of 12, the first of which the input brings.
+        assert!((4..=6).contains(&bootstraps) || bootstrap < 300.0, "{bootstraps}");
+        assert!(solution.price < naive.price, "{} {}", solution.price, naive.price);
+    }
+}
+
+/// Down and up again: every level of the way down is kept for the same level of the way up.
+#[test]
+fn u_nets_are_placed_exactly() {
+    for depth in [3, 4, 5] {
+        let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.01)] }];
+        let mut prices = vec![f64::INFINITY];
+        let mut layer = |children: Vec<usize>, cts: f64| {
+            for (children, depth, rotations) in [(Some(children), 1, 60.0), (None, 2, 2.2)] {
+                let children = children.unwrap_or_else(|| vec![classes.len() - 1]);
+                let alternatives = vec![alternative(children, depth, rotations * cts)];
+                classes.push(Class { alternatives });
+                prices.push(300.0 * cts);
+            }
+            classes.len() - 1
+        };
+        let mut skips = vec![];
+        let mut x = 0;
+        for k in 0..depth {
+            let cts = f64::from(1 << (depth - k));
+            x = layer(vec![x], cts);
+            x = layer(vec![x], cts);
+            skips.push((x, cts));
+        }
+        x = layer(vec![x], 1.0);
+        for (skip, cts) in skips.into_iter().rev() {
+            x = layer(vec![x, skip], cts);
+            x = layer(vec![x], cts);
+        }
+        let bootstraps = Some(Bootstraps { levels: 12, floor: 3, prices });
+        let problem =
+            Problem { outputs: vec![x], classes, price: fhec_passes::place::rotation_price, bootstraps };
+        let begin = std::time::Instant::now();
+        let solution = solve(&problem, 500).unwrap();
+        let took = begin.elapsed();
+        let bootstraps = solution.bootstrapped.iter().filter(|b| **b).count();
+        println!(
+            "U-Net {depth}: {bootstraps} at {:.0} in {took:?}, pruned {}; {:?}",
+            solution.price,
+            solution.pruned,
+            naive(&problem)
+        );
+        assert!(is_valid(&problem, &solution));
+        assert!(took.as_secs() < 5, "{took:?}");
+        assert!(!solution.pruned);
     }
 }

@@ -6,6 +6,7 @@ use fhec_ir::tensor::random::Rng;
 use fhec_ir::tensor::{Pool, ReduceKind, TensorGraph, TensorOp, Window};
 use fhec_ir::{ConstId, Constant, ValueId, verify};
 use fhec_passes::pipeline::{Config, Pipeline, Program};
+use fhec_passes::place::Bootstrap;
 
 /// Builds graphs op by op; weights come from a seeded generator.
 struct Net {
@@ -62,6 +63,10 @@ impl Net {
 }
 
 fn check(graph: TensorGraph, slots: usize) {
+    check_with(graph, Config::nominal(slots));
+}
+
+fn check_with(graph: TensorGraph, config: Config) {
     let name = graph.name.clone();
     let program = Program::Tensor(verify(graph).unwrap());
     let mut texts = Vec::new();
@@ -70,7 +75,7 @@ fn check(graph: TensorGraph, slots: usize) {
         Program::Slot(g) => texts.push((timing.pass, common::slot_text(g))),
         Program::Schedule(g) => texts.push((timing.pass, common::schedule_text(g))),
     };
-    Pipeline::standard(Config::nominal(slots)).run(program, &mut observe).unwrap();
+    Pipeline::standard(config).run(program, &mut observe).unwrap();
     let passes: Vec<&str> = texts.iter().map(|t| t.0).collect();
     assert_eq!(passes, ["assign-layout", "minimize-rotations", "place", "lower"]);
     for (pass, text) in texts {
@@ -103,6 +108,39 @@ fn residual_block() {
     let mean = TensorOp::Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: true };
     let x = net.push(mean, &[x], "mean");
     check(net.classifier(x), 128);
+}
+
+/// Four levels and slots up to 4: operands of bootstraps at a quarter of the usual scale.
+#[test]
+fn residual_block_with_bootstraps() {
+    let (mut net, image) = Net::new("bootstraps", [1, 1, 8, 8]);
+    let coeffs = [0.25, 0.5, 0.125, 0.0, 1.0];
+    let x = net.conv(image, 2, 3, 2, "stem");
+    let x = net.poly(x, &coeffs, "act0");
+    let a = net.conv(x, 2, 1, 1, "conv1");
+    let a = net.poly(a, &coeffs, "act1");
+    let a = net.conv(a, 2, 1, 1, "conv2");
+    let x = net.push(TensorOp::Add, &[a, x], "add");
+    let x = net.poly(x, &coeffs, "act2");
+    let mean = TensorOp::Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: true };
+    let x = net.push(mean, &[x], "mean");
+    let graph = net.classifier(x);
+
+    let mut config = Config::nominal(32);
+    let levels = 4;
+    // Ranges name values of the packed graph; their number does not depend on the ranges.
+    let probe = {
+        let mut pipeline = Pipeline::standard(Config::nominal(32));
+        pipeline.stop_after("minimize-rotations");
+        match pipeline.run(Program::Tensor(verify(graph.clone()).unwrap()), &mut |_, _| {}).unwrap() {
+            Program::Slot(g) => g.len(),
+            other => panic!("{}", other.ir()),
+        }
+    };
+    let bootstrap = Bootstrap { levels, level_in: 1, price: 50.0, ranges: vec![4.0; probe] };
+    config.place.bootstrap = Some(bootstrap);
+    config.chain = Box::new(move |top| Ok(common::chain(top, Some(levels))));
+    check_with(graph, config);
 }
 
 #[test]

@@ -91,7 +91,7 @@ pub fn eval(constants: &[Constant], op: &SlotOp, out: &Layout, args: &[&Slots]) 
         SlotOp::ShiftSum { shifts, factor } => {
             args[0].iter().map(|x| shift_sum(x, shifts, *factor)).collect()
         }
-        SlotOp::View => args[0].clone(),
+        SlotOp::View | SlotOp::Bootstrap { .. } => args[0].clone(),
         SlotOp::Poly { coeffs, .. } => {
             let degree = constants[coeffs.index()].shape[0] - 1;
             let mut y = spread(*coeffs, degree as u32)?;

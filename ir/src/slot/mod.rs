@@ -4,7 +4,8 @@
 //! A value is an array of slot vectors holding a tensor in the [`Layout`] that is its type; slots that no element
 //! reaches hold anything, but something bounded. Linear layers of every kind are one op, [`SlotOp::Linear`],
 //! described by the network ops it stands for and never as a dense matrix. Element-wise ops act slot by slot.
-//! Scales are absent. Levels are an annotation: `place` writes the level at which each value becomes available.
+//! Scales are absent. Levels are an annotation: `place` writes the level at which each value becomes available and inserts
+//! bootstraps, which change nothing but the level.
 //!
 //! # Invariants
 //! * **L1** a node has as many operands as its op takes.
@@ -15,7 +16,9 @@
 //! * **L5** a map's plan covers every offset that the map has ([`routing`]), and nothing twice.
 //! * **L6** constants broadcast to the layout's shape; polynomials have at least two coefficients; sums of shifts have
 //!   at least one and at most S terms, shifts below S and a positive factor.
-//! * **L7** levels, where given, do not rise along an operand edge, and fall by the depth of the op.
+//! * **L7** levels, where given, do not rise along an operand edge, and fall by the depth of the op. Only bootstraps raise
+//!   them.
+//! * **L8** a bootstrap's range is positive and finite; all bootstraps give one level.
 //!
 //! [`Layout`]: crate::layout::Layout
 //! [`Layout::check`]: crate::layout::Layout::check

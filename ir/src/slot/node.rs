@@ -17,6 +17,7 @@ impl Op for SlotOp {
             Self::Constant { .. } => "Constant",
             Self::Linear(_) => "Linear",
             Self::ShiftSum { .. } => "ShiftSum",
+            Self::Bootstrap { .. } => "Bootstrap",
             Self::View => "View",
             Self::Poly { .. } => "Poly",
             Self::AddConst { .. } => "AddConst",
@@ -61,6 +62,15 @@ impl Op for SlotOp {
     fn check_node(graph: &SlotGraph, id: ValueId, report: &mut Vec<Violation>) {
         if let Err((invariant, message)) = check(graph, id) {
             report.push(Violation::at(graph, id, invariant, message));
+        }
+    }
+
+    fn check_graph(graph: &SlotGraph, report: &mut Vec<Violation>) {
+        let mut refreshed = graph.iter().filter(|(_, n)| matches!(n.op, SlotOp::Bootstrap { .. }));
+        let Some((_, first)) = refreshed.next() else { return };
+        for (id, node) in refreshed.filter(|(_, n)| n.ty.level != first.ty.level) {
+            let message = format!("level {:?}, other bootstraps give {:?}", node.ty.level, first.ty.level);
+            report.push(Violation::at(graph, id, "L8", message));
         }
     }
 }
@@ -175,6 +185,7 @@ fn check(graph: &SlotGraph, id: ValueId) -> Result<(), (&'static str, String)> {
         SlotOp::Input { .. } | SlotOp::Constant { .. } => 0,
         SlotOp::Linear(map) => map.inputs.len(),
         SlotOp::ShiftSum { .. }
+        | SlotOp::Bootstrap { .. }
         | SlotOp::View
         | SlotOp::Poly { .. }
         | SlotOp::AddConst { .. }
@@ -237,6 +248,9 @@ fn check(graph: &SlotGraph, id: ValueId) -> Result<(), (&'static str, String)> {
         }
         SlotOp::AddConst { value } => broadcast(*value, 0)?,
         SlotOp::PRelu { slope } => broadcast(*slope, 0)?,
+        SlotOp::Bootstrap { range } if !(range.is_finite() && *range > 0.0) => {
+            return Err(("L8", format!("range {range:e}")));
+        }
         _ => {}
     }
     check_levels(graph, id).map_err(|e| ("L7", e))
@@ -245,6 +259,9 @@ fn check(graph: &SlotGraph, id: ValueId) -> Result<(), (&'static str, String)> {
 fn check_levels(graph: &SlotGraph, id: ValueId) -> Result<(), String> {
     let node = graph.node(id);
     let Some(level) = node.ty.level else { return Ok(()) };
+    if matches!(node.op, SlotOp::Bootstrap { .. }) {
+        return Ok(());
+    }
     let depth = node.op.depth(&graph.constants);
     for arg in &node.args {
         if let Some(from) = graph.ty(*arg).level

@@ -89,6 +89,11 @@ pub enum SlotOp {
         /// Factor, applied by relabelling the scale.
         factor: f64,
     },
+    /// The same values at the level of fresh ciphertexts; the operand's own level does not matter.
+    Bootstrap {
+        /// No slot of the operand exceeds it in magnitude.
+        range: f64,
+    },
     /// The same slots read under another layout: reshapes and transpositions that move nothing.
     View,
     /// The polynomial of each element; coefficients, lowest first, along the first axis of a constant whose other axes

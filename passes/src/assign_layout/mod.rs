@@ -19,7 +19,7 @@ use crate::{PassError, place};
 use gip::Base;
 
 /// Parameters of the pass.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Slots of a ciphertext, a power of two.
     pub slots: usize,
@@ -27,12 +27,14 @@ pub struct Config {
     pub tile: Option<[usize; 2]>,
     /// What things cost.
     pub prices: Prices,
+    /// What bootstraps cost, if there will be any. Ranges are not known yet, and not read.
+    pub bootstrap: Option<place::Bootstrap>,
 }
 
 impl Config {
     /// The default choices for `slots` slots.
     pub fn new(slots: usize) -> Self {
-        Self { slots, tile: None, prices: Prices::default() }
+        Self { slots, tile: None, prices: Prices::default(), bootstrap: None }
     }
 }
 

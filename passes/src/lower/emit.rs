@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use fhec_ir::layout::Layout;
-use fhec_ir::schedule::{Kind, PackedValue, Schedule, ScheduleOp, ScheduleType};
+use fhec_ir::schedule::{Kind, PackedValue, Schedule, ScheduleOp, ScheduleType, scale};
 use fhec_ir::{Op, ValueId};
 
 /// A schedule under construction. Types are inferred; drops, hoists and shared rotations are made once.
@@ -12,6 +12,8 @@ pub(super) struct Emitter {
     dropped: HashMap<(ValueId, u32), ValueId>,
     hoisted: HashMap<ValueId, ValueId>,
     rotated: HashMap<(ValueId, u32), ValueId>,
+    /// By value, level and bits of the scale.
+    scaled: HashMap<(ValueId, u32, u64), ValueId>,
     layer: String,
     refusal: Option<String>,
 }
@@ -23,6 +25,7 @@ impl Emitter {
             dropped: HashMap::new(),
             hoisted: HashMap::new(),
             rotated: HashMap::new(),
+            scaled: HashMap::new(),
             layer: String::new(),
             refusal: None,
         }
@@ -55,6 +58,11 @@ impl Emitter {
             ));
             operand
         })
+    }
+
+    /// Appends an instruction of a type that nobody checks yet.
+    pub(super) fn push(&mut self, op: ScheduleOp, args: Vec<ValueId>, ty: ScheduleType) -> ValueId {
+        self.schedule.push(op, args, ty, self.layer.clone())
     }
 
     /// Why an instruction could not be emitted, if one could not.
@@ -96,6 +104,24 @@ impl Emitter {
         let dropped = self.emit(ScheduleOp::Drop { level }, vec![value]);
         self.dropped.insert((value, level), dropped);
         dropped
+    }
+
+    /// The value at a level below its own and at some scale: a product with 1 where its scale is another.
+    pub(super) fn at_scale(&mut self, value: ValueId, level: u32, target: f64) -> ValueId {
+        if scale::addable(self.ty(value).scale, target) {
+            return self.at_level(value, level);
+        }
+        let key = (value, level, target.to_bits());
+        if let Some(known) = self.scaled.get(&key) {
+            return *known;
+        }
+        let x = self.at_level(value, level + 1);
+        let modulus = self.schedule.header.moduli[level as usize + 1];
+        let plain_scale = scale::plain_scale_for(target, self.ty(x).scale, modulus);
+        let product = self.emit(ScheduleOp::MulScalar { value: 1.0, plain_scale }, vec![x]);
+        let scaled = self.emit(ScheduleOp::Rescale, vec![product]);
+        self.scaled.insert(key, scaled);
+        scaled
     }
 
     /// The rotation by `step` in QP, from digits shared by all rotations of the value.

@@ -3,20 +3,22 @@
 //! Every packed value becomes single ciphertexts with exact levels and scales. Linear maps and polynomials that end in a
 //! plaintext product give any scale their result needs, at no price: the plaintext is encoded accordingly. Where an
 //! addition finds two scales, they are traced back to such products (or inputs) and the graph is lowered again with
-//! scales that make them meet ([`scales`]).
+//! scales that make them meet ([`scales`]). The same way bootstraps get operands of the scale that their range asks for.
 
 mod emit;
 mod linear;
 mod poly;
+mod refresh;
 mod scales;
 
-use fhec_ir::schedule::{PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, scale};
+use fhec_ir::schedule::{BootstrapHeader, PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, scale};
 use fhec_ir::slot::{SlotGraph, SlotOp};
 use fhec_ir::{ValueId, Verified};
 
 use crate::PassError;
 use emit::Emitter;
-use scales::Targets;
+use refresh::Refreshed;
+use scales::{Edge, Edges, Targets};
 
 const PASS: &str = "lower";
 
@@ -27,6 +29,9 @@ pub struct Config {
     pub moduli: Vec<f64>,
     /// Scale of inputs and of results that are free to choose.
     pub scale: f64,
+    /// What bootstraps do; None if there are none. Levels of the graph start at its `level_in`, and all bootstraps give
+    /// `level_out`, which the chain reaches.
+    pub bootstrap: Option<BootstrapHeader>,
 }
 
 impl Config {
@@ -35,11 +40,16 @@ impl Config {
         let scale = 2f64.powi(scale_bits as i32);
         let mut moduli = vec![2f64.powi(base_bits as i32)];
         moduli.extend((0..levels).map(|_| scale));
-        Self { moduli, scale }
+        Self { moduli, scale, bootstrap: None }
+    }
+
+    /// The level of the schedule that level 0 of the graph stands for.
+    fn floor(&self) -> u32 {
+        self.bootstrap.map_or(0, |b| b.level_in)
     }
 }
 
-/// The highest level of a placed graph: that of its inputs.
+/// The highest level of a placed graph: that of its inputs or of bootstraps.
 pub fn top_level(graph: &SlotGraph) -> u32 {
     graph.iter().filter_map(|(_, n)| n.ty.level).max().unwrap_or(0)
 }
@@ -47,40 +57,124 @@ pub fn top_level(graph: &SlotGraph) -> u32 {
 /// Lowers a placed graph with planned linear maps.
 ///
 /// # Errors
-/// Missing placement or plan, a chain that is too short, or scales that cannot be made to meet.
+/// Missing placement or plan, a chain that is too short or does not fit the bootstraps, or scales that cannot be made
+/// to meet.
 pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<Schedule, PassError> {
+    check(graph, config)?;
+    let mut round = Round { graph, config, freed: scales::freed(graph), urgent: vec![] };
+    loop {
+        // Every retry frees an edge or makes a bootstrap urgent, so there is an end.
+        match round.settle()? {
+            Settled::Schedule(schedule) => return Ok(*schedule),
+            Settled::Free(edge) => {
+                round.freed.insert(edge);
+            }
+            Settled::Urgent(id) => round.urgent.push(id),
+        }
+    }
+}
+
+fn check(graph: &Verified<SlotGraph>, config: &Config) -> Result<(), PassError> {
     for (id, node) in graph.iter() {
         let missing = match &node.op {
-            _ if node.ty.level.is_none() => Some("has no level: run `place` first"),
-            SlotOp::Linear(map) if map.plan.is_none() => Some("has no plan: run `minimize-rotations` first"),
-            SlotOp::Poly { strategy: None, .. } => Some("has no strategy: run `place` first"),
+            _ if node.ty.level.is_none() => Some("has no level: run `place` first".into()),
+            SlotOp::Linear(map) if map.plan.is_none() => {
+                Some("has no plan: run `minimize-rotations` first".into())
+            }
+            SlotOp::Poly { strategy: None, .. } => Some("has no strategy: run `place` first".into()),
+            SlotOp::Bootstrap { .. } => refresh::misfit(node.ty.level, config),
             _ => None,
         };
         if let Some(reason) = missing {
             return Err(PassError::at(PASS, graph, id, reason));
         }
     }
-    if config.moduli.len() <= top_level(graph) as usize {
-        let reason = format!("level {} with a chain of {} moduli", top_level(graph), config.moduli.len());
+    let top = top_level(graph) + config.floor();
+    if config.moduli.len() <= top as usize {
+        let reason = format!("level {top} with a chain of {} moduli", config.moduli.len());
         return Err(PassError::at(PASS, graph, ValueId(0), reason));
     }
-    // Every round that ends early settles one addition for good, so there is an end.
-    let mut targets = Targets::new(graph);
-    loop {
-        match Lowering::new(graph, config, &targets).run() {
-            Ok(schedule) => return Ok(schedule),
-            Err(Stop::Refused(error)) => return Err(error),
-            Err(Stop::Scales { at, ratio }) => {
-                let args = &graph.node(at).args;
-                if !targets.make_meet(args[0], args[1], ratio) {
-                    let reason =
-                        format!("its operands' scales differ by a factor of {ratio} that nothing can absorb");
-                    return Err(PassError::at(PASS, graph, at, reason));
+    Ok(())
+}
+
+/// Lowering under some decisions on scales.
+struct Round<'g> {
+    graph: &'g Verified<SlotGraph>,
+    config: &'g Config,
+    /// Operands that get a scale of their own, for a level that they have to spare.
+    freed: Edges,
+    /// Bootstraps whose operands get their scale before those of others.
+    urgent: Vec<ValueId>,
+}
+
+/// What came of the decisions.
+enum Settled {
+    Schedule(Box<Schedule>),
+    /// Try again with this operand freed.
+    Free(Edge),
+    /// Try again with this bootstrap first.
+    Urgent(ValueId),
+}
+
+impl Round<'_> {
+    fn settle(&self) -> Result<Settled, PassError> {
+        let mut targets = Targets::new(self.graph, &self.freed);
+        let mut asked = false;
+        // Every pass that ends early settles one addition for good, so there is an end.
+        loop {
+            match Lowering::new(self.graph, self.config, &targets, &self.freed).run() {
+                Err(Stop::Refused(error)) => return Err(error),
+                Err(Stop::Scales { at, ratio }) => {
+                    let args = &self.graph.node(at).args;
+                    if targets.make_meet(args[0], args[1], ratio) {
+                        continue;
+                    }
+                    return scales::spare(self.graph, &self.freed, at).map(Settled::Free).ok_or_else(|| {
+                        let reason = format!(
+                            "its operands' scales differ by a factor of {ratio} that nothing can absorb"
+                        );
+                        PassError::at(PASS, self.graph, at, reason)
+                    });
+                }
+                Ok((schedule, refreshed)) => {
+                    if asked || refreshed.iter().all(Refreshed::fits_well) {
+                        return self.judge(schedule, &refreshed);
+                    }
+                    asked = true;
+                    refresh::ask(&mut targets, refreshed, &self.urgent);
                 }
             }
         }
     }
+
+    /// Accepts a schedule whose additions meet, or says what may bring the bootstraps' operands closer to their scales.
+    fn judge(&self, schedule: Schedule, refreshed: &[Refreshed]) -> Result<Settled, PassError> {
+        for r in refreshed.iter().filter(|r| !r.fits() || r.lost_bits() > MAX_LOST_BITS) {
+            if let Some(edge) = scales::spare_before(self.graph, &self.freed, r.operand) {
+                return Ok(Settled::Free(edge));
+            }
+            if r.fits() {
+                let place = self.graph.describe(r.id);
+                tracing::warn!(
+                    "lower: {place} loses {:.0} bits, its operand's scale is bound",
+                    r.lost_bits()
+                );
+            } else if !self.urgent.contains(&r.id) {
+                return Ok(Settled::Urgent(r.id));
+            } else {
+                let reason = format!(
+                    "its operand's scale is {:.1} bits too high for its range, and bound by other values",
+                    -r.lost_bits()
+                );
+                return Err(PassError::at(PASS, self.graph, r.id, reason));
+            }
+        }
+        Ok(Settled::Schedule(Box::new(schedule)))
+    }
 }
+
+/// Bits by which the scale of a bootstrap's operand may fall short before something is done about it.
+const MAX_LOST_BITS: f64 = 3.0;
 
 /// Why a round ended early.
 enum Stop {
@@ -99,24 +193,29 @@ struct Lowering<'g> {
     graph: &'g SlotGraph,
     config: &'g Config,
     targets: &'g Targets,
+    freed: &'g Edges,
     out: Emitter,
+    /// Bootstraps met so far.
+    refreshed: Vec<Refreshed>,
     /// Ciphertexts of each packed value.
     values: Vec<Vec<ValueId>>,
 }
 
 impl<'g> Lowering<'g> {
-    fn new(graph: &'g SlotGraph, config: &'g Config, targets: &'g Targets) -> Self {
+    fn new(graph: &'g SlotGraph, config: &'g Config, targets: &'g Targets, freed: &'g Edges) -> Self {
         let header = ScheduleHeader {
             slots: graph.header.slots,
             moduli: config.moduli.clone(),
+            bootstrap: config.bootstrap,
             ..ScheduleHeader::default()
         };
         let mut schedule = Schedule::new(graph.name.clone(), header);
         schedule.constants.clone_from(&graph.constants);
-        Self { graph, config, targets, out: Emitter::new(schedule), values: Vec::new() }
+        let out = Emitter::new(schedule);
+        Self { graph, config, targets, freed, out, refreshed: Vec::new(), values: Vec::new() }
     }
 
-    fn run(mut self) -> Lowered<Schedule> {
+    fn run(mut self) -> Lowered<(Schedule, Vec<Refreshed>)> {
         for id in self.graph.ids() {
             self.out.begin_layer(&self.graph.node(id).name);
             let value = self.lower(id)?;
@@ -133,18 +232,46 @@ impl<'g> Lowering<'g> {
                 schedule.add_output(format!("{}#{ct}", output.name), *value);
             }
         }
-        Ok(schedule)
+        Ok((schedule, self.refreshed))
     }
 
-    /// Level at which a value becomes available.
+    /// Level of the schedule at which a value becomes available.
     fn level(&self, id: ValueId) -> u32 {
-        self.graph.ty(id).level.expect("checked before")
+        self.graph.ty(id).level.expect("checked before") + self.config.floor()
     }
 
-    /// Ciphertext `ct` of operand `k` of `id`, at `level`.
+    /// Ciphertext `ct` of operand `k` of `id`, at `level`; a freed one at the usual scale.
     fn arg(&mut self, id: ValueId, k: usize, ct: usize, level: u32) -> ValueId {
         let value = self.values[self.graph.node(id).args[k].index()][ct];
-        self.out.at_level(value, level)
+        if self.freed.contains(&(id, k)) {
+            self.out.at_scale(value, level, self.config.scale)
+        } else {
+            self.out.at_level(value, level)
+        }
+    }
+
+    /// Ciphertext `ct` of both operands of a sum, at the sum's level; one that is freed follows the other.
+    fn summands(&mut self, id: ValueId, ct: usize) -> (ValueId, ValueId) {
+        let level = self.level(id);
+        let follows = |k: usize| self.freed.contains(&(id, k));
+        match (follows(0), follows(1)) {
+            (false, true) => {
+                let a = self.arg(id, 0, ct, level);
+                (a, self.arg_like(id, 1, ct, a))
+            }
+            (true, false) => {
+                let b = self.arg(id, 1, ct, level);
+                (self.arg_like(id, 0, ct, b), b)
+            }
+            _ => (self.arg(id, 0, ct, level), self.arg(id, 1, ct, level)),
+        }
+    }
+
+    /// Ciphertext `ct` of operand `k` of `id`, at level and scale of `like`.
+    fn arg_like(&mut self, id: ValueId, k: usize, ct: usize, like: ValueId) -> ValueId {
+        let value = self.values[self.graph.node(id).args[k].index()][ct];
+        let ty = self.out.ty(like);
+        self.out.at_scale(value, ty.level, ty.scale)
     }
 
     fn lower(&mut self, id: ValueId) -> Lowered<Vec<ValueId>> {
@@ -154,7 +281,11 @@ impl<'g> Lowering<'g> {
         match &node.op {
             SlotOp::Input { name } => Ok(self.lower_input(id, name)),
             SlotOp::Linear(map) => Ok(self.lower_linear(id, map)),
+            SlotOp::View if self.freed.contains(&(id, 0)) => {
+                Ok((0..cts).map(|ct| self.arg(id, 0, ct, level)).collect())
+            }
             SlotOp::View => Ok(self.values[node.args[0].index()].clone()),
+            SlotOp::Bootstrap { range } => Ok(self.lower_bootstrap(id, *range)),
             SlotOp::ShiftSum { shifts, factor } => {
                 let sum = |ct: usize, lowering: &mut Self| {
                     let mut x = lowering.arg(id, 0, ct, level);
@@ -195,7 +326,7 @@ impl<'g> Lowering<'g> {
                 let op = if node.op == SlotOp::Add { ScheduleOp::Add } else { ScheduleOp::Sub };
                 (0..cts)
                     .map(|ct| {
-                        let (a, b) = (self.arg(id, 0, ct, level), self.arg(id, 1, ct, level));
+                        let (a, b) = self.summands(id, ct);
                         let (sa, sb) = (self.out.ty(a).scale, self.out.ty(b).scale);
                         if !scale::addable(sa, sb) {
                             return Err(Stop::Scales { at: id, ratio: sa / sb });

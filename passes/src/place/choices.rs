@@ -6,9 +6,9 @@ use egg::{EGraph, Id, Runner};
 use fhec_ir::slot::{PolyStrategy, SlotGraph, SlotOp};
 use fhec_ir::{ConstId, ValueId};
 
-use super::extract::{Alternative, Class, Problem};
-use super::rotation_price;
+use super::extract::{Alternative, Bootstraps, Class, Problem};
 use super::rules::{PolyForm, rules};
+use super::{Bootstrap, rotation_price};
 use crate::minimize_rotations::{Prices, count};
 
 /// An e-node: a way to compute a value of the slot graph.
@@ -36,7 +36,7 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    pub(super) fn new(graph: &SlotGraph, prices: &Prices) -> Self {
+    pub(super) fn new(graph: &SlotGraph, prices: &Prices, bootstrap: Option<&Bootstrap>) -> Self {
         let polys = graph.iter().filter_map(|(id, node)| match &node.op {
             SlotOp::Poly { coeffs, .. } => Some((id.0, form(graph, *coeffs))),
             _ => None,
@@ -53,6 +53,7 @@ impl Choices {
 
         let value_of: HashMap<Id, usize> =
             class_of.iter().enumerate().map(|(k, id)| (egraph.find(*id), k)).collect();
+        let headroom = bootstrap.map_or_else(|| vec![0; graph.len()], |b| headroom(graph, b));
         let mut strategies = Vec::new();
         let mut classes = Vec::new();
         for (id, node) in graph.iter() {
@@ -69,19 +70,43 @@ impl Choices {
                 Alternative {
                     children: kernel.children.iter().map(|c| value_of[&egraph.find(*c)]).collect(),
                     depth,
+                    headroom: headroom[id.index()],
                     rotations: price,
                 }
             });
             classes.push(Class { alternatives: alternatives.collect() });
         }
         let outputs = graph.outputs.iter().map(|o| o.value.index()).collect();
-        Self { problem: Problem { classes, outputs, price: rotation_price }, strategies }
+        let bootstraps = bootstrap.map(|b| Bootstraps {
+            levels: b.levels,
+            floor: b.level_in,
+            prices: graph.ids().map(|id| b.price_of(graph, id)).collect(),
+        });
+        Self { problem: Problem { classes, outputs, price: rotation_price, bootstraps }, strategies }
     }
 
     /// The strategy behind alternative `chosen` of a value.
     pub(super) fn strategy(&self, id: ValueId, chosen: Option<usize>) -> Option<PolyStrategy> {
         chosen.and_then(|k| self.strategies[id.index()][k])
     }
+}
+
+/// Levels that values have to stay below the bootstraps' level when they are computed. A bootstrap leaves slots of range
+/// r at r times less than the usual scale. Linear maps give their results any scale, but a product would lose twice the
+/// bits: it leaves a level to restore the scale before.
+fn headroom(graph: &SlotGraph, bootstrap: &Bootstrap) -> Vec<u32> {
+    let mut low: Vec<bool> = Vec::with_capacity(graph.len());
+    let mut headroom = Vec::with_capacity(graph.len());
+    for (id, node) in graph.iter() {
+        let reads_low = node.args.iter().any(|a| low[a.index()]);
+        let multiplies = matches!(node.op, SlotOp::Poly { .. } | SlotOp::Mul);
+        headroom.push(u32::from(multiplies && reads_low));
+        let keeps_level = node.op.depth(&graph.constants) == 0;
+        let is_input = node.args.is_empty();
+        let wide = !is_input && bootstrap.range(id).is_some_and(|r| r > 1.0);
+        low.push(wide || keeps_level && reads_low);
+    }
+    headroom
 }
 
 /// Depth and price, in rotations, of one way to compute a value.

@@ -2,8 +2,12 @@
 //!
 //! Levels are not part of the e-graph but the state of this search. It walks the classes in topological order; the
 //! state says of each class that is still *live* (a later class may read it) at which level it is available, or that
-//! it was not computed. At each class the search picks an alternative and the level at which it executes, and drops
-//! states that another one matches or beats in every level at no higher price. A class read twice is paid once.
+//! it was not computed. At each class the search picks an alternative, the level at which it executes and whether the
+//! result is bootstrapped, and drops states that another one matches or beats in every level at no higher price. A
+//! class read twice is paid once.
+//!
+//! Whoever reads a bootstrapped class may as well read it as it was before, where that level suffices. The state need
+//! not say so: levels can always be dropped, so the bootstrapped copy alone decides what is possible.
 
 use std::collections::HashMap;
 
@@ -14,6 +18,8 @@ pub struct Alternative {
     pub children: Vec<usize>,
     /// Levels consumed.
     pub depth: u32,
+    /// With bootstraps it executes at least this far below their level.
+    pub headroom: u32,
     /// Price in rotations at the level of execution.
     pub rotations: f64,
 }
@@ -32,8 +38,21 @@ pub struct Problem {
     pub classes: Vec<Class>,
     /// Classes that must be computed, at level 0 or above.
     pub outputs: Vec<usize>,
-    /// Price of a rotation at a level.
+    /// Price of a rotation at a level; does not fall with the level.
     pub price: fn(u32) -> f64,
+    /// None: as many levels as it takes, and no bootstraps.
+    pub bootstraps: Option<Bootstraps>,
+}
+
+/// Bootstraps in a [`Problem`].
+#[derive(Clone, Debug)]
+pub struct Bootstraps {
+    /// Highest level of any class; what a bootstrap gives.
+    pub levels: u32,
+    /// What [`Problem::price`] calls level 0.
+    pub floor: u32,
+    /// Price of bootstrapping each class; infinite where it may not be.
+    pub prices: Vec<f64>,
 }
 
 /// An extraction.
@@ -41,29 +60,57 @@ pub struct Problem {
 pub struct Solution {
     /// Alternative per class; None where the class is not computed.
     pub chosen: Vec<Option<usize>>,
-    /// Level at which each class is available (0 where not computed).
+    /// Level at which each class is available before it is bootstrapped (0 where not computed).
     pub levels: Vec<u32>,
+    /// Whether each class is bootstrapped.
+    pub bootstrapped: Vec<bool>,
     /// Total price.
     pub price: f64,
     /// True if the beam cut states off, so that a cheaper extraction may exist.
     pub pruned: bool,
 }
 
+/// What a bootstrap costs beyond its price: among equals the extraction with the fewest wins.
+const TIE: f64 = 1e-9;
+
+impl Problem {
+    fn price_at(&self, level: u32) -> f64 {
+        (self.price)(level + self.bootstraps.as_ref().map_or(0, |b| b.floor))
+    }
+
+    /// Highest level at which an alternative may execute.
+    fn highest(&self, alternative: &Alternative) -> u32 {
+        self.bootstraps.as_ref().map_or(u32::MAX, |b| b.levels.saturating_sub(alternative.headroom))
+    }
+}
+
 /// For each class the lowest level at which it may become available, so that everything after it still works with
-/// the shallowest alternatives. The inputs' levels follow from it.
+/// the shallowest alternatives and without bootstraps. The inputs' levels follow from it. With bootstraps any will do.
 pub fn needed_levels(problem: &Problem) -> Vec<u32> {
-    // Depth from a class to an output counts the shallowest alternative of each class on the way.
-    let mut need: Vec<Option<u32>> = vec![None; problem.classes.len()];
-    problem.outputs.iter().for_each(|o| need[*o] = Some(0));
+    if problem.bootstraps.is_some() {
+        return vec![0; problem.classes.len()];
+    }
+    backwards(problem, |depths| depths.min())
+}
+
+/// For each class a level above which nothing after it gets any better.
+fn useful_levels(problem: &Problem) -> Vec<u32> {
+    backwards(problem, |depths| depths.max())
+}
+
+/// Levels from every class to the outputs, if what `depth` picks are the depths of the classes on the way.
+fn backwards(problem: &Problem, depth: impl Fn(&mut dyn Iterator<Item = u32>) -> Option<u32>) -> Vec<u32> {
+    let mut levels: Vec<Option<u32>> = vec![None; problem.classes.len()];
+    problem.outputs.iter().for_each(|o| levels[*o] = Some(0));
     for (c, class) in problem.classes.iter().enumerate().rev() {
-        let Some(level) = need[c] else { continue };
-        let depth = class.alternatives.iter().map(|a| a.depth).min().unwrap_or(0);
+        let Some(level) = levels[c] else { continue };
+        let depth = depth(&mut class.alternatives.iter().map(|a| a.depth)).unwrap_or(0);
         for child in class.alternatives.iter().flat_map(|a| &a.children) {
-            let need = &mut need[*child];
-            *need = Some(need.unwrap_or(0).max(level + depth));
+            let known = &mut levels[*child];
+            *known = Some(known.unwrap_or(0).max(level + depth));
         }
     }
-    need.into_iter().map(|n| n.unwrap_or(0)).collect()
+    levels.into_iter().map(|n| n.unwrap_or(0)).collect()
 }
 
 /// Classes that every extraction computes: outputs, and what all alternatives of such a class read.
@@ -82,114 +129,271 @@ fn required(problem: &Problem) -> Vec<bool> {
     required
 }
 
-/// Finds the cheapest extraction, exactly unless more than `beam` states are undominated at once.
+/// Finds the cheapest extraction, exactly unless more than `beam` states are undominated at once. None if no extraction
+/// stays within the levels.
 ///
 /// # Panics
 /// If a class reads itself or a later one, or an output has no alternative.
-pub fn solve(problem: &Problem, beam: usize) -> Solution {
-    let need = needed_levels(problem);
-    let count = problem.classes.len();
-    let mut last_read = vec![0; count];
-    for (c, class) in problem.classes.iter().enumerate() {
-        class.alternatives.iter().flat_map(|a| &a.children).for_each(|child| last_read[*child] = c);
-    }
-    let required = required(problem);
-
-    let mut steps: Vec<Step> = Vec::new();
-    let mut states = vec![State { live: vec![], price: 0.0, step: None }];
+pub fn solve(problem: &Problem, beam: usize) -> Option<Solution> {
+    let mut search = Search::new(problem);
+    let mut states = vec![State { levels: Box::default(), price: 0.0, bootstraps: 0, step: None }];
     let mut pruned = false;
-    for (c, class) in problem.classes.iter().enumerate() {
-        let mut next: HashMap<Vec<(usize, u32)>, State> = HashMap::new();
-        let mut consider = |state: &State, outcome: Option<(usize, u32)>, price: f64| {
-            let mut live: Vec<_> = state.live.iter().copied().filter(|(l, _)| last_read[*l] > c).collect();
-            if let Some((_, level)) = outcome.filter(|_| last_read[c] > c) {
-                live.push((c, level));
-            }
-            let price = state.price + price;
-            if next.get(&live).is_none_or(|s| price < s.price) {
-                steps.push(Step { before: state.step, class: c, outcome });
-                next.insert(live.clone(), State { live, price, step: Some(steps.len() - 1) });
-            }
-        };
-        for state in &states {
-            let level_of =
-                |child: usize| state.live.iter().find(|(l, _)| *l == child).map(|(_, level)| *level);
-            for (k, alternative) in class.alternatives.iter().enumerate() {
-                let available = alternative.children.iter().map(|child| level_of(*child));
-                let Some(available) = available.collect::<Option<Vec<_>>>() else { continue };
-                // An input arrives at the level that is needed: higher only costs.
-                let from = available.into_iter().min().unwrap_or(need[c] + alternative.depth);
-                // A class that nobody reads later has no use for a higher level.
-                let highest = if last_read[c] > c { from.saturating_sub(alternative.depth) } else { need[c] };
-                for level in need[c]..=highest {
-                    if level + alternative.depth > from {
-                        continue;
-                    }
-                    let price = alternative.rotations * (problem.price)(level + alternative.depth);
-                    consider(state, Some((k, level)), price);
-                }
-            }
-            if !required[c] {
-                consider(state, None, 0.0);
-            }
-        }
-        let mut reached: Vec<State> = next.into_values().collect();
+    for c in 0..problem.classes.len() {
+        let mut reached = search.advance(c, &states);
         // Comparing all pairs is quadratic: what is far dearer than the rest goes unseen.
         let widest = beam.saturating_mul(8);
         if reached.len() > widest {
-            reached.sort_by(|a, b| a.price.total_cmp(&b.price).then_with(|| a.live.cmp(&b.live)));
+            reached.sort_by(State::order);
             reached.truncate(widest);
             pruned = true;
         }
         states = undominated(reached);
         if states.len() > beam {
-            states.sort_by(|a, b| a.price.total_cmp(&b.price));
             states.truncate(beam);
             pruned = true;
         }
     }
-    let best =
-        states.into_iter().min_by(|a, b| a.price.total_cmp(&b.price)).expect("outputs can be computed");
-    let mut solution =
-        Solution { chosen: vec![None; count], levels: vec![0; count], price: best.price, pruned };
-    let mut at = best.step;
-    while let Some(step) = at.map(|s| &steps[s]) {
-        if let Some((alternative, level)) = step.outcome {
-            solution.chosen[step.class] = Some(alternative);
-            solution.levels[step.class] = level;
-        }
-        at = step.before;
-    }
-    solution
+    let best = states.into_iter().min_by(|a, b| a.key().total_cmp(&b.key()))?;
+    Some(search.solution(&best, pruned))
 }
 
-/// A way to get here: levels of the live classes, ascending by class, and what it cost.
+/// A way to get here.
 struct State {
-    live: Vec<(usize, u32)>,
+    /// For every live class, in order, one more than its level; 0 if it was not computed.
+    levels: Box<[u16]>,
     price: f64,
+    bootstraps: u32,
     step: Option<usize>,
+}
+
+impl State {
+    fn key(&self) -> f64 {
+        self.price + TIE * f64::from(self.bootstraps)
+    }
+
+    /// Cheapest first; among equals a fixed order keeps compilation deterministic, and puts those first that dominate.
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().total_cmp(&other.key()).then_with(|| other.levels.cmp(&self.levels))
+    }
+}
+
+/// What was decided about a class that is computed.
+#[derive(Clone, Copy)]
+struct Outcome {
+    alternative: usize,
+    level: u32,
+    bootstrapped: bool,
 }
 
 /// The decision at one class; steps form a tree with the states as leaves.
 struct Step {
     before: Option<usize>,
     class: usize,
-    outcome: Option<(usize, u32)>,
+    outcome: Option<Outcome>,
 }
 
-/// Drops every state that another one beats: the same classes computed, nowhere lower, no dearer.
+struct Search<'p> {
+    problem: &'p Problem,
+    need: Vec<u32>,
+    useful: Vec<u32>,
+    last_read: Vec<usize>,
+    required: Vec<bool>,
+    /// From every class on, the least price of the classes that every extraction computes.
+    to_come: Vec<f64>,
+    /// Price of some extraction.
+    bound: f64,
+    /// Live classes, ascending.
+    live: Vec<usize>,
+    steps: Vec<Step>,
+}
+
+impl<'p> Search<'p> {
+    fn new(problem: &'p Problem) -> Self {
+        let count = problem.classes.len();
+        let mut last_read = vec![0; count];
+        for (c, class) in problem.classes.iter().enumerate() {
+            class.alternatives.iter().flat_map(|a| &a.children).for_each(|child| last_read[*child] = c);
+        }
+        let required = required(problem);
+        let mut to_come = vec![0.0; count + 1];
+        for (c, class) in problem.classes.iter().enumerate().rev() {
+            let prices = class.alternatives.iter().map(|a| a.rotations * problem.price_at(a.depth));
+            let least = if required[c] { prices.fold(f64::INFINITY, f64::min) } else { 0.0 };
+            to_come[c] = to_come[c + 1] + least;
+        }
+        Self {
+            problem,
+            need: needed_levels(problem),
+            useful: useful_levels(problem),
+            last_read,
+            required,
+            to_come,
+            bound: naive(problem).map_or(f64::INFINITY, |n| n.price * (1.0 + 1e-9)),
+            live: vec![],
+            steps: vec![],
+        }
+    }
+
+    /// The states after class `c`.
+    fn advance(&mut self, c: usize, states: &[State]) -> Vec<State> {
+        let stays: Vec<usize> = (0..self.live.len()).filter(|k| self.last_read[self.live[*k]] > c).collect();
+        let is_read = self.last_read[c] > c;
+        let mut next: HashMap<Box<[u16]>, State> = HashMap::new();
+        for state in states {
+            for (outcome, price) in self.outcomes(c, state) {
+                let price = state.price + price;
+                if price + self.to_come[c + 1] > self.bound {
+                    continue;
+                }
+                let last = outcome.map_or(0, |o| self.available(o) as u16 + 1);
+                let levels: Box<[u16]> =
+                    stays.iter().map(|k| state.levels[*k]).chain(is_read.then_some(last)).collect();
+                let bootstraps = state.bootstraps + u32::from(outcome.is_some_and(|o| o.bootstrapped));
+                let step = Some(self.steps.len());
+                let reached = State { levels, price, bootstraps, step };
+                if next.get(&reached.levels).is_none_or(|known| reached.key() < known.key()) {
+                    self.steps.push(Step { before: state.step, class: c, outcome });
+                    next.insert(reached.levels.clone(), reached);
+                }
+            }
+        }
+        self.live = stays.iter().map(|k| self.live[*k]).chain(is_read.then_some(c)).collect();
+        next.into_values().collect()
+    }
+
+    /// What may be done about class `c`, and its price.
+    fn outcomes(&self, c: usize, state: &State) -> Vec<(Option<Outcome>, f64)> {
+        let mut outcomes = Vec::new();
+        let level_of = |child: &usize| {
+            let at = self.live.binary_search(child).ok()?;
+            u32::from(state.levels[at]).checked_sub(1)
+        };
+        // A class that nobody reads later has no use for a higher level.
+        let useful = if self.last_read[c] > c { self.useful[c] } else { self.need[c] };
+        for (k, alternative) in self.problem.classes[c].alternatives.iter().enumerate() {
+            let available: Option<Vec<u32>> = alternative.children.iter().map(level_of).collect();
+            let Some(available) = available else { continue };
+            let from =
+                available.into_iter().min().unwrap_or_else(|| self.highest_input(c) + alternative.depth);
+            let from = from.min(self.problem.highest(alternative));
+            let Some(highest) = from.checked_sub(alternative.depth) else { continue };
+            for level in self.need[c]..=highest.min(useful) {
+                let price = alternative.rotations * self.problem.price_at(level + alternative.depth);
+                let outcome = Outcome { alternative: k, level, bootstrapped: false };
+                outcomes.push((Some(outcome), price));
+                // What is bootstrapped is computed as low, hence as cheaply, as possible.
+                let refresh = self.refresh_price(c).filter(|_| level == self.need[c]);
+                if let Some(refresh) = refresh.filter(|_| !alternative.children.is_empty()) {
+                    outcomes.push((Some(Outcome { bootstrapped: true, ..outcome }), price + refresh));
+                }
+            }
+        }
+        if !self.required[c] {
+            outcomes.push((None, 0.0));
+        }
+        outcomes
+    }
+
+    /// Without bootstraps an input arrives at the level that is needed: higher only costs.
+    fn highest_input(&self, c: usize) -> u32 {
+        self.problem.bootstraps.as_ref().map_or(self.need[c], |b| b.levels)
+    }
+
+    /// Price of bootstrapping a class, where that is possible and of use.
+    fn refresh_price(&self, c: usize) -> Option<f64> {
+        let price = self.problem.bootstraps.as_ref()?.prices[c];
+        (price.is_finite() && self.last_read[c] > c).then_some(price)
+    }
+
+    /// Level at which a class can be read at most.
+    fn available(&self, outcome: Outcome) -> u32 {
+        match &self.problem.bootstraps {
+            Some(b) if outcome.bootstrapped => b.levels,
+            _ => outcome.level,
+        }
+    }
+
+    fn solution(&self, best: &State, pruned: bool) -> Solution {
+        let count = self.problem.classes.len();
+        let mut solution = Solution {
+            chosen: vec![None; count],
+            levels: vec![0; count],
+            bootstrapped: vec![false; count],
+            price: best.price,
+            pruned,
+        };
+        let mut at = best.step;
+        while let Some(step) = at.map(|s| &self.steps[s]) {
+            if let Some(outcome) = step.outcome {
+                solution.chosen[step.class] = Some(outcome.alternative);
+                solution.levels[step.class] = outcome.level;
+                solution.bootstrapped[step.class] = outcome.bootstrapped;
+            }
+            at = step.before;
+        }
+        solution
+    }
+}
+
+/// Drops every state that another one beats: the same classes computed, nowhere lower, no dearer. Cheapest first.
 fn undominated(mut states: Vec<State>) -> Vec<State> {
-    // Dearer states cannot dominate cheaper ones; among equals a fixed order keeps compilation deterministic.
-    states.sort_by(|a, b| a.price.total_cmp(&b.price).then_with(|| b.live.cmp(&a.live)));
+    // Dearer states cannot dominate cheaper ones.
+    states.sort_by(State::order);
     let mut kept: Vec<State> = Vec::new();
     for state in states {
-        let beats = |k: &State| {
-            k.live.len() >= state.live.len()
-                && state.live.iter().all(|(c, level)| k.live.iter().any(|(d, l)| d == c && l >= level))
-        };
+        let beats = |k: &State| k.levels.iter().zip(&state.levels).all(|(a, b)| a >= b);
         if !kept.iter().any(beats) {
             kept.push(state);
         }
     }
     kept
+}
+
+/// What bootstrapping without foresight costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Naive {
+    /// Total price.
+    pub price: f64,
+    /// Classes bootstrapped.
+    pub bootstraps: usize,
+}
+
+/// Computes everything as high as possible by its shallowest alternative, and bootstraps what is too low to be read.
+/// None without bootstraps, or if this meets a class that may not be bootstrapped.
+pub fn naive(problem: &Problem) -> Option<Naive> {
+    let bootstraps = problem.bootstraps.as_ref()?;
+    let shallowest = |class: &Class| {
+        let order = |a: &&Alternative, b: &&Alternative| {
+            a.depth.cmp(&b.depth).then_with(|| a.rotations.total_cmp(&b.rotations))
+        };
+        class.alternatives.iter().min_by(order).cloned()
+    };
+    let chosen: Vec<Alternative> = problem.classes.iter().map(shallowest).collect::<Option<_>>()?;
+    let mut computed = vec![false; chosen.len()];
+    problem.outputs.iter().for_each(|o| computed[*o] = true);
+    for (c, alternative) in chosen.iter().enumerate().rev() {
+        if computed[c] {
+            alternative.children.iter().for_each(|child| computed[*child] = true);
+        }
+    }
+    let mut levels = vec![bootstraps.levels; chosen.len()];
+    let mut total = Naive { price: 0.0, bootstraps: 0 };
+    for (c, alternative) in chosen.iter().enumerate().filter(|(c, _)| computed[*c]) {
+        let highest = problem.highest(alternative);
+        if alternative.depth > highest {
+            return None;
+        }
+        for child in alternative.children.iter().copied() {
+            if levels[child] < alternative.depth {
+                levels[child] = bootstraps.levels;
+                total.price += bootstraps.prices[child];
+                total.bootstraps += 1;
+            }
+        }
+        let from = alternative.children.iter().map(|child| levels[*child]).min().unwrap_or(bootstraps.levels);
+        let from = from.min(highest);
+        levels[c] = from - alternative.depth;
+        total.price += alternative.rotations * problem.price_at(from);
+    }
+    total.price.is_finite().then_some(total)
 }

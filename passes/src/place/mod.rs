@@ -1,42 +1,94 @@
-//! `place`: how each value is computed and at which level.
+//! `place`: how each value is computed, at which level, and where it is bootstrapped.
 //!
 //! An e-graph ([`choices`]) holds the values and their alternative computations; rules ([`rules`], see `RULES.md`)
 //! add alternatives. Extraction ([`extract`]) is exact and level-aware: it walks the classes in order and keeps, for
-//! the classes still needed, the undominated combinations of levels. Inputs arrive at the lowest level from which
-//! every output can be reached. Bootstraps are not placed yet.
+//! the classes still needed, the undominated combinations of levels. Without bootstraps inputs arrive at the lowest
+//! level from which every output can be reached. With them no level exceeds what a bootstrap gives, and [`insert`]
+//! writes the bootstraps into the graph.
 
 mod choices;
 pub mod extract;
+mod insert;
+mod report;
 mod rules;
 
-use fhec_ir::Verified;
 use fhec_ir::slot::{SlotGraph, SlotOp};
+use fhec_ir::{ValueId, Verified};
 
 use crate::{PassError, Refusal};
 use choices::Choices;
 
+pub use report::{Place, Report};
+
 const PASS: &str = "place";
 
 /// Parameters of the pass.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Prices of the parts of a linear map, in rotations.
     pub prices: crate::minimize_rotations::Prices,
     /// Width of the frontier above which extraction keeps the cheapest states only, and says so.
     pub beam: usize,
+    /// None: as many levels as the graph takes, and no bootstraps.
+    pub bootstrap: Option<Bootstrap>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { prices: Default::default(), beam: 500 }
+        Self { prices: Default::default(), beam: 500, bootstrap: None }
     }
 }
 
-/// Chooses evaluation strategies and writes the level of every value.
+/// What bootstraps do and cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bootstrap {
+    /// Level of their results; no other value is higher.
+    pub levels: u32,
+    /// Level of the schedule that level 0 stands for; ops are priced at it and above.
+    pub level_in: u32,
+    /// Price per ciphertext, in rotations at level 9.
+    pub price: f64,
+    /// By value of the graph, a bound on the magnitude of its slots; infinite forbids to bootstrap the value. Empty: 1
+    /// for all.
+    pub ranges: Vec<f64>,
+}
+
+/// Least range of a bootstrap: values that are always 0 have none of their own.
+const LEAST_RANGE: f64 = 1.0 / (1 << 20) as f64;
+
+impl Bootstrap {
+    /// Bound on the slots of a value; None if it may not be bootstrapped.
+    fn range(&self, id: ValueId) -> Option<f64> {
+        let range = if self.ranges.is_empty() { 1.0 } else { self.ranges[id.index()].max(LEAST_RANGE) };
+        range.is_finite().then_some(range)
+    }
+
+    /// Price of bootstrapping a value.
+    fn price_of(&self, graph: &SlotGraph, id: ValueId) -> f64 {
+        self.range(id).map_or(f64::INFINITY, |_| self.price * graph.ty(id).layout.ciphertexts as f64)
+    }
+}
+
+/// Chooses evaluation strategies, writes the level of every value, and inserts bootstraps.
 ///
 /// # Errors
-/// Ops that only execution in clear knows.
+/// Ops that only execution in clear knows; ops that are deeper than a bootstrap is high.
 pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, PassError> {
+    let (placed, report) = run_with_report(graph, config)?;
+    if config.bootstrap.is_some() {
+        tracing::info!("place: {report}");
+    }
+    Ok(placed)
+}
+
+/// [`run`], and what was chosen.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with_report(
+    graph: &Verified<SlotGraph>,
+    config: &Config,
+) -> Result<(SlotGraph, Report), PassError> {
     let nodes: Vec<Refusal> = graph
         .ids()
         .filter(|id| only_in_clear(&graph.node(*id).op))
@@ -46,26 +98,56 @@ pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, Pa
             Refusal::new(graph, id, reason)
         })
         .collect();
-    if !nodes.is_empty() {
-        return Err(PassError::Refused { pass: PASS, nodes });
+    refuse(nodes)?;
+    if let Some(bootstrap) = &config.bootstrap {
+        check_ranges(graph, bootstrap)?;
     }
-    let choices = Choices::new(graph, &config.prices);
-    let solution = extract::solve(&choices.problem, config.beam);
+    let choices = Choices::new(graph, &config.prices, config.bootstrap.as_ref());
+    if let Some(bootstrap) = &config.bootstrap {
+        check_depths(graph, bootstrap, &choices)?;
+    }
+    let Some(solution) = extract::solve(&choices.problem, config.beam) else {
+        let reason = "cannot be reached with the bootstraps that ranges allow";
+        return Err(PassError::at(PASS, graph, graph.outputs[0].value, reason));
+    };
     if solution.pruned {
         tracing::warn!(
             "place: the frontier was wider than {}; the placement may not be the cheapest",
             config.beam
         );
     }
-    let mut placed = (**graph).clone();
-    for id in graph.ids() {
-        let node = placed.node_mut(id);
-        node.ty.level = Some(solution.levels[id.index()]);
-        if let SlotOp::Poly { strategy, .. } = &mut node.op {
-            *strategy = choices.strategy(id, solution.chosen[id.index()]);
-        }
+    let placed = insert::placed(graph, &choices, &solution, config.bootstrap.as_ref());
+    let report = Report::new(graph, &choices.problem, &solution);
+    Ok((placed, report))
+}
+
+fn refuse(nodes: Vec<Refusal>) -> Result<(), PassError> {
+    if nodes.is_empty() { Ok(()) } else { Err(PassError::Refused { pass: PASS, nodes }) }
+}
+
+/// Refuses ranges of another graph.
+fn check_ranges(graph: &SlotGraph, bootstrap: &Bootstrap) -> Result<(), PassError> {
+    let (given, values) = (bootstrap.ranges.len(), graph.len());
+    if given != 0 && given != values {
+        let reason = format!("there are ranges for {given} values, the graph has {values}");
+        return Err(PassError::at(PASS, graph, ValueId(0), reason));
     }
-    Ok(placed)
+    Ok(())
+}
+
+/// Refuses ops that are deeper than a bootstrap is high.
+fn check_depths(graph: &SlotGraph, bootstrap: &Bootstrap, choices: &Choices) -> Result<(), PassError> {
+    let deeper = graph.ids().filter_map(|id| {
+        let alternatives = &choices.problem.classes[id.index()].alternatives;
+        let least = alternatives.iter().min_by_key(|a| a.depth + a.headroom)?;
+        if least.depth + least.headroom <= bootstrap.levels {
+            return None;
+        }
+        let restore = if least.headroom > 0 { " and one to restore the scale" } else { "" };
+        let reason = format!("takes {} levels{restore}, a bootstrap gives {}", least.depth, bootstrap.levels);
+        Some(Refusal::new(graph, id, reason))
+    });
+    refuse(deeper.collect())
 }
 
 /// Width of the frontier for estimates.
@@ -76,8 +158,9 @@ const ESTIMATE_BEAM: usize = 32;
 pub(crate) fn estimate(graph: &SlotGraph, config: &crate::assign_layout::Config) -> f64 {
     let rotations = crate::minimize_rotations::Config { prices: config.prices };
     let planned = crate::minimize_rotations::planned(graph, &rotations);
-    let choices = Choices::new(&planned, &config.prices);
-    extract::solve(&choices.problem, ESTIMATE_BEAM).price
+    let bootstrap = config.bootstrap.as_ref().map(|b| Bootstrap { ranges: vec![], ..b.clone() });
+    let choices = Choices::new(&planned, &config.prices, bootstrap.as_ref());
+    extract::solve(&choices.problem, ESTIMATE_BEAM).map_or(f64::INFINITY, |s| s.price)
 }
 
 fn only_in_clear(op: &SlotOp) -> bool {

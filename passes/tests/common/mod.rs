@@ -5,23 +5,27 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use fhec_ir::layout::{Axis, Factor, Layout};
-use fhec_ir::schedule::Schedule;
+use fhec_ir::schedule::{BootstrapHeader, Schedule};
 use fhec_ir::slot::{LinearMap, SlotGraph, SlotOp};
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{Op, Verified, text, verify};
 use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
 
-/// Parameters of a run, from the first line of a case: `// run: slots=64 tile=4x4 drift`.
+/// Parameters of a run, from the first line of a case: `// run: slots=64 tile=4x4 drift levels=4`.
 pub(crate) struct Run {
     slots: usize,
     tile: Option<[usize; 2]>,
     /// Moduli are not powers of two, so that scales differ by the way they were reached.
     drift: bool,
+    /// Levels that a bootstrap gives; price of one in rotations; bound on all slots.
+    levels: Option<u32>,
+    price: f64,
+    range: f64,
 }
 
 impl Run {
     fn parse(line: &str) -> Option<Self> {
-        let mut run = Self { slots: 0, tile: None, drift: false };
+        let mut run = Self { slots: 0, tile: None, drift: false, levels: None, price: 50.0, range: 1.0 };
         for word in line.strip_prefix("// run:")?.split_whitespace() {
             match word.split_once('=') {
                 Some(("slots", n)) => run.slots = n.parse().ok()?,
@@ -29,6 +33,9 @@ impl Run {
                     let (h, w) = t.split_once('x')?;
                     run.tile = Some([h.parse().ok()?, w.parse().ok()?]);
                 }
+                Some(("levels", n)) => run.levels = Some(n.parse().ok()?),
+                Some(("price", x)) => run.price = x.parse().ok()?,
+                Some(("range", x)) => run.range = x.parse().ok()?,
                 None if word == "drift" => run.drift = true,
                 _ => return None,
             }
@@ -47,16 +54,33 @@ impl Run {
         if pass == "minimize-rotations" {
             return Ok(slot_text(&planned));
         }
-        let placed = checked(place::run(&planned, &Default::default())?);
+        let bootstrap = self.levels.map(|levels| place::Bootstrap {
+            levels,
+            level_in: LEVEL_IN,
+            price: self.price,
+            ranges: vec![self.range; planned.len()],
+        });
+        let placed = checked(place::run(&planned, &place::Config { bootstrap, ..place::Config::default() })?);
         if pass == "place" {
             return Ok(slot_text(&placed));
         }
-        let mut config = lower::Config::nominal(lower::top_level(&placed), 40, 60);
+        let mut config = chain(lower::top_level(&placed), self.levels);
         if self.drift {
             config.moduli.iter_mut().enumerate().for_each(|(k, q)| *q *= 1.0 + k as f64 / 1024.0);
         }
         Ok(schedule_text(&checked(lower::run(&placed, &config)?)))
     }
+}
+
+/// Level at which bootstraps begin in the tests.
+const LEVEL_IN: u32 = 1;
+
+/// A nominal chain for so many levels, or for bootstraps that give so many.
+pub(crate) fn chain(top: u32, bootstrapped: Option<u32>) -> lower::Config {
+    let Some(levels) = bootstrapped else { return lower::Config::nominal(top, 40, 60) };
+    let config = lower::Config::nominal(levels + LEVEL_IN, 40, 60);
+    let header = BootstrapHeader { level_in: LEVEL_IN, level_out: levels + LEVEL_IN, scale: config.scale };
+    lower::Config { bootstrap: Some(header), ..config }
 }
 
 fn checked<O: Op>(graph: fhec_ir::Graph<O>) -> Verified<fhec_ir::Graph<O>> {
@@ -76,6 +100,7 @@ pub(crate) fn slot_text(graph: &SlotGraph) -> String {
                 let strategy = strategy.map(|s| format!("{s:?} ")).unwrap_or_default();
                 format!("Poly {strategy}{coeffs} {}", args.join(" "))
             }
+            SlotOp::Bootstrap { range } => format!("Bootstrap {} range {range}", args.join(" ")),
             SlotOp::AddConst { value } => format!("AddConst {value} {}", args.join(" ")),
             SlotOp::ShiftSum { shifts, factor } => {
                 format!(
@@ -156,7 +181,8 @@ pub(crate) fn schedule_text(schedule: &Schedule) -> String {
 
 fn outcome(input: &str, pass: &str) -> String {
     let Some(run) = input.lines().next().and_then(Run::parse) else {
-        return "the first line is not `// run: slots=N [tile=HxW] [drift]`\n".into();
+        return "the first line is not `// run: slots=N [tile=HxW] [drift] [levels=L] [price=P] [range=R]`\n"
+            .into();
     };
     let is_code = |l: &&str| !l.trim_start().starts_with("//");
     let graph: String = input.lines().filter(is_code).map(|l| format!("{l}\n")).collect();

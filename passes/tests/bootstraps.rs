@@ -1,0 +1,218 @@
+//! Placement with bootstraps on networks: the values stay, levels and scales are exact, ranges are kept.
+
+mod common;
+
+use std::time::Instant;
+
+use fhec_ir::schedule::interp::interpret;
+use fhec_ir::slot::{SlotGraph, SlotOp, interp};
+use fhec_ir::tensor::random::{self, Options, Rng};
+use fhec_ir::tensor::{Tensor, TensorGraph, TensorOp, Window};
+use fhec_ir::{Constant, ValueId, Verified, tensor, text, verify};
+use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
+
+fn planned(graph: &Verified<TensorGraph>, slots: usize) -> Verified<SlotGraph> {
+    let packed = assign_layout::run(graph, &assign_layout::Config::new(slots)).unwrap();
+    verify(minimize_rotations::run(&verify(packed).unwrap(), &Default::default()).unwrap()).unwrap()
+}
+
+/// Largest element of every value.
+fn ranges(graph: &SlotGraph, inputs: &[Tensor<f64>]) -> Vec<f64> {
+    let mut all = graph.clone();
+    all.outputs.clear();
+    graph.ids().for_each(|id| all.add_output(id.to_string(), id));
+    let values = interp::run(&verify(all).unwrap(), inputs).unwrap();
+    values.iter().map(|v| v.data.iter().fold(0.0f64, |m, x| m.max(x.abs()))).collect()
+}
+
+fn config(levels: u32, price: f64, ranges: Vec<f64>) -> place::Config {
+    let bootstrap = Some(place::Bootstrap { levels, level_in: 1, price, ranges });
+    place::Config { bootstrap, ..place::Config::default() }
+}
+
+fn count(graph: &SlotGraph) -> usize {
+    graph.iter().filter(|(_, n)| matches!(n.op, SlotOp::Bootstrap { .. })).count()
+}
+
+/// Lowers, interprets and compares; gives the least scale of any ciphertext, in bits.
+fn check_lowered(
+    placed: &Verified<SlotGraph>,
+    levels: u32,
+    inputs: &[Tensor<f64>],
+    want: &[Tensor<f64>],
+) -> f64 {
+    let mut chain = common::chain(lower::top_level(placed), Some(levels));
+    for (k, q) in chain.moduli.iter_mut().enumerate() {
+        *q *= 1.0 + (k as f64 * 0.37).sin() * 1e-4;
+    }
+    let lowered = lower::run(placed, &chain).unwrap_or_else(|e| panic!("{e}\n{}", common::slot_text(placed)));
+    let lowered = verify(lowered).unwrap_or_else(|e| panic!("{e}\n{}", common::slot_text(placed)));
+    let packed: Vec<_> =
+        lowered.header.inputs.iter().zip(inputs).map(|(v, x)| v.layout.pack(&x.data)).collect();
+    let got = interpret(&lowered, &packed).unwrap();
+    for ((want, got), packed) in want.iter().zip(&got).zip(&lowered.header.outputs) {
+        compare(want, &packed.layout.unpack(got), &placed.name);
+    }
+    lowered.iter().map(|(_, n)| n.ty.scale.log2()).fold(f64::INFINITY, f64::min)
+}
+
+fn compare(want: &Tensor<f64>, got: &[f64], name: &str) {
+    let scale = want.data.iter().fold(1.0f64, |m, x| m.max(x.abs()));
+    for (k, (a, b)) in want.data.iter().zip(got).enumerate() {
+        assert!((a - b).abs() <= 1e-6 * scale, "{name}, element {k}: {a} {b}");
+    }
+}
+
+#[test]
+fn random_networks_keep_their_meaning() {
+    let (mut run, mut refused, mut with, mut narrow) = (0, 0, 0, 0);
+    for seed in 0..200 {
+        let options = Options { exact: false, products: seed % 3 == 0, ..Options::default() };
+        let graph = random::graph(seed, &options);
+        let inputs = random::inputs(&graph, seed ^ 0x5eed);
+        let want = tensor::run(&graph, &inputs).unwrap();
+        let slots = [64, 1024][seed as usize % 2];
+        let planned = planned(&graph, slots);
+        let Ok(_) = place::run(&planned, &Default::default()) else { continue };
+        let ranges = ranges(&planned, &inputs);
+        for levels in [2, 3, 5] {
+            let placed = match place::run_with_report(&planned, &config(levels, 20.0, ranges.clone())) {
+                Ok((placed, report)) => {
+                    assert_eq!(report.bootstraps.len(), count(&placed));
+                    assert!(report.naive.is_none_or(|n| n.price >= report.price - 1e-9), "{report}");
+                    verify(placed).unwrap_or_else(|e| panic!("seed {seed}: {e}"))
+                }
+                Err(PassError::Refused { nodes, .. }) => {
+                    assert!(nodes.iter().all(|n| n.reason.starts_with("takes ")), "{nodes:?}");
+                    refused += 1;
+                    continue;
+                }
+                Err(e) => panic!("{e}"),
+            };
+            for (want, got) in want.iter().zip(interp::run(&placed, &inputs).unwrap()) {
+                compare(want, &got.data, &format!("seed {seed}"));
+            }
+            run += 1;
+            with += usize::from(count(&placed) > 0);
+            let least = check_lowered(&placed, levels, &inputs, &want);
+            // A sixteenth of the usual scale is what a bootstrap may ask for, more is left to chance.
+            narrow += usize::from(least < 30.0);
+        }
+    }
+    println!("{run} ran, {with} with bootstraps, {refused} refused, {narrow} narrow");
+    assert!(run > 150 && with > 60, "{run} ran, {with} with bootstraps, {refused} refused");
+}
+
+/// Residual network of `blocks` blocks: convolutions and monic quartics, a sum of each block's two ends.
+struct Residual {
+    graph: TensorGraph,
+    rng: Rng,
+}
+
+impl Residual {
+    fn conv(&mut self, x: ValueId, channels: usize, kernel: usize, stride: usize, name: &str) -> ValueId {
+        let inputs = self.graph.ty(x)[1];
+        let shape = vec![channels, inputs, kernel, kernel];
+        let size: usize = shape.iter().product();
+        let scale = 1.0 / (inputs * kernel * kernel) as f32;
+        let data: Vec<f32> = (0..size).map(|_| self.rng.unit() * scale).collect();
+        let weight = self.graph.add_constant(Constant::new(shape, data));
+        let window =
+            Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1, 1], pads: [kernel / 2; 4] };
+        let op = TensorOp::Conv { window, groups: 1, weight, bias: None };
+        self.graph.push_inferred(op, vec![x], name).unwrap()
+    }
+
+    fn act(&mut self, x: ValueId, name: &str) -> ValueId {
+        // Draws small numbers to 0.25.
+        let coeffs = self.graph.add_constant(Constant::new(vec![5, 1], vec![0.1, 0.5, 0.25, 0.0, 1.0]));
+        self.graph.push_inferred(TensorOp::Poly { coeffs }, vec![x], name).unwrap()
+    }
+
+    fn build(blocks: usize, side: usize, classes: usize) -> Verified<TensorGraph> {
+        let mut graph = TensorGraph::new("resnet", ());
+        let input = TensorOp::Input { name: "image".into(), shape: vec![1, 1, side, side] };
+        let image = graph.push_inferred(input, vec![], "image").unwrap();
+        let mut net = Self { graph, rng: Rng(7) };
+        let x = net.conv(image, 2, 3, 1, "stem");
+        let mut x = net.act(x, "stem/act");
+        for b in 0..blocks {
+            let a = net.conv(x, 2, 3, 1, &format!("{b}/conv1"));
+            let a = net.act(a, &format!("{b}/act1"));
+            let a = net.conv(a, 2, 3, 1, &format!("{b}/conv2"));
+            let sum = net.graph.push_inferred(TensorOp::Add, vec![a, x], format!("{b}/add")).unwrap();
+            x = net.act(sum, &format!("{b}/act2"));
+        }
+        let y = net.conv(x, classes, 1, 1, "head");
+        net.graph.add_output("y", y);
+        verify(net.graph).unwrap()
+    }
+}
+
+#[test]
+fn residual_networks_with_identity_shortcuts() {
+    for (blocks, levels) in [(1, 4), (2, 4), (3, 6), (9, 12)] {
+        let graph = Residual::build(blocks, 4, 2);
+        let planned = planned(&graph, 64);
+        // Scales and levels do not depend on the ranges being those of the network.
+        for range in [1.0, 3.0, 20.0] {
+            let begin = Instant::now();
+            let config = config(levels, 200.0, vec![range; planned.len()]);
+            let (placed, report) = place::run_with_report(&planned, &config).unwrap();
+            let took = begin.elapsed();
+            let placed = verify(placed).unwrap();
+            let inputs = [Tensor::new(vec![1, 1, 4, 4], (0..16).map(|k| (k as f64).sin() / 2.0).collect())];
+            let want = interp::run(&planned, &inputs).unwrap();
+            let least = check_lowered(&placed, levels, &inputs, &want);
+            println!(
+                "{blocks} blocks, {levels} levels, range {range}, least scale {least:.1}: {report} ({took:?})"
+            );
+            // Nothing falls much below what the range asks for.
+            assert!(least > 40.0 - 2.0 * range.log2().ceil() - 1.0, "range {range}: {least}");
+            assert!(report.exact && count(&placed) > 0, "{}", text::summary(&*placed));
+        }
+    }
+}
+
+#[test]
+fn what_is_deeper_than_a_bootstrap_is_high_is_refused_by_name() {
+    let planned = planned(&Residual::build(1, 4, 2), 64);
+    let error = place::run(&planned, &config(1, 10.0, vec![])).unwrap_err().to_string();
+    assert!(error.contains("0/act1 (Poly): takes 2 levels, a bootstrap gives 1"), "{error}");
+    // Slots above 1 need a smaller scale, which takes one more level to restore before a square.
+    let error = place::run(&planned, &config(2, 10.0, vec![4.0; planned.len()])).unwrap_err().to_string();
+    assert!(error.contains("takes 2 levels and one to restore the scale, a bootstrap gives 2"), "{error}");
+    assert!(place::run(&planned, &config(2, 10.0, vec![])).is_ok());
+}
+
+#[test]
+fn values_of_infinite_range_are_not_bootstrapped() {
+    let planned = planned(&Residual::build(2, 4, 2), 64);
+    let (_, free) = place::run_with_report(&planned, &config(6, 10.0, vec![])).unwrap();
+    assert!(!free.bootstraps.is_empty());
+    let ranges: Vec<f64> = planned
+        .iter()
+        .map(|(_, n)| if free.bootstraps.iter().any(|p| p.value == n.name) { f64::INFINITY } else { 1.0 })
+        .collect();
+    let (_, bound) = place::run_with_report(&planned, &config(6, 10.0, ranges)).unwrap();
+    assert!(bound.bootstraps.iter().all(|p| free.bootstraps.iter().all(|q| p.value != q.value)));
+    assert!(bound.price > free.price);
+    let error = place::run(&planned, &config(6, 10.0, vec![f64::INFINITY; planned.len()])).unwrap_err();
+    assert!(error.to_string().contains("head (Linear): cannot be reached"), "{error}");
+    let error = place::run(&planned, &config(6, 10.0, vec![1.0])).unwrap_err();
+    assert!(error.to_string().contains("ranges for 1 values"), "{error}");
+}
+
+#[test]
+fn chains_that_do_not_fit_are_refused() {
+    let planned = planned(&Residual::build(1, 4, 2), 64);
+    let placed = verify(place::run(&planned, &config(4, 10.0, vec![])).unwrap()).unwrap();
+    let none = lower::run(&placed, &lower::Config::nominal(8, 40, 60)).unwrap_err().to_string();
+    assert!(none.contains("needs parameters for bootstraps"), "{none}");
+    let other = lower::run(&placed, &common::chain(4, Some(5))).unwrap_err().to_string();
+    assert!(other.contains("gives level Some(4), the parameters give Some(5)"), "{other}");
+    let mut short = common::chain(4, Some(4));
+    short.moduli.pop();
+    let short = lower::run(&placed, &short).unwrap_err().to_string();
+    assert!(short.contains("level 5 with a chain of 5 moduli"), "{short}");
+}
