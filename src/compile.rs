@@ -3,13 +3,17 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use fhec_backend::{Chain, ChainRequest, EmitOptions};
+use fhec_backend::cost::{CostModel, CostTable};
+use fhec_backend::{BootstrapRequest, Chain, ChainError, ChainRequest, EmitOptions};
+use fhec_ckks::bootstrap::KernelCosts;
 use fhec_frontend::{Import, TailStep};
 use fhec_ir::Verified;
 use fhec_ir::plan::{Normalisation, Plan};
-use fhec_ir::tensor::TensorGraph;
+use fhec_ir::schedule::{Kind, ScheduleOp, ScheduleType};
+use fhec_ir::slot::{self, SlotGraph};
+use fhec_ir::tensor::{Tensor, TensorGraph};
 use fhec_passes::pipeline::{Config, PASSES, Program, Timing};
-use fhec_passes::{PassError, Pipeline, assign_layout, lower};
+use fhec_passes::{PassError, Pipeline, assign_layout, lower, place};
 
 use crate::probe::{largest_output, samples};
 
@@ -30,7 +34,18 @@ pub struct CompileOptions {
     pub stop_after: Option<String>,
     /// Seed of the synthetic images that estimate magnitudes; the same seed gives the same plan.
     pub seed: u64,
+    /// Inputs of the network that estimate magnitudes instead, one tensor for each input.
+    pub samples: Vec<Vec<Tensor<f64>>>,
+    /// Whether to bootstrap; None does if more than 24 levels would be needed otherwise.
+    pub bootstrap: Option<bool>,
+    /// Levels between bootstraps; None takes the cheapest of a few.
+    pub levels: Option<u32>,
+    /// Most bytes of the bootstrap's keys in the server's memory.
+    pub bootstrap_key_bytes: usize,
 }
+
+/// Deepest network that is compiled without bootstraps unless asked for.
+pub(crate) const MAX_LEVELED: u32 = 24;
 
 impl Default for CompileOptions {
     fn default() -> Self {
@@ -42,6 +57,10 @@ impl Default for CompileOptions {
             exact_activations: false,
             stop_after: None,
             seed: 0,
+            samples: vec![],
+            bootstrap: None,
+            levels: None,
+            bootstrap_key_bytes: 5_000_000_000,
         }
     }
 }
@@ -159,6 +178,44 @@ const SCALES: [u32; 7] = [28, 30, 32, 34, 37, 40, 43];
 /// Widest prime.
 const WIDEST: u32 = fhec_ckks::params::MAX_PRIME_BITS;
 
+/// Ring of networks with bootstraps.
+const BOOTSTRAP_LOG_N: u32 = 16;
+
+/// Scale of networks with bootstraps, in bits.
+const BOOTSTRAP_SCALE_BITS: u32 = 40;
+
+/// Levels between bootstraps to try.
+const LEVELS: [u32; 3] = [9, 11, 12];
+
+/// Precisions of the bootstrap to ask for, best first.
+const BOOTSTRAP_PRECISIONS: [f64; 3] = [19.0, 18.0, 16.5];
+
+/// Room above the largest magnitude seen in the samples.
+const RANGE_MARGIN: f64 = 1.5;
+
+/// Bounds on the slots of every value, from the samples on which the network stays finite.
+fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Vec<f64> {
+    let mut ranges = vec![0.0f64; graph.len()];
+    for sample in samples {
+        let mut seen = vec![0.0f64; graph.len()];
+        let run = slot::interp::run_observed(graph, sample, &mut |id, slots| {
+            seen[id.index()] = slots.iter().flatten().fold(0.0, |max, x| x.abs().max(max));
+        });
+        if run.is_ok() && seen.iter().all(|x| x.is_finite()) {
+            ranges.iter_mut().zip(seen).for_each(|(range, x)| *range = range.max(x * RANGE_MARGIN));
+        }
+    }
+    ranges
+}
+
+/// Price of the chain's bootstrap in rotations at level 9.
+fn bootstrap_price(chain: &Chain) -> f64 {
+    let costs = CostModel::new(&chain.data, &CostTable::default());
+    let operand = ScheduleType { kind: Kind::Ct, level: 9, scale: chain.scale() };
+    let rotation = costs.instruction(&ScheduleOp::Rotate { step: 1 }, &[operand]);
+    chain.bootstrap.map_or(f64::INFINITY, |b| b.seconds * 1e6 / rotation)
+}
+
 struct Driver<'c> {
     import: &'c Import,
     options: &'c CompileOptions,
@@ -173,11 +230,26 @@ struct Attempt {
 
 impl Driver<'_> {
     fn run(&self, log_n: u32, chain: Option<&Chain>, stop_after: Option<&str>) -> Result<Attempt, PassError> {
+        self.run_with(log_n, chain, None, stop_after)
+    }
+
+    fn run_with(
+        &self,
+        log_n: u32,
+        chain: Option<&Chain>,
+        bootstrap: Option<place::Bootstrap>,
+        stop_after: Option<&str>,
+    ) -> Result<Attempt, PassError> {
         let mut config = Config::nominal(1 << (log_n - 1));
         config.exact_activations = self.options.exact_activations;
         config.layout = assign_layout::Config::new(1 << (log_n - 1));
+        config.place.bootstrap = bootstrap;
         if let Some(chain) = chain {
-            let given = lower::Config { moduli: chain.moduli(), scale: chain.scale() };
+            let given = lower::Config {
+                moduli: chain.moduli(),
+                scale: chain.scale(),
+                bootstrap: chain.bootstrap_header(),
+            };
             config.chain = Box::new(move |_| Ok(given.clone()));
         }
         let mut pipeline = Pipeline::standard(config);
@@ -212,7 +284,13 @@ impl Driver<'_> {
     }
 
     fn with_plan(&self, observe: &mut dyn FnMut(&Program, Timing)) -> Result<Compiled, CompileError> {
-        let samples = samples(&self.import.graph, &self.options.normalisations, self.options.seed);
+        let samples = match &self.options.samples[..] {
+            [] => samples(&self.import.graph, &self.options.normalisations, self.options.seed),
+            given => given.to_vec(),
+        };
+        if self.bootstraps()? {
+            return self.bootstrapped(&samples, observe);
+        }
         let largest = largest_output(&self.import.graph, &samples);
         // One bit for the sign, two for images that give more than the synthetic ones.
         let headroom_bits = ((largest * 8.0).log2().ceil().max(7.0)) as u32;
@@ -234,7 +312,7 @@ impl Driver<'_> {
             let emit = EmitOptions {
                 normalisations: self.options.normalisations.clone(),
                 // Grey noise is close to what real images are like; blank and full ones are not.
-                samples: samples[4..].to_vec(),
+                samples: samples[samples.len() - 1..].to_vec(),
                 ..EmitOptions::default()
             };
             let plan = fhec_backend::emit(&chain, schedule.clone(), &emit)?;
@@ -245,6 +323,92 @@ impl Driver<'_> {
             }
         }
         Err(CompileError::Precision { got: best, wanted: self.options.precision_bits })
+    }
+
+    /// Whether to compile with bootstraps.
+    fn bootstraps(&self) -> Result<bool, CompileError> {
+        if let Some(given) = self.options.bootstrap {
+            return Ok(given);
+        }
+        let attempt = self.run(self.options.log_n.unwrap_or(NOMINAL_LOG_N), None, Some("place"))?;
+        let Program::Slot(placed) = &attempt.program else {
+            return Err(PassError::Misplaced { pass: "place", ir: attempt.program.ir() }.into());
+        };
+        Ok(lower::top_level(placed) > MAX_LEVELED)
+    }
+
+    /// A plan with bootstraps: for every choice of levels between them the cheapest chain and placement, and the cheapest
+    /// of those.
+    fn bootstrapped(
+        &self,
+        samples: &[Vec<Tensor<f64>>],
+        observe: &mut dyn FnMut(&Program, Timing),
+    ) -> Result<Compiled, CompileError> {
+        let log_n = self.options.log_n.unwrap_or(BOOTSTRAP_LOG_N);
+        let planned = self.run(log_n, None, Some("minimize-rotations"))?;
+        let Program::Slot(graph) = &planned.program else {
+            return Err(PassError::Misplaced { pass: "minimize-rotations", ir: planned.program.ir() }.into());
+        };
+        let ranges = slot_ranges(graph, samples);
+        let candidates = self.options.levels.map_or(LEVELS.to_vec(), |levels| vec![levels]);
+        let mut best: Option<(f64, Chain, place::Bootstrap)> = None;
+        let mut refusal = None;
+        for levels in candidates {
+            let chain = match self.bootstrap_chain(log_n, levels) {
+                Ok(chain) => chain,
+                Err(error) => {
+                    refusal = Some(error);
+                    continue;
+                }
+            };
+            let header = chain.bootstrap_header().expect("the chain is made for a bootstrap");
+            let bootstrap = place::Bootstrap {
+                levels,
+                level_in: header.level_in,
+                price: bootstrap_price(&chain),
+                ranges: ranges.clone(),
+            };
+            let config = place::Config { bootstrap: Some(bootstrap.clone()), ..place::Config::default() };
+            let (_, report) = place::run_with_report(graph, &config)?;
+            tracing::info!("{levels} levels between bootstraps: {report}");
+            if best.as_ref().is_none_or(|(price, ..)| report.price < *price) {
+                best = Some((report.price, chain, bootstrap));
+            }
+        }
+        let Some((_, chain, bootstrap)) = best else {
+            return Err(refusal.expect("there is a candidate").into());
+        };
+        let attempt = self.run_with(log_n, Some(&chain), Some(bootstrap), None)?;
+        let Program::Schedule(schedule) = &attempt.program else {
+            return Err(PassError::Misplaced { pass: "lower", ir: attempt.program.ir() }.into());
+        };
+        let emit = EmitOptions {
+            normalisations: self.options.normalisations.clone(),
+            samples: samples[samples.len() - 1..].to_vec(),
+            ..EmitOptions::default()
+        };
+        let plan = fhec_backend::emit(&chain, schedule.clone(), &emit)?;
+        Ok(self.finish(attempt, Some(plan), observe))
+    }
+
+    /// The most precise chain with a bootstrap that fits the memory.
+    fn bootstrap_chain(&self, log_n: u32, levels: u32) -> Result<Chain, ChainError> {
+        let mut refusal = None;
+        for precision in BOOTSTRAP_PRECISIONS {
+            let request = BootstrapRequest {
+                levels: levels as usize,
+                level_bits: self.options.scale_bits.unwrap_or(BOOTSTRAP_SCALE_BITS),
+                precision,
+                key_bytes: Some(self.options.bootstrap_key_bytes),
+                log_n: Some(log_n),
+                ..BootstrapRequest::default()
+            };
+            match fhec_backend::select_bootstrapped(&request, &KernelCosts::default()) {
+                Ok(chain) => return Ok(chain),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        Err(refusal.expect("there are precisions to try"))
     }
 
     /// A schedule and parameters of one ring degree, the smallest in which the schedule's levels are secure.

@@ -52,6 +52,24 @@ pub(crate) struct ModelArgs {
     /// Seed of the synthetic images that estimate magnitudes; the same seed gives the same plan.
     #[arg(long, default_value_t = 0, help_heading = "Compilation")]
     seed: u64,
+    /// Bootstrap even if the network could do without, or never; by default if it needs more than 24 levels.
+    #[arg(long, value_name = "BOOL", help_heading = "Compilation")]
+    bootstrap: Option<bool>,
+    /// Levels between bootstraps; the cheapest of a few if not given.
+    #[arg(long, value_name = "LEVELS", value_parser = clap::value_parser!(u32).range(1..=40), help_heading = "Compilation")]
+    levels: Option<u32>,
+    /// Most memory for the bootstrap's keys, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = (CompileOptions::default().bootstrap_key_bytes >> 20) as u64, help_heading = "Compilation")]
+    bootstrap_keys: u64,
+    /// Records that bound the values of the network, instead of synthetic images: a file of records as for --input
+    /// (`infer --help`). Networks with bootstraps need real ones.
+    #[cfg(feature = "client")]
+    #[arg(long, value_name = "FILE", help_heading = "Compilation")]
+    samples: Option<String>,
+    /// How many of these records.
+    #[cfg(feature = "client")]
+    #[arg(long, value_name = "COUNT", default_value_t = 16, requires = "samples", help_heading = "Compilation")]
+    sample_count: usize,
     /// Keep activations as they are, down to the slot IR (for looking at, not for running).
     #[arg(long, help_heading = "Compilation")]
     exact_activations: bool,
@@ -127,9 +145,37 @@ impl ModelArgs {
             precision_bits: self.precision_bits,
             seed: self.seed,
             exact_activations: self.exact_activations,
+            bootstrap: self.bootstrap,
+            levels: self.levels,
+            bootstrap_key_bytes: (self.bootstrap_keys as usize) << 20,
             normalisations: vec![self.norm.normalisation(model)?],
             ..CompileOptions::default()
         })
+    }
+
+    /// Reads the records that bound the network's values.
+    #[cfg(feature = "client")]
+    fn add_samples(&self, model: &Path, options: &mut CompileOptions) -> Result<()> {
+        use fhec_runtime::input::RecordFile;
+        let Some(path) = &self.samples else { return Ok(()) };
+        let import = import(model)?;
+        let [(id, _)] = import.graph.inputs().collect::<Vec<_>>()[..] else {
+            bail!("--samples is for networks with one input");
+        };
+        let shape = import.graph.ty(id).clone();
+        let file = RecordFile::open(Path::new(path), &shape, false).map_err(anyhow::Error::msg)?;
+        let normalisation = options.normalisations.first().cloned().unwrap_or_default();
+        for record in 0..self.sample_count {
+            let bytes = file.record(record).map_err(anyhow::Error::msg)?;
+            let data = fhec_runtime::input::normalise(&bytes, &shape, &normalisation).map_err(anyhow::Error::msg)?;
+            options.samples.push(vec![fhec_ir::tensor::Tensor::new(shape.clone(), data)]);
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "client"))]
+    fn add_samples(&self, _: &Path, _: &mut CompileOptions) -> Result<()> {
+        Ok(())
     }
 
     /// Compiles a network to a plan.
@@ -144,7 +190,8 @@ impl ModelArgs {
         context: &Context,
         observe: &mut dyn FnMut(&Program, Timing),
     ) -> Result<Compiled> {
-        let options = self.options(model)?;
+        let mut options = self.options(model)?;
+        self.add_samples(model, &mut options)?;
         run(model, &options, context, observe)
     }
 }
@@ -185,6 +232,7 @@ fn run(
 impl CompileArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let mut options = self.options.options(&self.model)?;
+        self.options.add_samples(&self.model, &mut options)?;
         options.stop_after = self.stop_after.clone();
         if self.options.exact_activations && options.stop_after.is_none() {
             bail!(

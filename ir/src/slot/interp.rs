@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{LinearMap, SlotGraph, SlotOp, encode};
 use crate::layout::{Factor, Layout};
 use crate::tensor::{Tensor, activation};
-use crate::{Constant, Op, Verified};
+use crate::{Constant, Op, ValueId, Verified};
 
 /// Slot vectors of a value, one per ciphertext.
 pub type Slots = Vec<Vec<f64>>;
@@ -26,6 +26,18 @@ pub enum RunError {
 /// # Errors
 /// If the inputs do not fit the graph.
 pub fn run(graph: &Verified<SlotGraph>, inputs: &[Tensor<f64>]) -> Result<Vec<Tensor<f64>>, RunError> {
+    run_observed(graph, inputs, &mut |_, _| {})
+}
+
+/// [`run`], `observe` seeing every value.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_observed(
+    graph: &Verified<SlotGraph>,
+    inputs: &[Tensor<f64>],
+    observe: &mut dyn FnMut(ValueId, &Slots),
+) -> Result<Vec<Tensor<f64>>, RunError> {
     let declared: Vec<_> = graph.inputs().map(|(id, _)| id).collect();
     if declared.len() != inputs.len() {
         return Err(RunError::Input(inputs.len(), format!("the graph has {} inputs", declared.len())));
@@ -55,6 +67,7 @@ pub fn run(graph: &Verified<SlotGraph>, inputs: &[Tensor<f64>]) -> Result<Vec<Te
             eval(&graph.constants, &node.op, layout, &args)
                 .map_err(|e| RunError::Node(graph.describe(id), e))?
         };
+        observe(id, &value);
         values[id.index()] = Some(value);
         for arg in &node.args {
             if last_use.get(arg) == Some(&id) && graph.outputs.iter().all(|o| o.value != *arg) {

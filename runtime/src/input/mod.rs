@@ -132,7 +132,11 @@ pub(crate) fn planes(shape: &[usize]) -> (usize, usize, usize) {
     (at(3), at(2), at(1))
 }
 
-fn normalise(bytes: &[u8], shape: &[usize], n: &Normalisation) -> Result<Vec<f64>, String> {
+/// Bytes of a tensor of `shape` as network inputs.
+///
+/// # Errors
+/// If mean or standard deviation do not fit the channels.
+pub fn normalise(bytes: &[u8], shape: &[usize], n: &Normalisation) -> Result<Vec<f64>, String> {
     let elements: usize = shape.iter().product();
     if bytes.len() != elements {
         return Err(format!("{} bytes, the network takes {elements} ({shape:?})", bytes.len()));
