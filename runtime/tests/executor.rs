@@ -399,6 +399,42 @@ mod encrypted {
         }
     }
 
+    /// 6 GB and a minute or two: run by hand.
+    #[test]
+    #[ignore]
+    fn bootstrap_at_128_bits() {
+        let clock = std::time::Instant::now();
+        let tell = |what: &str| println!("{:6.1} s {what}", clock.elapsed().as_secs_f64());
+        let (parameters, data, bytes) = common::secure_bootstrapped();
+        assert!(parameters.security_bits() >= 128.0);
+        let schedule = refresh(&data);
+        let x: Vec<f64> = (0..parameters.slots()).map(|k| (k as f64 * 0.7).sin() * 2.0).collect();
+        let model = ClearEngine::modelled(&schedule, &data, None);
+        let input = model.input(x.clone(), 4, 2f64.powi(39), 1);
+        let store = PlaintextStore::new(0);
+        let options = ExecuteOptions::default();
+        let clear = execute(&model, &schedule, vec![vec![input]], &store, &options).unwrap().outputs;
+        let (plan, id) = common::plan_with(data, schedule, bytes);
+        let client = Client::new(plan.client_spec().unwrap()).unwrap();
+        tell("plan");
+        let keys = client.generate_keys(None).unwrap();
+        tell("keys");
+        let evaluation = (keys.evaluation.clone(), keys.id);
+        let server = Server::new((plan, id), &parameters, evaluation, 0).unwrap();
+        tell("server");
+        for _ in 0..2 {
+            let bundle = client.encrypt((&keys.secret, keys.id), std::slice::from_ref(&x)).unwrap();
+            let run = server.run(bundle, &options).unwrap();
+            let longest = run.execution.instruction_seconds.iter().copied().fold(0.0, f32::max);
+            tell(&format!("run, bootstrap {longest:.2} s"));
+            let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
+            let error = found[0].iter().zip(&clear[0][0].slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            let ratio = (error / x.len() as f64).sqrt() / model.slot_error(&clear[0][0]);
+            tell(&format!("{ratio:.2} times the predicted error of {:.2e}", model.slot_error(&clear[0][0])));
+            assert!((0.25..2.0).contains(&ratio));
+        }
+    }
+
     #[test]
     fn convolution_at_128_bits() {
         let parameters = common::secure_parameters();

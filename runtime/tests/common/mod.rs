@@ -40,9 +40,11 @@ pub(crate) fn data(parameters: &Parameters) -> ParameterData {
     }
 }
 
-/// A small ring without security, with a bootstrap from level 3 to level 6: parameters, their data, and the bytes of
-/// the bootstrap's keys.
-pub(crate) fn bootstrapped() -> (Parameters, ParameterData, u64) {
+/// A parameter set with a bootstrap: for the engine, for a plan, and the bytes of the bootstrap's keys.
+pub(crate) type Bootstrapped = (Parameters, ParameterData, u64);
+
+/// A small ring without security, with a bootstrap from level 3 to level 6.
+pub(crate) fn bootstrapped() -> Bootstrapped {
     let spec = BootstrapSpec {
         log_slots: 9,
         log_joined: 0,
@@ -53,11 +55,43 @@ pub(crate) fn bootstrapped() -> (Parameters, ParameterData, u64) {
         message_ratio: 9.0,
         scale: 2f64.powi(40),
     };
-    let parts = [(1, 49.0), (3, 34.0), (3, 40.0), (spec.eval_mod.levels(), 49.4), (2, 49.0)];
-    let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
-    let literal = ParametersLiteral::from_widths(10, &q, &[50.0; 6]).unwrap();
-    let parameters = insecure_test_literal(&literal).unwrap();
-    let circuit = BootstrapCircuit::new(&parameters, &spec).unwrap();
+    with_bootstrap(
+        insecure_test_literal(&literal(10, &spec, [49.0, 34.0, 40.0, 49.4, 49.0], 6)).unwrap(),
+        &spec,
+    )
+}
+
+/// A ring of degree 2^16 with 128 bits of security and a bootstrap from level 3 to level 15.
+pub(crate) fn secure_bootstrapped() -> Bootstrapped {
+    let spec = BootstrapSpec {
+        log_slots: 15,
+        log_joined: 0,
+        slots_to_coeffs: vec![5, 5, 5],
+        residual_levels: 12,
+        eval_mod: EvalModSpec { degree: 46, doublings: 2, ..EvalModSpec::default() },
+        coeffs_to_slots: vec![4, 4, 4, 3],
+        message_ratio: 10.0,
+        scale: 2f64.powi(40),
+    };
+    let literal = literal(16, &spec, [50.0, 34.0, 40.0, 49.9, 49.4], 10);
+    with_bootstrap(Parameters::new(&literal).unwrap(), &spec)
+}
+
+/// The chain of a bootstrap, with the widths of its five parts.
+fn literal(log_n: u32, spec: &BootstrapSpec, widths: [f64; 5], special: usize) -> ParametersLiteral {
+    let levels = [
+        spec.slots_to_coeffs.len(),
+        spec.residual_levels,
+        spec.eval_mod.levels(),
+        spec.coeffs_to_slots.len(),
+    ];
+    let counts = std::iter::once(1).chain(levels);
+    let q: Vec<f64> = counts.zip(widths).flat_map(|(count, width)| vec![width; count]).collect();
+    ParametersLiteral::from_widths(log_n, &q, &vec![50.0; special]).unwrap()
+}
+
+fn with_bootstrap(parameters: Parameters, spec: &BootstrapSpec) -> Bootstrapped {
+    let circuit = BootstrapCircuit::new(&parameters, spec).unwrap();
     let fresh = Estimate { variance: 10.0, message: 1.0 };
     let bootstrap = BootstrapData {
         log_slots: spec.log_slots,
