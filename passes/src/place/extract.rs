@@ -4,12 +4,15 @@
 //! state says of each class that is still *live* (a later class may read it) at which level it is available, or that
 //! it was not computed. At each class the search picks an alternative, the level at which it executes and whether the
 //! result is bootstrapped, and drops states that another one matches or beats in every level at no higher price. A
-//! class read twice is paid once.
+//! class read twice is paid once. With bootstraps, states that cannot lead to anything as cheap as what is known are
+//! dropped too: see [`bound`](super::bound).
 //!
 //! Whoever reads a bootstrapped class may as well read it as it was before, where that level suffices. The state need
 //! not say so: levels can always be dropped, so the bootstrapped copy alone decides what is possible.
 
 use std::collections::HashMap;
+
+use super::bound::Remaining;
 
 /// One way to compute a class.
 #[derive(Clone, Debug)]
@@ -74,12 +77,17 @@ pub struct Solution {
 const TIE: f64 = 1e-9;
 
 impl Problem {
-    fn price_at(&self, level: u32) -> f64 {
+    pub(super) fn price_at(&self, level: u32) -> f64 {
         (self.price)(level + self.bootstraps.as_ref().map_or(0, |b| b.floor))
     }
 
+    /// Price of bootstrapping a class.
+    pub(super) fn refresh(&self, class: usize) -> f64 {
+        self.bootstraps.as_ref().map_or(f64::INFINITY, |b| b.prices[class])
+    }
+
     /// Highest level at which an alternative may execute.
-    fn highest(&self, alternative: &Alternative) -> u32 {
+    pub(super) fn highest(&self, alternative: &Alternative) -> u32 {
         self.bootstraps.as_ref().map_or(u32::MAX, |b| b.levels.saturating_sub(alternative.headroom))
     }
 }
@@ -135,21 +143,45 @@ fn required(problem: &Problem) -> Vec<bool> {
 /// # Panics
 /// If a class reads itself or a later one, or an output has no alternative.
 pub fn solve(problem: &Problem, beam: usize) -> Option<Solution> {
-    let mut search = Search::new(problem);
-    let mut states = vec![State { levels: Box::default(), price: 0.0, bootstraps: 0, step: None }];
+    let mut bound = naive(problem).map_or(f64::INFINITY, |n| n.price);
+    let mut best: Option<Solution> = None;
+    // Narrow searches find bounds that keep wide ones narrow.
+    let narrow = [NARROW, 8 * NARROW].into_iter().filter(|n| problem.bootstraps.is_some() && *n < beam);
+    for beam in narrow.chain([beam]) {
+        let found = search(problem, beam, bound * (1.0 + 1e-9));
+        let is_better = |s: &Solution| best.as_ref().is_none_or(|b| !s.pruned || s.price < b.price);
+        if let Some(found) = found.filter(is_better) {
+            bound = bound.min(found.price);
+            let exact = !found.pruned;
+            best = Some(found);
+            if exact {
+                break;
+            }
+        }
+    }
+    best
+}
+
+/// Width of the first search.
+const NARROW: usize = 16;
+
+/// Finds the cheapest extraction of at most a price, exactly unless more than `beam` states are left at once.
+fn search(problem: &Problem, beam: usize, bound: f64) -> Option<Solution> {
+    let mut search = Search::new(problem, bound);
+    let mut states =
+        vec![State { levels: Box::default(), price: 0.0, behind: 0.0, bootstraps: 0, step: None }];
     let mut pruned = false;
     for c in 0..problem.classes.len() {
         let mut reached = search.advance(c, &states);
         // Comparing all pairs is quadratic: what is far dearer than the rest goes unseen.
         let widest = beam.saturating_mul(8);
         if reached.len() > widest {
-            reached.sort_by(State::order);
-            reached.truncate(widest);
+            keep_best(&mut reached, widest);
             pruned = true;
         }
         states = undominated(reached);
         if states.len() > beam {
-            states.truncate(beam);
+            keep_best(&mut states, beam);
             pruned = true;
         }
     }
@@ -162,6 +194,8 @@ struct State {
     /// For every live class, in order, one more than its level; 0 if it was not computed.
     levels: Box<[u16]>,
     price: f64,
+    /// The rest costs at least that.
+    behind: f64,
     bootstraps: u32,
     step: Option<usize>,
 }
@@ -198,9 +232,9 @@ struct Search<'p> {
     useful: Vec<u32>,
     last_read: Vec<usize>,
     required: Vec<bool>,
-    /// From every class on, the least price of the classes that every extraction computes.
-    to_come: Vec<f64>,
-    /// Price of some extraction.
+    /// What is to come costs at least.
+    remaining: Option<Remaining>,
+    /// Nothing dearer is of interest.
     bound: f64,
     /// Live classes, ascending.
     live: Vec<usize>,
@@ -208,27 +242,21 @@ struct Search<'p> {
 }
 
 impl<'p> Search<'p> {
-    fn new(problem: &'p Problem) -> Self {
+    fn new(problem: &'p Problem, bound: f64) -> Self {
         let count = problem.classes.len();
         let mut last_read = vec![0; count];
         for (c, class) in problem.classes.iter().enumerate() {
             class.alternatives.iter().flat_map(|a| &a.children).for_each(|child| last_read[*child] = c);
         }
         let required = required(problem);
-        let mut to_come = vec![0.0; count + 1];
-        for (c, class) in problem.classes.iter().enumerate().rev() {
-            let prices = class.alternatives.iter().map(|a| a.rotations * problem.price_at(a.depth));
-            let least = if required[c] { prices.fold(f64::INFINITY, f64::min) } else { 0.0 };
-            to_come[c] = to_come[c + 1] + least;
-        }
         Self {
             problem,
             need: needed_levels(problem),
             useful: useful_levels(problem),
             last_read,
+            remaining: problem.bootstraps.as_ref().map(|b| Remaining::new(problem, &required, b.levels)),
             required,
-            to_come,
-            bound: naive(problem).map_or(f64::INFINITY, |n| n.price * (1.0 + 1e-9)),
+            bound,
             live: vec![],
             steps: vec![],
         }
@@ -238,26 +266,31 @@ impl<'p> Search<'p> {
     fn advance(&mut self, c: usize, states: &[State]) -> Vec<State> {
         let stays: Vec<usize> = (0..self.live.len()).filter(|k| self.last_read[self.live[*k]] > c).collect();
         let is_read = self.last_read[c] > c;
+        let decisive = self.remaining.as_ref().and_then(|r| r.decisive(c));
+        let after: Vec<usize> = stays.iter().map(|k| self.live[*k]).chain(is_read.then_some(c)).collect();
+        let decisive = decisive.and_then(|(at, class)| Some((at, after.binary_search(&class).ok()?)));
         let mut next: HashMap<Box<[u16]>, State> = HashMap::new();
         for state in states {
             for (outcome, price) in self.outcomes(c, state) {
                 let price = state.price + price;
-                if price + self.to_come[c + 1] > self.bound {
-                    continue;
-                }
                 let last = outcome.map_or(0, |o| self.available(o) as u16 + 1);
                 let levels: Box<[u16]> =
                     stays.iter().map(|k| state.levels[*k]).chain(is_read.then_some(last)).collect();
+                let known = decisive.map(|(at, k)| (at, u32::from(levels[k]).saturating_sub(1)));
+                let behind = self.remaining.as_ref().map_or(0.0, |r| r.behind(c, known));
+                if price + behind > self.bound {
+                    continue;
+                }
                 let bootstraps = state.bootstraps + u32::from(outcome.is_some_and(|o| o.bootstrapped));
                 let step = Some(self.steps.len());
-                let reached = State { levels, price, bootstraps, step };
+                let reached = State { levels, price, behind, bootstraps, step };
                 if next.get(&reached.levels).is_none_or(|known| reached.key() < known.key()) {
                     self.steps.push(Step { before: state.step, class: c, outcome });
                     next.insert(reached.levels.clone(), reached);
                 }
             }
         }
-        self.live = stays.iter().map(|k| self.live[*k]).chain(is_read.then_some(c)).collect();
+        self.live = after;
         next.into_values().collect()
     }
 
@@ -333,6 +366,13 @@ impl<'p> Search<'p> {
         }
         solution
     }
+}
+
+/// Keeps the states from which the best may be hoped.
+fn keep_best(states: &mut Vec<State>, count: usize) {
+    let hope = |s: &State| s.key() + s.behind;
+    states.sort_by(|a, b| hope(a).total_cmp(&hope(b)).then_with(|| a.order(b)));
+    states.truncate(count);
 }
 
 /// Drops every state that another one beats: the same classes computed, nowhere lower, no dearer. Cheapest first.

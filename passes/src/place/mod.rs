@@ -6,6 +6,7 @@
 //! level from which every output can be reached. With them no level exceeds what a bootstrap gives, and [`insert`]
 //! writes the bootstraps into the graph.
 
+mod bound;
 mod choices;
 pub mod extract;
 mod insert;
@@ -35,7 +36,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { prices: Default::default(), beam: 500, bootstrap: None }
+        Self { prices: Default::default(), beam: 4000, bootstrap: None }
     }
 }
 
