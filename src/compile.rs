@@ -185,7 +185,7 @@ const BOOTSTRAP_LOG_N: u32 = 16;
 const BOOTSTRAP_SCALE_BITS: u32 = 40;
 
 /// Levels between bootstraps to try.
-const LEVELS: [u32; 3] = [9, 11, 12];
+const LEVELS: [u32; 2] = [9, 12];
 
 /// Precisions of the bootstrap to ask for, best first.
 const BOOTSTRAP_PRECISIONS: [f64; 3] = [19.0, 18.0, 16.5];

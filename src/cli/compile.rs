@@ -68,7 +68,13 @@ pub(crate) struct ModelArgs {
     samples: Option<String>,
     /// How many of these records.
     #[cfg(feature = "client")]
-    #[arg(long, value_name = "COUNT", default_value_t = 16, requires = "samples", help_heading = "Compilation")]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 16,
+        requires = "samples",
+        help_heading = "Compilation"
+    )]
     sample_count: usize,
     /// Keep activations as they are, down to the slot IR (for looking at, not for running).
     #[arg(long, help_heading = "Compilation")]
@@ -167,7 +173,8 @@ impl ModelArgs {
         let normalisation = options.normalisations.first().cloned().unwrap_or_default();
         for record in 0..self.sample_count {
             let bytes = file.record(record).map_err(anyhow::Error::msg)?;
-            let data = fhec_runtime::input::normalise(&bytes, &shape, &normalisation).map_err(anyhow::Error::msg)?;
+            let data =
+                fhec_runtime::input::normalise(&bytes, &shape, &normalisation).map_err(anyhow::Error::msg)?;
             options.samples.push(vec![fhec_ir::tensor::Tensor::new(shape.clone(), data)]);
         }
         Ok(())

@@ -4,6 +4,7 @@ use super::dft::{Diagonals, Direction, factors};
 use super::error::BootstrapError;
 use super::sine::{Cosine, sine_gain};
 use super::spec::{BootstrapSpec, EvalModSpec};
+use crate::encoding::stored_words;
 use crate::error::{KeyName, Result};
 use crate::eval::linear::split;
 use crate::params::{KeyShape, Parameters};
@@ -223,7 +224,7 @@ impl BootstrapCircuit {
         let words = |stage: &Stage| {
             let limbs = stage.shape.level + 1 + stage.shape.special;
             let diagonals = stage.diagonals.values.values();
-            diagonals.map(|values| limbs * (2 * values.len()).min(self.params.n())).sum::<usize>()
+            diagonals.map(|values| limbs * stored_words(self.params.log_n(), 2 * values.len())).sum::<usize>()
         };
         8 * self.slots_to_coeffs.iter().chain(&self.coeffs_to_slots).map(words).sum::<usize>()
     }

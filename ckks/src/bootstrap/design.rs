@@ -1,9 +1,10 @@
 //! Search for a parameter set: the cheapest chain that meets levels, precision, memory and security.
 //!
 //! All primes stay below 2^50, where the IFMA kernels serve. At N = 2^16 and 12 levels the cap on
-//! log QP leaves 120 bits unused, so wider primes would not buy levels; they would buy EvalMod 8
-//! bits of precision, at transforms 1.6 times slower (`cargo bench -p fhec-ckks --bench engine -- ntt`
-//! prints both) on a third of the limbs. The same precision is cheaper from a smaller message ratio.
+//! log QP hardly binds, so wider primes would not buy levels; they would buy EvalMod 8 bits of
+//! precision, at transforms that take 2.4 times as long (60-bit primes with tfhe-ntt against own kernels at
+//! 50 bits: `cargo bench -p fhec-ckks --bench engine -- ntt` prints both) and without vector kernels for
+//! everything else, on a third of the limbs.
 //!
 //! Widths: EvalMod primes at 49.9 bits, since every bit there is one of precision; CoeffsToSlots primes
 //! down to where their rounding stays below EvalMod's; SlotsToCoeffs primes at 34 bits, enough for

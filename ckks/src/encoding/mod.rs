@@ -16,12 +16,32 @@ use crate::params::{Parameters, ParametersId};
 use crate::ring::{MIN_LOG_N, RnsPoly, par, simd};
 use fft::SpecialFft;
 use num_complex::Complex64;
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 /// Fewest repetitions of a word for which the short form is kept (one vector register).
 const MIN_LOG_REPEAT: u32 = 3;
 /// Largest magnitude of a scaled coefficient, as a power of two (the 128-bit path).
 const MAX_LOG2_COEFFICIENT: f64 = 126.0;
+
+/// Buffers of an encoding, kept by each thread: fresh ones of this size would be faulted in every time.
+#[derive(Default)]
+struct Scratch {
+    slots: Vec<Complex64>,
+    coefficients: Vec<f64>,
+    small: Vec<i64>,
+}
+
+thread_local! {
+    /// Taken while in use: a thread that waits for others may begin another encoding meanwhile.
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
+/// Words kept per limb for a polynomial with `coefficients`, a power of two, in a ring of degree 2^`log_n`.
+pub(crate) fn stored_words(log_n: u32, coefficients: usize) -> usize {
+    let log_store = coefficients.trailing_zeros().max(MIN_LOG_N);
+    1 << if log_n - log_store < MIN_LOG_REPEAT { log_n } else { log_store }
+}
 
 /// An encoded slot vector: an integer polynomial modulo q_0..=q_level (and possibly special primes),
 /// NTT domain, at a scale. Equality does not look at the estimate.
@@ -126,14 +146,20 @@ impl Encoder {
         if !slots.is_power_of_two() || slots > self.params.slots() {
             return Err(CkksError::SlotCount { found: slots, slots: self.params.slots() });
         }
-        let mut z: Vec<Complex64> = values.iter().map(|v| (*v).into()).collect();
-        if let Some(index) = z.iter().position(|z| !z.is_finite()) {
+        if let Some(index) = values.iter().position(|v| !(*v).into().is_finite()) {
             return Err(CkksError::NotFinite { index });
         }
-        self.fft(slots).inverse(&mut z, scale);
-        let coefficients: Vec<f64> =
-            z.iter().map(|z| z.re).chain(z.iter().map(|z| z.im)).map(f64::round_ties_even).collect();
-        self.embed(&coefficients, level, special, scale)
+        let mut scratch = SCRATCH.take();
+        let Scratch { slots: z, coefficients, .. } = &mut scratch;
+        z.clear();
+        z.extend(values.iter().map(|v| (*v).into()));
+        self.fft(slots).inverse(z, scale);
+        coefficients.clear();
+        coefficients.extend(z.iter().map(|z| z.re.round_ties_even()));
+        coefficients.extend(z.iter().map(|z| z.im.round_ties_even()));
+        let plaintext = self.embed(&mut scratch, level, special, scale);
+        SCRATCH.set(scratch);
+        plaintext
     }
 
     fn check_place(&self, level: usize, special: usize, scale: f64) -> Result<()> {
@@ -150,8 +176,9 @@ impl Encoder {
         Ok(())
     }
 
-    /// The polynomial in X^(N/len) with the given integral coefficients, transformed.
-    fn embed(&self, coefficients: &[f64], level: usize, special: usize, scale: f64) -> Result<Plaintext> {
+    /// The polynomial in X^(N/len) with the integral coefficients of `scratch`, transformed.
+    fn embed(&self, scratch: &mut Scratch, level: usize, special: usize, scale: f64) -> Result<Plaintext> {
+        let Scratch { coefficients, small, .. } = scratch;
         // Finite values can still overflow inside the FFT, to infinities and NaNs.
         let finite = coefficients.iter().all(|c| c.is_finite());
         let largest = coefficients.iter().fold(0.0, |max: f64, c| max.max(c.abs()));
@@ -161,23 +188,24 @@ impl Encoder {
             return Err(CkksError::CoefficientTooLarge { log2: largest.log2(), limit });
         }
         let (log_n, log_len) = (self.params.log_n(), coefficients.len().trailing_zeros());
-        let mut log_store = log_len.max(MIN_LOG_N);
-        if log_n - log_store < MIN_LOG_REPEAT {
-            log_store = log_n;
-        }
+        let log_store = stored_words(log_n, coefficients.len()).trailing_zeros();
         let ring = self.params.ring();
         let n = 1 << log_store;
         let gap = n >> log_len;
         let mut poly = ring.uninit_short(n, level + 1, special);
-        let small: Option<Vec<i64>> =
-            (largest < 2f64.powi(62)).then(|| coefficients.iter().map(|c| *c as i64).collect());
+        small.clear();
+        let fits = largest < 2f64.powi(62);
+        if fits {
+            small.extend(coefficients.iter().map(|c| *c as i64));
+        }
+        let (coefficients, small) = (&coefficients[..], fits.then_some(&small[..]));
         par::for_limbs(n, poly.words_mut(), |i, limb| {
             let index = ring.index(level + 1, i);
             let m = ring.modulus(index);
             if gap > 1 {
                 limb.fill(0);
             }
-            match &small {
+            match small {
                 Some(small) if gap == 1 => simd::reduce_signed(m, limb, small),
                 Some(small) => small.iter().enumerate().for_each(|(j, c)| limb[j * gap] = m.residue_i64(*c)),
                 None => coefficients

@@ -1,7 +1,7 @@
 //! A pool of limb buffers: steady-state operations reuse pages instead of faulting in fresh ones.
 
 use aligned_vec::AVec;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,19 +18,21 @@ struct Shelf {
 
 #[derive(Default)]
 struct Free {
-    by_len: HashMap<usize, Shelf>,
+    by_len: BTreeMap<usize, Shelf>,
     words: usize,
     clock: u64,
 }
 
 impl Free {
+    /// The shortest buffer of at least `len` words that wastes no more than half of them: levels differ by
+    /// a limb, and exact lengths alone would keep a stock for each.
     fn take(&mut self, len: usize) -> Option<AVec<u64>> {
         self.clock += 1;
-        let shelf = self.by_len.entry(len).or_default();
+        let fitting = self.by_len.range_mut(len..=len + len / 2);
+        let (length, shelf) = fitting.into_iter().find(|(_, shelf)| !shelf.buffers.is_empty())?;
         shelf.used = self.clock;
-        let found = shelf.buffers.pop()?;
-        self.words -= len;
-        Some(found)
+        self.words -= length;
+        shelf.buffers.pop()
     }
 
     /// Keeps `buffer`; returns the buffers given up for it, so that they are freed outside the lock.
@@ -62,7 +64,7 @@ impl Pool {
             fresh.resize(len, 0);
             fresh
         });
-        Buffer { words, pool: Some(Arc::clone(self)) }
+        Buffer { words, len, pool: Some(Arc::clone(self)) }
     }
 
     fn give(&self, words: AVec<u64>) {
@@ -73,7 +75,9 @@ impl Pool {
 
 /// A 64-byte aligned word buffer that returns to its pool on drop.
 pub(crate) struct Buffer {
+    /// At least `len` words.
     words: AVec<u64>,
+    len: usize,
     pool: Option<Arc<Pool>>,
 }
 
@@ -93,13 +97,13 @@ impl Buffer {
 impl Deref for Buffer {
     type Target = [u64];
     fn deref(&self) -> &[u64] {
-        &self.words
+        &self.words[..self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u64] {
-        &mut self.words
+        &mut self.words[..self.len]
     }
 }
 
@@ -115,21 +119,37 @@ impl Drop for Buffer {
 mod tests {
     use super::*;
 
+    fn buffer(len: usize) -> AVec<u64> {
+        AVec::from_iter(64, (0..len).map(|_| 0))
+    }
+
     #[test]
     fn lengths_out_of_use_are_given_up_first() {
         let mut free = Free::default();
-        let buffer = |len: usize| AVec::from_iter(64, (0..len).map(|_| 0));
-        for len in [10, 20, 30] {
-            assert!(free.take(len).is_none());
-            assert!(free.give(buffer(len), 60).is_empty());
+        for len in [10, 20, 40] {
+            assert!(free.give(buffer(len), 70).is_empty());
         }
-        assert_eq!(free.take(10).unwrap().len(), 10);
-        let dropped = free.give(buffer(11), 60);
+        for len in [40, 20, 10] {
+            let taken = free.take(len).unwrap();
+            assert_eq!(taken.len(), len);
+            assert!(free.give(taken, 70).is_empty());
+        }
+        let dropped = free.give(buffer(11), 70);
         assert!(dropped.iter().map(|b| b.len()).eq([11]), "a length nobody took yet goes first");
-        assert!(free.give(buffer(10), 60).is_empty());
-        let dropped = free.give(buffer(30), 60);
-        assert!(dropped.iter().map(|b| b.len()).eq([20, 30]));
+        let dropped = free.give(buffer(10), 70);
+        assert!(dropped.iter().map(|b| b.len()).eq([40]), "then the one taken longest ago");
         assert_eq!(free.words, 40);
-        assert!(free.take(20).is_none());
+        assert!(free.take(40).is_none());
+    }
+
+    #[test]
+    fn a_buffer_serves_lengths_down_to_two_thirds_of_its_own() {
+        let pool = Arc::new(Pool::default());
+        pool.give(buffer(30));
+        assert!(pool.take(19).words.len() == 19, "too short to waste 30 words on");
+        let taken = pool.take(20);
+        assert_eq!((taken.len(), taken.words.len()), (20, 30));
+        drop(taken);
+        assert_eq!(pool.take(30).len(), 30);
     }
 }
