@@ -76,6 +76,22 @@ fn every_stage_evaluates_alike() {
 }
 
 #[test]
+fn a_plan_with_bootstraps() {
+    let folder = Folder::new();
+    folder.ok(&format!("{LENET} --bootstrap true --levels 4 -o boot.plan"));
+    let plan = json(&folder.ok("inspect boot.plan --json"));
+    assert!(plan["bootstraps"].as_u64().unwrap() >= 1, "{plan}");
+    assert_eq!(plan["n"], 65536);
+    assert!(plan["security_bits"].as_f64().unwrap() >= 128.0);
+    assert!(plan["key_bytes"].as_u64().unwrap() > 3 << 30, "the bootstrap's keys count: {plan}");
+    let levels = plan["layers"].as_array().unwrap().iter();
+    let lowest = levels.map(|l| l["level_out"].as_u64().unwrap()).min().unwrap();
+    assert!(lowest >= 2, "levels below belong to SlotsToCoeffs: {plan}");
+    let none = json(&folder.ok(&format!("inspect {LENET} --json")));
+    assert_eq!(none["bootstraps"], 0, "seven levels need none");
+}
+
+#[test]
 fn a_plan_from_the_command_line() {
     let folder = Folder::new();
     let numbers = json(&folder.ok(&format!("{LENET} -o lenet.plan --json")));
