@@ -2,8 +2,8 @@
 
 use crate::params::{inv_mod, mul_mod};
 
-/// Largest modulus the IFMA kernels serve (exclusive).
-const IFMA_LIMIT: u64 = 1 << 50;
+/// Largest modulus the vector kernels serve (exclusive).
+const VECTOR_LIMIT: u64 = 1 << 50;
 
 /// A prime q < 2^61 with the constants of Barrett and Shoup reduction.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub struct Modulus {
     pub(crate) mu52: u64,
     /// Whether AVX-512 IFMA kernels serve this modulus on this machine.
     pub(crate) ifma: bool,
+    /// Whether AVX2 kernels do, for operations that have one and where IFMA is missing.
+    pub(crate) avx2: bool,
 }
 
 /// A constant w < q with floor(w·2^64/q) and floor(w·2^52/q), for multiplication by Shoup's method.
@@ -61,8 +63,15 @@ impl Modulus {
     /// Constants of the prime `q`, using the fastest kernels this machine has.
     pub(crate) fn new(q: u64) -> Self {
         let mut modulus = Self::portable(q);
-        modulus.ifma = q < IFMA_LIMIT && super::simd::ifma_available();
+        modulus.ifma = q < VECTOR_LIMIT && super::simd::ifma_available();
+        modulus.avx2 = q < VECTOR_LIMIT && super::simd::avx2_available();
         modulus
+    }
+
+    /// Constants of the prime `q`, as on a machine without AVX-512.
+    #[cfg(test)]
+    pub(crate) fn avx2_only(q: u64) -> Self {
+        Self { ifma: false, ..Self::new(q) }
     }
 
     /// Constants of the prime `q`, using portable kernels only.
@@ -75,6 +84,7 @@ impl Modulus {
             r52: Shoup::new((1 << 52) % q, q),
             mu52: (1 << 52) / q,
             ifma: false,
+            avx2: false,
         }
     }
 

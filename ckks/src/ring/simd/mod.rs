@@ -1,8 +1,11 @@
 //! Vector kernels on single limbs. Each entry point is safe: it picks the AVX-512 IFMA version when
-//! the modulus allows it and the machine has it, else the scalar twin. The tests compare the two.
+//! the modulus allows it and the machine has it, else the AVX2 version if there is one and they allow
+//! that, else the scalar twin. The tests compare them.
 //!
 //! Residues on input are below q unless stated otherwise; outputs always are.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 #[cfg(target_arch = "x86_64")]
@@ -23,6 +26,16 @@ pub(crate) fn ifma_available() -> bool {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512ifma")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Whether this machine has the instructions of the AVX2 kernels.
+pub(crate) fn avx2_available() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
     }
     #[cfg(not(target_arch = "x86_64"))]
     false
@@ -56,6 +69,18 @@ macro_rules! dispatch {
     }};
 }
 
+/// The same for kernels that have an AVX2 version too.
+macro_rules! dispatch_all {
+    ($modulus:expr, $len:expr, $name:ident($($arg:expr),*)) => {{
+        #[cfg(target_arch = "x86_64")]
+        if !$modulus.ifma && $modulus.avx2 && $len % 8 == 0 {
+            // SAFETY: `avx2` is only set after `avx2_available` confirmed avx2 and fma.
+            return unsafe { avx2::$name($($arg),*) };
+        }
+        dispatch!($modulus, $len, $name($($arg),*))
+    }};
+}
+
 /// a ← a + b.
 pub(crate) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
     assert_eq!(a.len(), b.len());
@@ -86,14 +111,14 @@ pub(crate) fn mul_const_assign(m: &Modulus, a: &mut [u64], c: Shoup) {
 /// out ← a·b.
 pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
     assert!(a.len() == out.len() && b.covers(out.len()));
-    dispatch!(m, out.len(), mul(m, out, a, b))
+    dispatch_all!(m, out.len(), mul(m, out, a, b))
 }
 
 /// out ← Σ a_t·b_t, reduced once (or every few terms).
 pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>)]) {
     assert!(!terms.is_empty());
     assert!(terms.iter().all(|(a, b)| a.len() == out.len() && b.covers(out.len())));
-    dispatch!(m, out.len(), mul_acc(m, out, terms))
+    dispatch_all!(m, out.len(), mul_acc(m, out, terms))
 }
 
 /// out0 ← Σ a0_t·b_t and out1 ← Σ a1_t·b_t: both halves of ciphertexts times plaintexts, each
@@ -108,7 +133,7 @@ pub(crate) fn mul_acc_pair(
     assert_eq!(out1.len(), n);
     assert!(!terms.is_empty());
     assert!(terms.iter().all(|(x, y, b)| x.len() == n && y.len() == n && b.covers(n)));
-    dispatch!(m, n, mul_acc_pair(m, out0, out1, terms))
+    dispatch_all!(m, n, mul_acc_pair(m, out0, out1, terms))
 }
 
 /// Words handled at a time by the accumulations: two tiles of sums stay in the first-level cache.
@@ -128,7 +153,7 @@ pub(crate) fn mul_acc_tile(
     let len = outs[0].len();
     assert!(outs[1].len() == len && len <= TILE && start + len <= n);
     assert!(group.iter().all(|(t, b)| 2 * TILE * (t + 1) <= tiles.len() && b.covers(n)));
-    dispatch!(m, len, mul_acc_tile(m, outs, group, tiles, start))
+    dispatch_all!(m, len, mul_acc_tile(m, outs, group, tiles, start))
 }
 
 /// Two polynomials' limbs to add to an inner product, either may be absent, times a constant c < q.
@@ -170,7 +195,7 @@ pub(crate) fn inner_product(
             assert!(lanes.iter().flatten().all(|l| *l < 8));
         }
     }
-    dispatch!(m, n, inner_product(m, out0, out1, rows, addend, image))
+    dispatch_all!(m, n, inner_product(m, out0, out1, rows, addend, image))
 }
 
 /// out ← (x − out)·c; `x` reduced, `out` reduced.
@@ -196,8 +221,8 @@ pub(crate) fn rounded_quotients(m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]
 }
 
 /// One target limb of a base conversion: out ← Σ y_i·c_i + v·c_v mod q.
-/// The y_i < 2^50 are residues of other moduli, v is small.
+/// The y_i < 2^50 are residues of other moduli, v is small (below 2^50).
 pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
     assert!(v.0.len() == out.len() && ys.iter().all(|(y, c)| y.len() == out.len() && *c < m.q));
-    dispatch!(m, out.len(), convert(m, out, ys, v))
+    dispatch_all!(m, out.len(), convert(m, out, ys, v))
 }

@@ -22,14 +22,14 @@ impl Lcg {
     }
 }
 
-/// Runs `f` with the portable and the vector modulus of several primes and compares the results.
+/// Runs `f` with the portable and the vector moduli of several primes and compares the results.
 fn twins(f: impl Fn(&Modulus, &mut Lcg) -> Vec<Vec<u64>>) {
     for bits in [20, 30, 36, 45, 49, 50] {
         let q = ntt_primes(bits, 10, 1, &[]).unwrap()[0];
-        let (portable, fast) = (Modulus::portable(q), Modulus::new(q));
-        let expected = f(&portable, &mut Lcg(7));
+        let expected = f(&Modulus::portable(q), &mut Lcg(7));
         assert!(expected.iter().flatten().all(|x| *x < q), "unreduced at {bits} bits");
-        assert_eq!(expected, f(&fast, &mut Lcg(7)), "{bits} bits");
+        assert_eq!(expected, f(&Modulus::new(q), &mut Lcg(7)), "{bits} bits");
+        assert_eq!(expected, f(&Modulus::avx2_only(q), &mut Lcg(7)), "{bits} bits without IFMA");
     }
 }
 
@@ -146,6 +146,74 @@ fn base_conversion_kernels() {
         }
         results
     });
+}
+
+/// Sums of the largest products the kernels allow, where roundings err most, and of none.
+#[test]
+fn extreme_sums() {
+    let top = (1 << 50) - 1;
+    for q in [3, 257, 786433].into_iter().chain(ntt_primes(50, 10, 4, &[]).unwrap()) {
+        let moduli = [Modulus::portable(q), Modulus::new(q), Modulus::avx2_only(q)];
+        let (most, largest, zero) = ([q - 1; 8], [top; 8], [0; 8]);
+        for (m, count) in moduli.iter().flat_map(|m| (1..27).map(move |count| (m, count))) {
+            let mut out = [1; 8];
+            mul_acc(m, &mut out, &vec![(&most[..], Factor::Full(&most)); count]);
+            assert_eq!(out, [count as u64 % q; 8], "{count} products modulo {q}");
+            mul_acc(m, &mut out, &vec![(&zero[..], Factor::Full(&most)); count]);
+            assert_eq!(out, zero);
+            convert(m, &mut out, &vec![(&largest[..], q - 1); count], (&largest, q - 1));
+            let sum = (count as u128 + 1) * u128::from(top) * u128::from(q - 1);
+            assert_eq!(out, [(sum % u128::from(q)) as u64; 8], "{count} sources modulo {q}");
+        }
+    }
+}
+
+/// Times of the kernels by twin; run with --ignored --nocapture in a release build.
+#[test]
+#[ignore = "a measurement"]
+fn twin_times() {
+    let (n, q) = (1 << 16, ntt_primes(50, 17, 1, &[]).unwrap()[0]);
+    let moduli = [Modulus::portable(q), Modulus::avx2_only(q), Modulus::new(q)];
+    let mut rng = Lcg(3);
+    let limbs: Vec<_> = (0..48).map(|_| rng.limb(n, q)).collect();
+    let (mut out0, mut out1) = (vec![0; n], vec![0; n]);
+    let pairs: Vec<_> = (0..16).map(|t| (&limbs[t][..], Factor::Full(&limbs[16 + t]))).collect();
+    let triples: Vec<_> = (0..16).map(|t| (&limbs[t][..], &limbs[32 + t][..], pairs[t].1)).collect();
+    let rows: Vec<_> = (0..9).map(|t| (&limbs[t][..], &limbs[16 + t][..], &limbs[32 + t][..])).collect();
+    let sources: Vec<_> = (0..9).map(|t| (&limbs[t][..], q - 1 - t as u64)).collect();
+    let tiles = rng.limb(16 * 2 * TILE, q);
+    let group: Vec<_> = (0..16).map(|t| (t, pairs[t].1)).collect();
+    let addend = Addend { limbs: [Some(&limbs[40]), None], factor: 5 };
+    let blocks: Vec<u32> = (0..n as u32 / 8).rev().map(|v| v << 3 | (v & 7)).collect();
+    let lanes = std::array::from_fn(|c| std::array::from_fn(|l| (l ^ c) as u64));
+    let image = Some(Image { blocks: &blocks, lanes: &lanes });
+    let time = |f: &mut dyn FnMut(&Modulus)| {
+        moduli.each_ref().map(|m| {
+            let once = |f: &mut dyn FnMut(&Modulus)| {
+                let start = std::time::Instant::now();
+                f(m);
+                start.elapsed().as_secs_f64() * 1e6
+            };
+            (0..15).map(|_| once(f)).fold(f64::MAX, f64::min)
+        })
+    };
+    let show = |name: &str, [scalar, avx2, ifma]: [f64; 3]| {
+        let ratio = scalar / avx2;
+        println!("{name:15} scalar {scalar:6.0} us, avx2 {avx2:6.0} us ({ratio:.2}x), ifma {ifma:6.0} us");
+    };
+    show("mul", time(&mut |m| mul(m, &mut out0, &limbs[0], pairs[0].1)));
+    show("mul_acc", time(&mut |m| mul_acc(m, &mut out0, &pairs)));
+    show("mul_acc_pair", time(&mut |m| mul_acc_pair(m, &mut out0, &mut out1, &triples)));
+    let tile = time(&mut |m| {
+        for start in (0..n).step_by(TILE) {
+            let outs = [&mut out0[start..start + TILE], &mut out1[start..start + TILE]];
+            mul_acc_tile(m, outs, &group, &tiles, start, n);
+        }
+    });
+    show("mul_acc_tile", tile);
+    show("inner_product", time(&mut |m| inner_product(m, &mut out0, &mut out1, &rows, addend, None)));
+    show("with an image", time(&mut |m| inner_product(m, &mut out0, &mut out1, &rows, addend, image)));
+    show("convert", time(&mut |m| convert(m, &mut out0, &sources, (&limbs[20], 7))));
 }
 
 #[test]

@@ -1,0 +1,363 @@
+//! AVX2 and FMA kernels for moduli below 2^50, on machines without AVX-512 IFMA: products, their
+//! sums and base conversion. The 52-bit multiply-add is made of double-precision ones.
+//!
+//! **Product.** Let a, b < 2^50 be integers held exactly as doubles, and all rounding to nearest.
+//! h = fma(a, b, 2^103) rounds a value of [2^103, 2^104), where doubles are 2^51 apart, so
+//! h = 2^103 + H·2^51 with an integer H ≤ 2^49 and |a·b − H·2^51| ≤ 2^50. Let L be that difference.
+//! d = (2^103 + 3·2^51) − h = (3 − H)·2^51 is exact, being a small multiple of 2^51. Then
+//! l = fma(a, b, d) rounds 3·2^51 + L, an integer of [2^52, 2^53), where doubles are 1 apart: l is
+//! exact too. As no exponent varies, bits(h) = bits(2^103) + H and
+//! bits(l) = bits(2^52) + 2^51 + L, and both sum up with integer additions modulo 2^64.
+//!
+//! **Sums.** A sum of T products starts from hi = −T·(bits(2^103) + 1) and
+//! lo = r − T·bits(2^52) for a residue r < q carried in. At the end hi = ΣH − T and
+//! lo = r + Σ(L + 2^51) ≥ 0, and the value is X = hi·2^51 + lo. [`FOLD_TERMS`] = 8 terms keep
+//! X ≤ 8·(2^50 − 1)^2 + 2^50 < 2^103, so that the fold's high part is below 2^52. One factor of each
+//! product must be below q, hence X/q < 2^53.
+
+use super::{Addend, Factor, Image, Modulus, TILE};
+use std::arch::x86_64::*;
+
+/// Products accumulated between folds.
+const FOLD_TERMS: usize = 8;
+
+/// Bits of 2^52 and 2^103.
+const BITS_52: u64 = (1023 + 52) << 52;
+const BITS_103: u64 = (1023 + 103) << 52;
+const TWO_52: f64 = (1u64 << 52) as f64;
+const TWO_103: f64 = (1u128 << 103) as f64;
+
+/// Words handled per step: two vectors.
+const STEP: usize = 8;
+
+/// Eight words, or eight integers as doubles.
+type Words = [__m256i; 2];
+type Doubles = [__m256d; 2];
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load(a: &[u64], i: usize) -> Words {
+    let a = &a[i..i + STEP];
+    // SAFETY: the slice has eight words.
+    unsafe { [_mm256_loadu_si256(a.as_ptr().cast()), _mm256_loadu_si256(a.as_ptr().add(4).cast())] }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn store(a: &mut [u64], i: usize, x: Words) {
+    let a = &mut a[i..i + STEP];
+    // SAFETY: the slice has eight words.
+    unsafe {
+        _mm256_storeu_si256(a.as_mut_ptr().cast(), x[0]);
+        _mm256_storeu_si256(a.as_mut_ptr().add(4).cast(), x[1]);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn splat(x: u64) -> __m256i {
+    _mm256_set1_epi64x(x as i64)
+}
+
+/// Integers below 2^52 as doubles: put under the exponent of 2^52, which is then subtracted.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn doubles(x: Words) -> Doubles {
+    x.map(|x| {
+        let offset = _mm256_castsi256_pd(_mm256_or_si256(x, splat(BITS_52)));
+        _mm256_sub_pd(offset, _mm256_set1_pd(TWO_52))
+    })
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load_doubles(a: &[u64], i: usize) -> Doubles {
+    doubles(load(a, i))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load_factor(f: &Factor<'_>, i: usize) -> Doubles {
+    match f {
+        Factor::Full(limb) => load_doubles(limb, i),
+        Factor::Repeated { short, log_repeat } => [_mm256_set1_pd(short[i >> log_repeat] as f64); 2],
+    }
+}
+
+/// A sum of products in the making; see the module's header.
+#[derive(Clone, Copy)]
+struct Sum {
+    lo: Words,
+    hi: Words,
+}
+
+impl Sum {
+    /// The sum to which `terms` ≤ [`FOLD_TERMS`] products will be added.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn new(terms: usize) -> Self {
+        let t = terms as u64;
+        Self {
+            lo: [splat(BITS_52.wrapping_mul(t).wrapping_neg()); 2],
+            hi: [splat((BITS_103 + 1).wrapping_mul(t).wrapping_neg()); 2],
+        }
+    }
+
+    /// The same with residues below q to start from.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn from(terms: usize, carry: Words) -> Self {
+        let Self { lo, hi } = Self::new(terms);
+        Self { lo: [_mm256_add_epi64(lo[0], carry[0]), _mm256_add_epi64(lo[1], carry[1])], hi }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add(&mut self, a: Doubles, b: Doubles) {
+        for l in 0..2 {
+            let h = _mm256_fmadd_pd(a[l], b[l], _mm256_set1_pd(TWO_103));
+            let d = _mm256_sub_pd(_mm256_set1_pd(TWO_103 + 1.5 * TWO_52), h);
+            let low = _mm256_fmadd_pd(a[l], b[l], d);
+            self.hi[l] = _mm256_add_epi64(self.hi[l], _mm256_castpd_si256(h));
+            self.lo[l] = _mm256_add_epi64(self.lo[l], _mm256_castpd_si256(low));
+        }
+    }
+}
+
+/// Broadcast constants of one modulus.
+struct Consts {
+    q: __m256d,
+    inv: __m256d,
+}
+
+impl Consts {
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn new(m: &Modulus) -> Self {
+        Self { q: _mm256_set1_pd(m.q as f64), inv: _mm256_set1_pd(1.0 / m.q as f64) }
+    }
+
+    /// The finished sum X mod q.
+    ///
+    /// With X = S·2^51 + l, 0 ≤ l < 2^51, both parts are exact doubles. The quotient k is made with
+    /// three relative errors of 2^-53 and one rounding to an integer, and X/q < 2^53, so that
+    /// |X/q − k| < 3.51. Hence S·2^51 − k·q = (X − k·q) − l is an integer below 3.51·2^50 + 2^51 < 2^53
+    /// in size, so the fma and the addition of l are exact: r = X − k·q, |r| < 3.51·q. The quotient of
+    /// r by q is then rounded rightly but for a hair, which leaves |r| < 0.51·q, again exactly.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn fold(&self, sum: Sum) -> Words {
+        let Sum { lo, hi } = sum;
+        let two_52 = _mm256_set1_pd(TWO_52);
+        let centre = _mm256_set1_pd(1.5 * TWO_52);
+        std::array::from_fn(|v| {
+            let s = _mm256_add_epi64(hi[v], _mm256_srli_epi64::<51>(lo[v]));
+            let l = _mm256_and_si256(lo[v], splat((1 << 51) - 1));
+            let high = _mm256_castsi256_pd(_mm256_or_si256(s, splat(BITS_103)));
+            let high = _mm256_sub_pd(high, _mm256_set1_pd(TWO_103));
+            let low = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(l, splat(BITS_52))), two_52);
+            let k = _mm256_mul_pd(_mm256_add_pd(high, low), self.inv);
+            let k = _mm256_round_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(k);
+            let r = _mm256_add_pd(_mm256_fnmadd_pd(k, self.q, high), low);
+            let k = _mm256_sub_pd(_mm256_fmadd_pd(r, self.inv, centre), centre);
+            let r = _mm256_fnmadd_pd(k, self.q, r);
+            let negative = _mm256_cmp_pd::<_CMP_LT_OQ>(r, _mm256_setzero_pd());
+            let r = _mm256_add_pd(r, _mm256_and_pd(negative, self.q));
+            _mm256_xor_si256(_mm256_castpd_si256(_mm256_add_pd(r, two_52)), splat(BITS_52))
+        })
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
+    let k = Consts::new(m);
+    for i in (0..out.len()).step_by(STEP) {
+        let mut sum = Sum::new(1);
+        sum.add(load_doubles(a, i), load_factor(&b, i));
+        store(out, i, k.fold(sum));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>)]) {
+    let k = Consts::new(m);
+    for start in (0..out.len()).step_by(TILE) {
+        let end = out.len().min(start + TILE);
+        for (sweep, chunk) in terms.chunks(FOLD_TERMS).enumerate() {
+            let fresh = Sum::new(chunk.len());
+            for i in (start..end).step_by(STEP) {
+                let mut sum = if sweep == 0 { fresh } else { Sum::from(chunk.len(), load(out, i)) };
+                for (a, b) in chunk {
+                    sum.add(load_doubles(a, i), load_factor(b, i));
+                }
+                store(out, i, k.fold(sum));
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn mul_acc_pair(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    terms: &[(&[u64], &[u64], Factor<'_>)],
+) {
+    let k = Consts::new(m);
+    for start in (0..out0.len()).step_by(TILE) {
+        let end = out0.len().min(start + TILE);
+        for (sweep, chunk) in terms.chunks(FOLD_TERMS).enumerate() {
+            let fresh = [Sum::new(chunk.len()); 2];
+            for i in (start..end).step_by(STEP) {
+                let [mut sum0, mut sum1] = match sweep {
+                    0 => fresh,
+                    _ => [Sum::from(chunk.len(), load(out0, i)), Sum::from(chunk.len(), load(out1, i))],
+                };
+                for (a0, a1, b) in chunk {
+                    let b = load_factor(b, i);
+                    sum0.add(load_doubles(a0, i), b);
+                    sum1.add(load_doubles(a1, i), b);
+                }
+                store(out0, i, k.fold(sum0));
+                store(out1, i, k.fold(sum1));
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn mul_acc_tile(
+    m: &Modulus,
+    [out0, out1]: [&mut [u64]; 2],
+    group: &[(usize, Factor<'_>)],
+    tiles: &[u64],
+    start: usize,
+) {
+    let k = Consts::new(m);
+    if group.is_empty() {
+        out0.fill(0);
+        out1.fill(0);
+    }
+    for (sweep, chunk) in group.chunks(FOLD_TERMS).enumerate() {
+        let fresh = [Sum::new(chunk.len()); 2];
+        for i in (0..out0.len()).step_by(STEP) {
+            let [mut sum0, mut sum1] = match sweep {
+                0 => fresh,
+                _ => [Sum::from(chunk.len(), load(out0, i)), Sum::from(chunk.len(), load(out1, i))],
+            };
+            for (t, b) in chunk {
+                let x = 2 * TILE * t + i;
+                let b = load_factor(b, start + i);
+                sum0.add(load_doubles(tiles, x), b);
+                sum1.add(load_doubles(tiles, x + TILE), b);
+            }
+            store(out0, i, k.fold(sum0));
+            store(out1, i, k.fold(sum1));
+        }
+    }
+}
+
+/// Words 8v and on of an input: read through the image if there is one.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load_image<const IMAGE: bool>(x: &[u64], v: usize, image: &Image<'_>) -> Doubles {
+    if !IMAGE {
+        return load_doubles(x, STEP * v);
+    }
+    let t = image.blocks[v];
+    let order = &image.lanes[(t & 7) as usize];
+    let from = 8 * (t >> 3) as usize;
+    let x: &[u64; 8] = x[from..from + 8].try_into().expect("eight words");
+    let at = |l: usize| x[(order[l] & 7) as usize] as i64;
+    let low = _mm256_set_epi64x(at(3), at(2), at(1), at(0));
+    let high = _mm256_set_epi64x(at(7), at(6), at(5), at(4));
+    doubles([low, high])
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn inner_product(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    rows: &[(&[u64], &[u64], &[u64])],
+    addend: Addend<'_>,
+    image: Option<Image<'_>>,
+) {
+    match image {
+        Some(image) => inner_product_of::<true>(m, out0, out1, rows, addend, image),
+        None => {
+            let image = Image { blocks: &[], lanes: &[[0; 8]; 8] };
+            inner_product_of::<false>(m, out0, out1, rows, addend, image);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn inner_product_of<const IMAGE: bool>(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    rows: &[(&[u64], &[u64], &[u64])],
+    addend: Addend<'_>,
+    image: Image<'_>,
+) {
+    let k = Consts::new(m);
+    let c = [_mm256_set1_pd(addend.factor as f64); 2];
+    // The addend counts as one of the first fold's terms.
+    let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
+    let fresh = addend.limbs.map(|x| Sum::new(first.len() + usize::from(x.is_some())));
+    for v in 0..out0.len() / STEP {
+        let i = STEP * v;
+        let [mut sum0, mut sum1] = fresh;
+        if let Some(x) = addend.limbs[0] {
+            sum0.add(load_image::<IMAGE>(x, v, &image), c);
+        }
+        if let Some(x) = addend.limbs[1] {
+            sum1.add(load_image::<IMAGE>(x, v, &image), c);
+        }
+        for (j, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
+            if j > 0 {
+                sum0 = Sum::from(chunk.len(), k.fold(sum0));
+                sum1 = Sum::from(chunk.len(), k.fold(sum1));
+            }
+            for (d, b, a) in chunk {
+                let d = load_image::<IMAGE>(d, v, &image);
+                sum0.add(d, load_doubles(b, i));
+                sum1.add(d, load_doubles(a, i));
+            }
+        }
+        store(out0, i, k.fold(sum0));
+        store(out1, i, k.fold(sum1));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
+    let k = Consts::new(m);
+    // The quotient's term counts as one of the first fold's.
+    let (first, rest) = ys.split_at(ys.len().min(FOLD_TERMS - 1));
+    for start in (0..out.len()).step_by(TILE) {
+        let end = out.len().min(start + TILE);
+        for (sweep, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
+            let fresh = Sum::new(chunk.len() + 1);
+            let mut constants = [_mm256_setzero_pd(); FOLD_TERMS];
+            for (constant, (_, c)) in constants.iter_mut().zip(chunk) {
+                *constant = _mm256_set1_pd(*c as f64);
+            }
+            let c_v = [_mm256_set1_pd(v.1 as f64); 2];
+            for i in (start..end).step_by(STEP) {
+                let mut sum = fresh;
+                if sweep == 0 {
+                    sum.add(load_doubles(v.0, i), c_v);
+                } else {
+                    sum = Sum::from(chunk.len(), load(out, i));
+                }
+                for ((y, _), c) in chunk.iter().zip(&constants) {
+                    sum.add(load_doubles(y, i), [*c; 2]);
+                }
+                store(out, i, k.fold(sum));
+            }
+        }
+    }
+}
