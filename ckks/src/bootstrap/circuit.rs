@@ -251,7 +251,9 @@ fn check(params: &Parameters, spec: &BootstrapSpec) -> Result<(), BootstrapError
     }
     let eval_mod = &spec.eval_mod;
     let degree = (2..=126).contains(&eval_mod.degree) && eval_mod.degree.is_multiple_of(2);
-    if !degree || !(1..=64).contains(&eval_mod.bound) || eval_mod.doublings > 6 {
+    // One interval per half-integer; a fit needs no more coefficients than it has intervals.
+    let determined = eval_mod.degree / 2 <= 2 * eval_mod.bound as usize;
+    if !degree || !(1..=64).contains(&eval_mod.bound) || eval_mod.doublings > 6 || !determined {
         return Err(E::EvalMod(*eval_mod));
     }
     if !(1.0..=40.0).contains(&spec.message_ratio) {

@@ -25,7 +25,9 @@ pub enum BootstrapError {
         log_slots: u32,
     },
     /// Degree, bound or doublings out of range.
-    #[error("{0:?}: the degree must be even, 2 to 126; the bound 1 to 64; at most 6 doublings")]
+    #[error(
+        "{0:?}: the degree must be even, 2 to 126 and at most four times the bound; the bound 1 to 64; at most 6 doublings"
+    )]
     EvalMod(EvalModSpec),
     /// The message ratio is out of range.
     #[error("a message ratio of {0} bits: expected 1 to 40")]

@@ -237,6 +237,7 @@ fn impossible_circuits_are_refused_by_reason() {
     assert!(matches!(refuse(&|s| s.coeffs_to_slots = vec![u32::MAX, 8]), E::Stages { .. }));
     assert!(matches!(refuse(&|s| s.eval_mod.degree = 31), E::EvalMod(_)));
     assert!(matches!(refuse(&|s| s.eval_mod.bound = 0), E::EvalMod(_)));
+    assert!(matches!(refuse(&|s| s.eval_mod.bound = 7), E::EvalMod(_)), "fewer intervals than coefficients");
     assert!(matches!(refuse(&|s| s.eval_mod.doublings = 40), E::EvalMod(_)));
     assert!(matches!(refuse(&|s| s.message_ratio = f64::NAN), E::Ratio(_)));
     assert!(matches!(refuse(&|s| s.scale = f64::INFINITY), E::Scale(_)));
@@ -245,6 +246,31 @@ fn impossible_circuits_are_refused_by_reason() {
     let narrow = chain(&good, 46.0);
     let refused = BootstrapCircuit::new(&narrow, &good);
     assert!(matches!(refused, Err(CkksError::Bootstrap(E::Encapsulation { .. }))));
+}
+
+#[test]
+fn extreme_circuits_are_built_or_refused() {
+    for (bound, degree, doublings) in [
+        (1, 2, 0),
+        (1, 4, 6),
+        (1, 126, 0),
+        (64, 2, 0),
+        (64, 126, 6),
+        (64, 126, 0),
+        (31, 124, 3),
+        (32, 126, 1),
+    ] {
+        for message_ratio in [1.0, 40.0] {
+            let mut spec = spec(0, &[4, 3], &[3, 4]);
+            spec.eval_mod = EvalModSpec { bound, degree, doublings };
+            spec.message_ratio = message_ratio;
+            for scale in [1.0, SCALE, 2f64.powi(62)] {
+                spec.scale = scale;
+                let built = BootstrapCircuit::new(&chain(&spec, 50.0), &spec);
+                assert!(degree > 4 * bound as usize || !matches!(built, Err(CkksError::Bootstrap(_))));
+            }
+        }
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl EvaluationKeySet {
     ///
     /// # Errors
     /// `ParametersMismatch`.
-    pub fn insert_shared(&mut self, name: KeyName, key: Arc<SwitchingKey>) -> Result<()> {
+    pub(crate) fn insert_shared(&mut self, name: KeyName, key: Arc<SwitchingKey>) -> Result<()> {
         if key.id != self.params.id() {
             return Err(CkksError::ParametersMismatch { expected: self.params.id(), found: key.id });
         }
