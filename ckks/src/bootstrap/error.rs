@@ -1,7 +1,7 @@
 //! Why a bootstrap cannot be set up.
 
 use super::EvalModSpec;
-use crate::params::security_table::MAX_LOG_ENCAPSULATION;
+use crate::params::security_table::{MAX_LOG_ENCAPSULATION, MIN_LOG_N_ENCAPSULATION};
 use thiserror::Error;
 
 /// A refusal by [`BootstrapCircuit::new`](super::BootstrapCircuit::new) or by the design search.
@@ -46,7 +46,7 @@ pub enum BootstrapError {
     /// q_0·p_0 is too wide for the sparse secret, or p_0 too narrow for q_0.
     #[error(
         "q_0 of {log_q:.1} bits and p_0 of {log_p:.1} bits: the key to the sparse secret allows at most \
-         {MAX_LOG_ENCAPSULATION} bits together, p_0 not below q_0/2"
+         {MAX_LOG_ENCAPSULATION} bits together, p_0 not below q_0/2, and a ring of at least 2^{MIN_LOG_N_ENCAPSULATION}"
     )]
     Encapsulation {
         /// log2 q_0.

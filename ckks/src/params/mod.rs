@@ -100,6 +100,8 @@ struct Inner {
     log_q: Vec<f64>,
     log_p: Vec<f64>,
     shapes: Vec<KeyShape>,
+    /// Whether the security cap was checked: false for parameters of tests.
+    secure: bool,
     ring: OnceLock<Arc<Ring>>,
 }
 
@@ -146,11 +148,11 @@ impl Parameters {
         if log_qp > f64::from(cap) {
             return Err(ParameterError::Insecure { log_n, log_qp, cap });
         }
-        Self::check_structure(literal)
+        Self::check_structure(literal, true)
     }
 
-    /// All checks but security.
-    fn check_structure(literal: &ParametersLiteral) -> Result<Self, ParameterError> {
+    /// All checks but that of the modulus; `secure` says whether that one was done.
+    fn check_structure(literal: &ParametersLiteral, secure: bool) -> Result<Self, ParameterError> {
         let log_n = literal.log_n;
         if !(LOG_N_MIN_TEST..=LOG_N_MAX).contains(&log_n) {
             return Err(ParameterError::RingDegree { log_n, min: LOG_N_MIN_TEST, max: LOG_N_MAX });
@@ -187,7 +189,7 @@ impl Parameters {
             .collect::<Result<_, _>>()?;
         let id = identify(literal);
         let literal = literal.clone();
-        Ok(Self(Arc::new(Inner { literal, id, log_q, log_p, shapes, ring: OnceLock::new() })))
+        Ok(Self(Arc::new(Inner { literal, id, log_q, log_p, shapes, secure, ring: OnceLock::new() })))
     }
 
     /// The literal this set was built from.
@@ -270,7 +272,8 @@ impl Parameters {
 
     /// Whether a key `name` may have `shape`: [`Parameters::admits`] for ordinary keys; the two keys of
     /// encapsulation have one shape each, and q_0·p_0 is at most
-    /// [`security_table::MAX_LOG_ENCAPSULATION`] bits with p_0 not below q_0/2.
+    /// [`security_table::MAX_LOG_ENCAPSULATION`] bits with p_0 not below q_0/2. The sparse secret needs a
+    /// ring of at least [`security_table::MIN_LOG_N_ENCAPSULATION`].
     pub fn admits_key(&self, name: KeyName, shape: &KeyShape) -> bool {
         let expected = match name {
             KeyName::DenseToSparse => KeyShape::dense_to_sparse(),
@@ -279,6 +282,7 @@ impl Parameters {
         };
         let (q, p) = (self.0.log_q[0], self.0.log_p[0]);
         *shape == expected
+            && (!self.0.secure || self.log_n() >= security_table::MIN_LOG_N_ENCAPSULATION)
             && shape.level <= self.max_level()
             && q + p <= f64::from(security_table::MAX_LOG_ENCAPSULATION)
             && p >= q - 1.0
@@ -314,7 +318,7 @@ pub fn insecure_test_params(
 /// As [`Parameters::new`], without `Insecure`.
 #[doc(hidden)]
 pub fn insecure_test_literal(literal: &ParametersLiteral) -> Result<Parameters, ParameterError> {
-    Parameters::check_structure(literal)
+    Parameters::check_structure(literal, false)
 }
 
 /// BLAKE3 over a fixed little-endian layout, independent of serde.

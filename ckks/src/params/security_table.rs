@@ -15,6 +15,8 @@ pub const SPARSE_WEIGHT: usize = 32;
 /// Largest log2 of the modulus q_0·p_0 of the key to the ephemeral secret, at N ≥ 2^15: the sparse
 /// secret is safe under this modulus only, never under that of an ordinary key.
 pub const MAX_LOG_ENCAPSULATION: u32 = 110;
+/// Smallest log2 N at which that holds.
+pub const MIN_LOG_N_ENCAPSULATION: u32 = 15;
 
 /// Largest log2(QP), special primes included, at which a uniform ternary secret in a ring of degree
 /// 2^`log_n` keeps 128 bits; `None` where the table has no row (then no secure parameters exist).
