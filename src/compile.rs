@@ -107,6 +107,15 @@ pub enum CompileError {
         /// Asked for.
         wanted: f64,
     },
+    /// No sample bounds the values of a network with bootstraps.
+    #[error(
+        "none of {samples} samples bounds the network's values: they do not fit its input, or it diverges on all of \
+         them; give others (--samples)"
+    )]
+    Samples {
+        /// Samples tried.
+        samples: usize,
+    },
     /// A pass to stop after that does not exist.
     #[error("there is no pass {name:?}; the passes are {}", PASSES.join(", "))]
     NoSuchPass {
@@ -193,9 +202,10 @@ const BOOTSTRAP_PRECISIONS: [f64; 3] = [19.0, 18.0, 16.5];
 /// Room above the largest magnitude seen in the samples.
 const RANGE_MARGIN: f64 = 1.5;
 
-/// Bounds on the slots of every value, from the samples on which the network stays finite.
-fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Vec<f64> {
+/// Bounds on the slots of every value, from the samples on which the network stays finite; None if there is none.
+fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Option<Vec<f64>> {
     let mut ranges = vec![0.0f64; graph.len()];
+    let mut finite = 0;
     for sample in samples {
         let mut seen = vec![0.0f64; graph.len()];
         let run = slot::interp::run_observed(graph, sample, &mut |id, slots| {
@@ -203,9 +213,10 @@ fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Vec
         });
         if run.is_ok() && seen.iter().all(|x| x.is_finite()) {
             ranges.iter_mut().zip(seen).for_each(|(range, x)| *range = range.max(x * RANGE_MARGIN));
+            finite += 1;
         }
     }
-    ranges
+    (finite > 0).then_some(ranges)
 }
 
 /// Price of the chain's bootstrap in rotations at level 9.
@@ -349,7 +360,7 @@ impl Driver<'_> {
         let Program::Slot(graph) = &planned.program else {
             return Err(PassError::Misplaced { pass: "minimize-rotations", ir: planned.program.ir() }.into());
         };
-        let ranges = slot_ranges(graph, samples);
+        let ranges = slot_ranges(graph, samples).ok_or(CompileError::Samples { samples: samples.len() })?;
         let candidates = self.options.levels.map_or(LEVELS.to_vec(), |levels| vec![levels]);
         let mut best: Option<(f64, Chain, place::Bootstrap)> = None;
         let mut refusal = None;

@@ -233,7 +233,13 @@ fn run(
         context.detail(format!("{:9.3} s  {}", timing.run.as_secs_f64(), timing.pass));
         observe(program, timing);
     });
-    Ok(compiled?)
+    let compiled = compiled?;
+    if options.samples.is_empty() && compiled.plan.as_ref().is_some_and(|p| p.report.bootstraps > 0) {
+        context.remark(
+            "values are bounded by synthetic images: a bootstrap garbles larger ones; give real images with --samples",
+        );
+    }
+    Ok(compiled)
 }
 
 impl CompileArgs {
