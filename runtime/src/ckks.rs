@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fhec_ckks::cipher::{Ciphertext, ExtCiphertext};
-use fhec_ckks::encoding::{Encoder, Plaintext};
-use fhec_ckks::eval::{Evaluator, Hoisted};
+use fhec_ckks::encoding::{CompactPlaintext, Encoder, Plaintext};
+use fhec_ckks::eval::{Evaluator, Hoisted, Multiplier};
 use fhec_ckks::keys::EvaluationKeySet;
 use fhec_ckks::params::{KeyShape, Parameters, ParametersLiteral, SIGMA, Secret};
 use fhec_ckks::{CkksError, KeyName};
@@ -13,7 +13,7 @@ use fhec_ir::schedule::{Kind, Schedule, ScheduleOp, ScheduleType};
 use fhec_ir::{Node, ValueId};
 
 use crate::bootstrap::Bootstrap;
-use crate::engine::{Engine, Place};
+use crate::engine::{Engine, Place, RotatedSums};
 use crate::error::{EngineError, RunError};
 
 /// Builds and checks the engine's parameters from a plan's. This is where security is checked.
@@ -90,6 +90,27 @@ impl CkksValue {
     }
 }
 
+/// An encoded plaintext.
+pub enum CkksPlain {
+    /// Transformed for its level.
+    Plain(Plaintext),
+    /// For sums over rotations, which transform it as they go.
+    Compact(CompactPlaintext),
+}
+
+impl CkksPlain {
+    fn plain(&self) -> Result<&Plaintext, EngineError> {
+        if let Self::Plain(plain) = self { Ok(plain) } else { Err(EngineError::Kind(0)) }
+    }
+
+    fn multiplier(&self) -> Multiplier<'_> {
+        match self {
+            Self::Plain(plain) => plain.into(),
+            Self::Compact(plain) => plain.into(),
+        }
+    }
+}
+
 /// Executes on ciphertexts with evaluation keys; cannot decrypt.
 pub struct CkksEngine {
     evaluator: Evaluator,
@@ -160,22 +181,23 @@ impl CkksEngine {
     fn multiply_accumulate(
         &self,
         args: &[&CkksValue],
-        plains: &[Arc<Plaintext>],
+        plains: &[Arc<CkksPlain>],
     ) -> Result<CkksValue, EngineError> {
+        let plains = plains.iter().map(|p| p.plain()).collect::<Result<Vec<_>, _>>()?;
         if let Some(CkksValue::Ext(_)) = args.first() {
             let args: Vec<_> = args.iter().enumerate().map(|(k, a)| a.ext(k)).collect::<Result<_, _>>()?;
-            let terms = args.into_iter().zip(plains.iter().map(|p| &**p));
+            let terms = args.into_iter().zip(plains);
             return Ok(CkksValue::Ext(self.evaluator.mul_acc_ext(terms)?));
         }
         let args: Vec<_> = args.iter().enumerate().map(|(k, a)| a.ct(k)).collect::<Result<_, _>>()?;
-        let terms = args.into_iter().zip(plains.iter().map(|p| &**p));
+        let terms = args.into_iter().zip(plains);
         Ok(CkksValue::Ct(self.evaluator.mul_acc(terms)?))
     }
 }
 
 impl Engine for CkksEngine {
     type Value = CkksValue;
-    type Plain = Plaintext;
+    type Plain = CkksPlain;
 
     fn prepare(&self, schedule: &Schedule) -> Result<(), EngineError> {
         if schedule.iter().any(|(_, node)| matches!(node.op, ScheduleOp::Bootstrap { .. })) {
@@ -184,10 +206,13 @@ impl Engine for CkksEngine {
         Ok(())
     }
 
-    fn encode(&self, vector: &[f64], place: Place) -> Result<Plaintext, EngineError> {
+    fn encode(&self, vector: &[f64], place: Place) -> Result<CkksPlain, EngineError> {
+        if place.compact {
+            return Ok(CkksPlain::Compact(self.encoder.encode_compact(vector, place.scale)?));
+        }
         let level = place.level as usize;
         let special = if place.extended { self.gadget(level)?.special } else { 0 };
-        Ok(self.encoder.encode_ext(vector, level, special, place.scale)?)
+        Ok(CkksPlain::Plain(self.encoder.encode_ext(vector, level, special, place.scale)?))
     }
 
     fn apply(
@@ -195,13 +220,13 @@ impl Engine for CkksEngine {
         _: ValueId,
         node: &Node<ScheduleOp>,
         args: &[&CkksValue],
-        plains: &[Arc<Plaintext>],
+        plains: &[Arc<CkksPlain>],
     ) -> Result<CkksValue, EngineError> {
         use CkksValue::{Ct, Digits, Ext};
         use ScheduleOp as O;
         let e = &self.evaluator;
         let x = *args.first().ok_or(EngineError::Kind(0))?;
-        let plain = || plains.first().ok_or(EngineError::Kind(0));
+        let plain = || plains.first().ok_or(EngineError::Kind(0))?.plain();
         Ok(match &node.op {
             O::Input { .. } => return Err(EngineError::Kind(0)),
             O::Hoist => {
@@ -237,6 +262,42 @@ impl Engine for CkksEngine {
         })
     }
 
+    fn rotated_sums(
+        &self,
+        sums: &RotatedSums<'_, CkksValue, CkksPlain>,
+    ) -> Result<Vec<CkksValue>, EngineError> {
+        let mut totals: Vec<Option<ExtCiphertext>> = sums.results.iter().map(|_| None).collect();
+        for (operand, digits) in &sums.digits {
+            let rotation = |id: &ValueId| match sums.schedule.node(*id) {
+                Node { op: ScheduleOp::RotateExt { step }, args, .. } if args.first() == Some(operand) => {
+                    Some((*id, i64::from(*step)))
+                }
+                _ => None,
+            };
+            let (rotations, steps): (Vec<ValueId>, Vec<i64>) =
+                sums.rotations.iter().filter_map(rotation).unzip();
+            let mut of = Vec::new();
+            let mut groups = Vec::new();
+            for (k, (id, plains)) in sums.results.iter().zip(sums.plains).enumerate() {
+                let terms = sums.schedule.node(*id).args.iter().zip(plains);
+                let terms = terms.filter_map(|(r, p)| Some((rotations.binary_search(r).ok()?, p.multiplier())));
+                let group: Vec<_> = terms.collect();
+                if !group.is_empty() {
+                    of.push(k);
+                    groups.push(group);
+                }
+            }
+            let parts = self.evaluator.rotated_sums_ext(digits.digits()?, &steps, &groups)?;
+            for (k, part) in of.into_iter().zip(parts) {
+                match &mut totals[k] {
+                    None => totals[k] = Some(part),
+                    Some(total) => self.evaluator.add_assign_ext(total, &part)?,
+                }
+            }
+        }
+        totals.into_iter().map(|sum| sum.map(CkksValue::Ext).ok_or(EngineError::Kind(0))).collect()
+    }
+
     fn ty(&self, value: &CkksValue) -> ScheduleType {
         match value {
             CkksValue::Ct(ct) => ScheduleType {
@@ -263,7 +324,10 @@ impl Engine for CkksEngine {
         }
     }
 
-    fn plain_bytes(&self, plain: &Plaintext) -> usize {
-        plain.bytes()
+    fn plain_bytes(&self, plain: &CkksPlain) -> usize {
+        match plain {
+            CkksPlain::Plain(plain) => plain.bytes(),
+            CkksPlain::Compact(plain) => plain.bytes(),
+        }
     }
 }

@@ -16,6 +16,30 @@ pub struct Place {
     pub scale: f64,
     /// Over QP instead of Q.
     pub extended: bool,
+    /// For [`Engine::rotated_sums`]: the engine may choose a smaller form.
+    pub compact: bool,
+}
+
+/// Sums of products of plaintexts with rotations of decomposed ciphertexts.
+pub struct RotatedSums<'a, V, P> {
+    /// The schedule.
+    pub schedule: &'a Schedule,
+    /// The rotations, `RotateExt` instructions, in ascending order.
+    pub rotations: &'a [ValueId],
+    /// The sums, `MulAcc` instructions over nothing but these rotations.
+    pub results: &'a [ValueId],
+    /// The operands of the rotations, in ascending order.
+    pub digits: Vec<(ValueId, &'a V)>,
+    /// Of every sum its plaintexts, in the instruction's order.
+    pub plains: &'a [Vec<Arc<P>>],
+}
+
+impl<'a, V, P> RotatedSums<'a, V, P> {
+    /// The operand of a rotation.
+    pub fn operand(&self, rotation: ValueId) -> Option<(ValueId, &'a V)> {
+        let wanted = self.schedule.node(rotation).args.first()?;
+        self.digits.iter().find(|(id, _)| id == wanted).copied()
+    }
 }
 
 /// Executes single instructions. Engines know nothing of order, lifetimes or caching.
@@ -52,6 +76,28 @@ pub trait Engine: Sync {
         args: &[&Self::Value],
         plains: &[Arc<Self::Plain>],
     ) -> Result<Self::Value, EngineError>;
+
+    /// Executes sums over rotations at once and gives the sums. Unless an engine knows better, instruction by instruction.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`].
+    fn rotated_sums(
+        &self,
+        sums: &RotatedSums<'_, Self::Value, Self::Plain>,
+    ) -> Result<Vec<Self::Value>, EngineError> {
+        let mut rotated = Vec::with_capacity(sums.rotations.len());
+        for id in sums.rotations {
+            let (_, digits) = sums.operand(*id).ok_or(EngineError::Kind(0))?;
+            rotated.push(self.apply(*id, sums.schedule.node(*id), &[digits], &[])?);
+        }
+        let sum = |(id, plains): (&ValueId, &Vec<Arc<Self::Plain>>)| {
+            let node = sums.schedule.node(*id);
+            let arg = |(k, a)| Ok(&rotated[sums.rotations.binary_search(a).map_err(|_| EngineError::Kind(k))?]);
+            let args: Vec<_> = node.args.iter().enumerate().map(arg).collect::<Result<_, EngineError>>()?;
+            self.apply(*id, node, &args, plains)
+        };
+        sums.results.iter().zip(sums.plains).map(sum).collect()
+    }
 
     /// Kind, level and scale of a value as the engine has them.
     fn ty(&self, value: &Self::Value) -> ScheduleType;

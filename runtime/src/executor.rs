@@ -4,7 +4,8 @@
 //! runs first, so that with one thread the order is the schedule's and with more it is followed closely, and
 //! memory stays near the plan's prediction. A value is freed with its last use. As long as there are enough
 //! instructions for all threads each runs one; when there are fewer, an instruction gets the whole pool to
-//! split its limbs and plaintexts.
+//! split its limbs and plaintexts. Sums over rotations of the same decomposed ciphertexts are one instruction here: see
+//! [`units`](crate::units).
 
 use std::any::Any;
 use std::cmp::Reverse;
@@ -13,15 +14,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use fhec_ir::schedule::interp::{group_outputs, remaining_uses};
+use fhec_ir::schedule::interp::group_outputs;
 use fhec_ir::schedule::recipes::RecipeVectors;
 use fhec_ir::schedule::{Kind, Recipe, Schedule, ScheduleOp};
 use fhec_ir::{Node, ValueId, Verified};
 use rayon::prelude::*;
 
-use crate::engine::{Engine, Place};
+use crate::engine::{Engine, Place, RotatedSums};
 use crate::error::RunError;
 use crate::plaintexts::PlaintextStore;
+use crate::units::{Unit, units};
 
 /// How to execute.
 #[derive(Clone, Copy, Default)]
@@ -41,7 +43,8 @@ pub struct Execution<V> {
     pub seconds: f64,
     /// Most bytes of values alive at once, keys and plaintexts not counted.
     pub peak_value_bytes: usize,
-    /// Time of each instruction on its thread, plaintexts included.
+    /// Time of each instruction on its thread, plaintexts included. Sums over rotations that were executed at once share
+    /// their time evenly, and the rotations take none.
     pub instruction_seconds: Vec<f32>,
 }
 
@@ -63,14 +66,17 @@ pub fn execute<E: Engine>(
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|e| RunError::Threads(e.to_string()))?;
-    let state = initial(engine, schedule, inputs)?;
+    let units = units(schedule);
+    let readers = readers(schedule, &units);
+    let state = initial(engine, schedule, (&units, &readers), inputs)?;
     pool.install(|| engine.prepare(schedule)).map_err(RunError::Prepare)?;
     let run = Run {
         engine,
         schedule,
         plaintexts,
         vectors: RecipeVectors::new(schedule),
-        users: schedule.users(),
+        units,
+        readers,
         threads,
         pool,
         progress: options.progress,
@@ -99,14 +105,15 @@ pub fn execute<E: Engine>(
 }
 
 struct State<V> {
-    /// Instructions whose operands are there.
-    ready: BinaryHeap<Reverse<ValueId>>,
-    /// Operands not yet there, by instruction.
+    /// Units whose operands are there.
+    ready: BinaryHeap<Reverse<usize>>,
+    /// Operands not yet there, by unit.
     missing: Vec<usize>,
     /// Uses still to come, by value.
     uses: Vec<usize>,
     values: Vec<Option<Arc<V>>>,
     running: usize,
+    /// Instructions done.
     done: usize,
     bytes: usize,
     peak: usize,
@@ -114,9 +121,31 @@ struct State<V> {
     error: Option<RunError>,
 }
 
+impl<V> State<V> {
+    /// Counts a value as present for the units that read it.
+    fn arrived(&mut self, users: &[usize]) {
+        for user in users {
+            self.missing[*user] -= 1;
+            if self.missing[*user] == 0 {
+                self.ready.push(Reverse(*user));
+            }
+        }
+    }
+}
+
+/// By value, the units that read it.
+fn readers(schedule: &Schedule, units: &[Unit]) -> Vec<Vec<usize>> {
+    let mut readers = vec![Vec::new(); schedule.len()];
+    for (k, unit) in units.iter().enumerate() {
+        unit.operands.iter().for_each(|v| readers[v.index()].push(k));
+    }
+    readers
+}
+
 fn initial<E: Engine>(
     engine: &E,
     schedule: &Schedule,
+    (units, readers): (&[Unit], &[Vec<usize>]),
     inputs: Vec<Vec<E::Value>>,
 ) -> Result<State<E::Value>, RunError> {
     let wanted: Vec<_> = schedule.header.inputs.iter().map(|p| p.layout.ciphertexts).collect();
@@ -125,10 +154,12 @@ fn initial<E: Engine>(
         return Err(RunError::Input(format!("{given:?} ciphertexts instead of {wanted:?}")));
     }
     let mut inputs: Vec<Vec<_>> = inputs.into_iter().map(|cts| cts.into_iter().map(Some).collect()).collect();
+    let mut uses: Vec<usize> = readers.iter().map(Vec::len).collect();
+    schedule.outputs.iter().for_each(|output| uses[output.value.index()] += 1);
     let mut state = State {
         ready: BinaryHeap::new(),
-        missing: schedule.iter().map(|(_, n)| n.args.len()).collect(),
-        uses: remaining_uses(schedule),
+        missing: units.iter().map(|u| u.operands.len()).collect(),
+        uses,
         values: (0..schedule.len()).map(|_| None).collect(),
         running: 0,
         done: 0,
@@ -148,19 +179,9 @@ fn initial<E: Engine>(
         state.bytes += engine.value_bytes(&value);
         state.values[id.index()] = Some(Arc::new(value));
         state.done += 1;
+        state.arrived(&readers[id.index()]);
     }
     state.peak = state.bytes;
-    let users = schedule.users();
-    for (id, node) in schedule.iter() {
-        if matches!(node.op, ScheduleOp::Input { .. }) {
-            for user in &users[id.index()] {
-                state.missing[user.index()] -= 1;
-                if state.missing[user.index()] == 0 {
-                    state.ready.push(Reverse(*user));
-                }
-            }
-        }
-    }
     Ok(state)
 }
 
@@ -169,7 +190,8 @@ struct Run<'a, E: Engine> {
     schedule: &'a Schedule,
     plaintexts: &'a PlaintextStore<E>,
     vectors: RecipeVectors<'a>,
-    users: Vec<Vec<ValueId>>,
+    units: Vec<Unit>,
+    readers: Vec<Vec<usize>>,
     threads: usize,
     pool: rayon::ThreadPool,
     progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
@@ -177,70 +199,99 @@ struct Run<'a, E: Engine> {
     changed: Condvar,
 }
 
+/// A unit to be run.
+struct Job<'r, V> {
+    unit: &'r Unit,
+    operands: Vec<Arc<V>>,
+    /// Whether there is too little else to do for the other threads.
+    alone: bool,
+}
+
 impl<E: Engine> Run<'_, E> {
     fn lock(&self) -> MutexGuard<'_, State<E::Value>> {
+        // Panics of engines are caught outside the lock, so the state is consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Executes instructions until all are done or one failed.
     fn work(&self) {
-        while let Some((id, args, alone)) = self.next() {
+        while let Some(job) = self.next() {
             let start = Instant::now();
-            let node = self.schedule.node(id);
-            let job = || self.instruction(id, node, &args, alone);
+            let run = || self.results(&job);
             // A panic must not leave the other threads waiting for this one.
             let result =
-                catch_unwind(AssertUnwindSafe(|| if alone { self.pool.install(job) } else { job() }));
+                catch_unwind(AssertUnwindSafe(|| if job.alone { self.pool.install(run) } else { run() }));
             let result = result.unwrap_or_else(|panic| {
-                let place = self.schedule.describe(id);
+                let place = self.schedule.describe(job.unit.results[0]);
                 Err(RunError::Panic { place, message: panic_message(&*panic) })
             });
-            drop(args);
-            self.finish(id, result, start.elapsed().as_secs_f32());
+            let unit = job.unit;
+            drop(job);
+            self.finish(unit, result, start.elapsed().as_secs_f32());
         }
     }
 
-    /// The next instruction with its operands, and whether there is too little else to do for the other threads.
-    #[allow(clippy::type_complexity)]
-    fn next(&self) -> Option<(ValueId, Vec<Arc<E::Value>>, bool)> {
+    fn next(&self) -> Option<Job<'_, E::Value>> {
         let mut state = self.lock();
         loop {
             if state.error.is_some() || state.done == self.schedule.len() {
                 self.changed.notify_all();
                 return None;
             }
-            if let Some(Reverse(id)) = state.ready.pop() {
+            if let Some(Reverse(k)) = state.ready.pop() {
                 state.running += 1;
-                let args = &self.schedule.node(id).args;
-                let args: Vec<_> = args.iter().filter_map(|a| state.values[a.index()].clone()).collect();
+                let unit = &self.units[k];
+                let operands = unit.operands.iter().filter_map(|v| state.values[v.index()].clone()).collect();
                 let alone = self.threads > 1 && state.running + state.ready.len() < self.threads;
-                return Some((id, args, alone));
+                return Some(Job { unit, operands, alone });
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn instruction(
-        &self,
-        id: ValueId,
-        node: &Node<ScheduleOp>,
-        args: &[Arc<E::Value>],
-        alone: bool,
-    ) -> Result<E::Value, RunError> {
-        let place = || self.schedule.describe(id);
-        let plains =
-            self.plains(node, alone).map_err(|message| RunError::Plaintext { place: place(), message })?;
-        let args: Vec<&E::Value> = args.iter().map(|a| &**a).collect();
-        let value = self.engine.apply(id, node, &args, &plains);
-        let value = value.map_err(|source| RunError::Instruction { place: place(), source })?;
-        let (expected, found) = (node.ty, self.engine.ty(&value));
-        let same = found.kind == expected.kind
-            && found.level == expected.level
-            && found.scale.to_bits() == expected.scale.to_bits();
-        if same { Ok(value) } else { Err(RunError::Type { place: place(), expected, found }) }
+    /// The unit's results, in order.
+    fn results(&self, job: &Job<'_, E::Value>) -> Result<Vec<E::Value>, RunError> {
+        let Job { unit, operands, alone } = job;
+        let place = |id: ValueId| self.schedule.describe(id);
+        let compact = !unit.rotations.is_empty();
+        let plains = unit.results.iter().map(|id| {
+            let plains = self.plains(self.schedule.node(*id), compact, *alone);
+            plains.map_err(|message| RunError::Plaintext { place: place(*id), message })
+        });
+        let plains = plains.collect::<Result<Vec<_>, _>>()?;
+        let of = |id: &ValueId| &*operands[unit.operands.binary_search(id).expect("operands are listed")];
+        let first = unit.results[0];
+        let values = if unit.rotations.is_empty() {
+            let node = self.schedule.node(first);
+            let args: Vec<&E::Value> = node.args.iter().map(of).collect();
+            self.engine.apply(first, node, &args, &plains[0]).map(|value| vec![value])
+        } else {
+            self.engine.rotated_sums(&RotatedSums {
+                schedule: self.schedule,
+                rotations: &unit.rotations,
+                results: &unit.results,
+                digits: unit.operands.iter().map(|id| (*id, of(id))).collect(),
+                plains: &plains,
+            })
+        };
+        let values = values.map_err(|source| RunError::Instruction { place: place(first), source })?;
+        for (id, value) in unit.results.iter().zip(&values) {
+            let (expected, found) = (*self.schedule.ty(*id), self.engine.ty(value));
+            let same = found.kind == expected.kind
+                && found.level == expected.level
+                && found.scale.to_bits() == expected.scale.to_bits();
+            if !same {
+                return Err(RunError::Type { place: place(*id), expected, found });
+            }
+        }
+        Ok(values)
     }
 
-    fn plains(&self, node: &Node<ScheduleOp>, alone: bool) -> Result<Vec<Arc<E::Plain>>, String> {
+    fn plains(
+        &self,
+        node: &Node<ScheduleOp>,
+        compact: bool,
+        alone: bool,
+    ) -> Result<Vec<Arc<E::Plain>>, String> {
         let recipes = node.op.recipes();
         let Some(first) = node.args.first() else { return Ok(vec![]) };
         let operand = self.schedule.ty(*first);
@@ -248,41 +299,36 @@ impl<E: Engine> Run<'_, E> {
             ScheduleOp::MulAcc { plain_scale, .. } => plain_scale,
             _ => operand.scale,
         };
-        let place = Place { level: operand.level, scale, extended: operand.kind == Kind::Ext };
+        let place = Place { level: operand.level, scale, extended: operand.kind == Kind::Ext, compact };
         let get = |recipe: &Recipe| self.plaintexts.get(self.engine, &self.vectors, recipe, place);
         if alone { recipes.par_iter().map(get).collect() } else { recipes.iter().map(get).collect() }
     }
 
-    fn finish(&self, id: ValueId, result: Result<E::Value, RunError>, seconds: f32) {
+    fn finish(&self, unit: &Unit, result: Result<Vec<E::Value>, RunError>, seconds: f32) {
         let mut freed = Vec::new();
         let mut guard = self.lock();
         let state = &mut *guard;
         state.running -= 1;
-        state.seconds[id.index()] = seconds;
         match result {
             Err(error) => {
                 state.error.get_or_insert(error);
             }
-            Ok(value) => {
-                state.done += 1;
-                state.bytes += self.engine.value_bytes(&value);
+            Ok(values) => {
+                state.done += unit.len();
+                for (id, value) in unit.results.iter().zip(values) {
+                    state.seconds[id.index()] = seconds / unit.results.len() as f32;
+                    state.bytes += self.engine.value_bytes(&value);
+                    state.values[id.index()] = Some(Arc::new(value));
+                    state.arrived(&self.readers[id.index()]);
+                }
                 state.peak = state.peak.max(state.bytes);
-                state.values[id.index()] = Some(Arc::new(value));
-                for used in self.schedule.node(id).args.iter().chain([&id]) {
-                    if *used != id {
-                        state.uses[used.index()] -= 1;
-                    }
+                unit.operands.iter().for_each(|used| state.uses[used.index()] -= 1);
+                for used in unit.operands.iter().chain(&unit.results) {
                     if state.uses[used.index()] == 0
                         && let Some(value) = state.values[used.index()].take()
                     {
                         state.bytes -= self.engine.value_bytes(&value);
                         freed.push(value);
-                    }
-                }
-                for user in &self.users[id.index()] {
-                    state.missing[user.index()] -= 1;
-                    if state.missing[user.index()] == 0 {
-                        state.ready.push(Reverse(*user));
                     }
                 }
             }

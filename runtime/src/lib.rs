@@ -23,6 +23,7 @@ pub mod files;
 pub mod input;
 pub mod plaintexts;
 pub mod server;
+mod units;
 
 pub use engine::Engine;
 pub use error::{EngineError, FileError, RunError};

@@ -14,6 +14,7 @@ struct Key {
     level: u32,
     scale_bits: u64,
     extended: bool,
+    compact: bool,
 }
 
 impl Key {
@@ -23,6 +24,7 @@ impl Key {
             level: place.level,
             scale_bits: place.scale.to_bits(),
             extended: place.extended,
+            compact: place.compact,
         }
     }
 }

@@ -224,7 +224,7 @@ impl BootstrapCircuit {
         let words = |stage: &Stage| {
             let limbs = stage.shape.level + 1 + stage.shape.special;
             let diagonals = stage.diagonals.values.values();
-            diagonals.map(|values| limbs * stored_words(self.params.log_n(), 2 * values.len())).sum::<usize>()
+            diagonals.map(|values| limbs * stored_words(2 * values.len())).sum::<usize>()
         };
         8 * self.slots_to_coeffs.iter().chain(&self.coeffs_to_slots).map(words).sum::<usize>()
     }

@@ -5,6 +5,7 @@
 //! subring of polynomials in X^(N/2^{k+1}): it is embedded by an FFT of size 2^k, and its NTT is the
 //! short transform with every word repeated, so only the short one is kept.
 
+mod compact;
 mod decode;
 pub(crate) mod fft;
 #[cfg(test)]
@@ -14,13 +15,12 @@ use crate::error::{CkksError, Result};
 use crate::noise::{Estimate, NoiseModel};
 use crate::params::{Parameters, ParametersId};
 use crate::ring::{MIN_LOG_N, RnsPoly, par, simd};
+pub use compact::CompactPlaintext;
 use fft::SpecialFft;
 use num_complex::Complex64;
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-/// Fewest repetitions of a word for which the short form is kept (one vector register).
-const MIN_LOG_REPEAT: u32 = 3;
 /// Largest magnitude of a scaled coefficient, as a power of two (the 128-bit path).
 const MAX_LOG2_COEFFICIENT: f64 = 126.0;
 
@@ -37,10 +37,23 @@ thread_local! {
     static SCRATCH: Cell<Scratch> = Cell::default();
 }
 
-/// Words kept per limb for a polynomial with `coefficients`, a power of two, in a ring of degree 2^`log_n`.
-pub(crate) fn stored_words(log_n: u32, coefficients: usize) -> usize {
-    let log_store = coefficients.trailing_zeros().max(MIN_LOG_N);
-    1 << if log_n - log_store < MIN_LOG_REPEAT { log_n } else { log_store }
+/// Words kept per limb for a polynomial with `coefficients`, a power of two.
+pub(crate) fn stored_words(coefficients: usize) -> usize {
+    coefficients.max(1 << MIN_LOG_N)
+}
+
+/// Largest magnitude; infinite if the FFT overflowed, which finite values can make it do.
+fn largest(coefficients: &[f64]) -> f64 {
+    let finite = coefficients.iter().all(|c| c.is_finite());
+    if finite { coefficients.iter().fold(0.0, |max: f64, c| max.max(c.abs())) } else { f64::INFINITY }
+}
+
+/// Refuses magnitudes of 2^`limit` and above.
+fn check_largest(largest: f64, limit: f64) -> Result<()> {
+    if largest < 1.0 || largest.log2() < limit {
+        return Ok(());
+    }
+    Err(CkksError::CoefficientTooLarge { log2: largest.log2(), limit })
 }
 
 /// An encoded slot vector: an integer polynomial modulo q_0..=q_level (and possibly special primes),
@@ -142,6 +155,16 @@ impl Encoder {
         scale: f64,
     ) -> Result<Plaintext> {
         self.check_place(level, special, scale)?;
+        self.rounded(values, scale, |scratch| self.embed(scratch, level, special, scale))
+    }
+
+    /// Hands the integral coefficients of the polynomial of `values` to `then`, in scratch space.
+    fn rounded<T: Copy + Into<Complex64>, P>(
+        &self,
+        values: &[T],
+        scale: f64,
+        then: impl FnOnce(&mut Scratch) -> Result<P>,
+    ) -> Result<P> {
         let slots = values.len();
         if !slots.is_power_of_two() || slots > self.params.slots() {
             return Err(CkksError::SlotCount { found: slots, slots: self.params.slots() });
@@ -157,9 +180,9 @@ impl Encoder {
         coefficients.clear();
         coefficients.extend(z.iter().map(|z| z.re.round_ties_even()));
         coefficients.extend(z.iter().map(|z| z.im.round_ties_even()));
-        let plaintext = self.embed(&mut scratch, level, special, scale);
+        let result = then(&mut scratch);
         SCRATCH.set(scratch);
-        plaintext
+        result
     }
 
     fn check_place(&self, level: usize, special: usize, scale: f64) -> Result<()> {
@@ -179,16 +202,10 @@ impl Encoder {
     /// The polynomial in X^(N/len) with the integral coefficients of `scratch`, transformed.
     fn embed(&self, scratch: &mut Scratch, level: usize, special: usize, scale: f64) -> Result<Plaintext> {
         let Scratch { coefficients, small, .. } = scratch;
-        // Finite values can still overflow inside the FFT, to infinities and NaNs.
-        let finite = coefficients.iter().all(|c| c.is_finite());
-        let largest = coefficients.iter().fold(0.0, |max: f64, c| max.max(c.abs()));
-        let largest = if finite { largest } else { f64::INFINITY };
-        let limit = (self.params.log_q_at(level) - 1.0).min(MAX_LOG2_COEFFICIENT);
-        if !(largest < 1.0 || largest.log2() < limit) {
-            return Err(CkksError::CoefficientTooLarge { log2: largest.log2(), limit });
-        }
-        let (log_n, log_len) = (self.params.log_n(), coefficients.len().trailing_zeros());
-        let log_store = stored_words(log_n, coefficients.len()).trailing_zeros();
+        let largest = largest(coefficients);
+        check_largest(largest, (self.params.log_q_at(level) - 1.0).min(MAX_LOG2_COEFFICIENT))?;
+        let log_len = coefficients.len().trailing_zeros();
+        let log_store = stored_words(coefficients.len()).trailing_zeros();
         let ring = self.params.ring();
         let n = 1 << log_store;
         let gap = n >> log_len;
@@ -215,10 +232,14 @@ impl Encoder {
             }
             ring.short_ntt(index, log_store).forward(limb);
         });
+        let estimate = self.estimate(coefficients, scale);
+        Ok(Plaintext { id: self.params.id(), poly, scale, estimate })
+    }
+
+    fn estimate(&self, coefficients: &[f64], scale: f64) -> Estimate {
         // Parseval: the mean square of the slots is the sum of the squares of the coefficients.
         let message = coefficients.iter().map(|c| c * c).sum::<f64>().sqrt() / scale;
-        let estimate = NoiseModel::new(&self.params).encoded(coefficients.len(), message);
-        Ok(Plaintext { id: self.params.id(), poly, scale, estimate })
+        NoiseModel::new(&self.params).encoded(coefficients.len(), message)
     }
 
     /// Decodes to N/2 complex slots. Exact up to double precision: coefficients are reconstructed

@@ -38,7 +38,7 @@ fn periodic_vectors_are_short_and_equal_to_the_full_encoding() {
         let full = short.repeat(512 >> log);
         let a = encoder.encode_ext(&short, 1, 1, 2f64.powi(30)).unwrap();
         let b = encoder.encode_ext(&full, 1, 1, 2f64.powi(30)).unwrap();
-        assert!(log >= 7 || a.bytes() <= b.bytes() / 8, "2^{log}: {} of {}", a.bytes(), b.bytes());
+        assert_eq!(a.bytes(), b.bytes() >> (9 - log.max(3)), "2^{log}");
         let (x, y) = (encoder.decode(&a).unwrap(), encoder.decode(&b).unwrap());
         assert!(max_error(&x, &full) < 1e-7);
         assert!(max_error(&x, &y) < 1e-7);
@@ -70,4 +70,28 @@ fn bad_input_is_refused() {
     assert!(matches!(bad(&[1.0], 0, 0.0), CkksError::BadScale(_)));
     assert!(matches!(bad(&[1.0], 0, f64::NAN), CkksError::BadScale(_)));
     assert!(encoder.encode_ext(&[1.0], 0, 2, scale).is_err());
+}
+
+#[test]
+fn compact_plaintexts_hold_the_coefficients() {
+    let encoder = encoder(10);
+    let ring = encoder.parameters().ring();
+    for log in [0, 2, 5, 9] {
+        let v = values(1 << log);
+        let compact = encoder.encode_compact(&v, 2f64.powi(30)).unwrap();
+        let mut plain = encoder.encode_ext(&v, 1, 1, 2f64.powi(30)).unwrap();
+        assert_eq!((compact.scale(), compact.estimate()), (plain.scale(), plain.estimate()));
+        ring.inverse(&mut plain.poly);
+        let n = plain.poly.n();
+        assert_eq!((compact.coefficients.len(), compact.bytes()), (n, 8 * n));
+        for (limb, index) in [ring.index(2, 0), ring.index(2, 1), ring.index(2, 2)].into_iter().enumerate() {
+            let residues = compact.coefficients.iter().map(|c| ring.modulus(index).residue_i64(*c));
+            assert!(residues.eq(plain.poly.limb(limb).iter().copied()));
+        }
+    }
+    let large = encoder.encode_compact(&[2f64.powi(20)], 2f64.powi(30)).unwrap();
+    assert!(large.check(encoder.parameters().log_q_at(0)).is_err());
+    assert!(large.check(encoder.parameters().log_q_at(1)).is_ok());
+    let error = encoder.encode_compact(&[1.0], 2f64.powi(62)).unwrap_err();
+    assert!(matches!(error, CkksError::CoefficientTooLarge { .. }));
 }

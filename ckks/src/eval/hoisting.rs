@@ -2,12 +2,12 @@
 
 use super::{Evaluator, check_scales};
 use crate::cipher::{Ciphertext, ExtCiphertext};
-use crate::encoding::Plaintext;
+use crate::encoding::{CompactPlaintext, Plaintext};
 use crate::error::{CkksError, KeyName, Result};
 use crate::keys::SwitchingKey;
 use crate::noise::Estimate;
 use crate::params::{KeyShape, ParametersId};
-use crate::ring::{AddendOver, Digits, RnsPoly, Terms};
+use crate::ring::{AddendOver, Digits, Multiplicand, RnsPoly, Terms};
 use std::sync::Arc;
 
 /// A ciphertext with its second polynomial decomposed into digits over QP.
@@ -39,6 +39,50 @@ impl Hoisted {
     /// The gadget (special primes, limbs per digit) keys must have.
     pub fn shape(&self) -> KeyShape {
         self.shape
+    }
+}
+
+/// A plaintext to multiply by over QP.
+#[derive(Clone, Copy)]
+pub enum Multiplier<'a> {
+    /// Transformed for its level.
+    Plain(&'a Plaintext),
+    /// Transformed when it is used, limb by limb.
+    Compact(&'a CompactPlaintext),
+}
+
+impl<'a> From<&'a Plaintext> for Multiplier<'a> {
+    fn from(plaintext: &'a Plaintext) -> Self {
+        Self::Plain(plaintext)
+    }
+}
+
+impl<'a> From<&'a CompactPlaintext> for Multiplier<'a> {
+    fn from(plaintext: &'a CompactPlaintext) -> Self {
+        Self::Compact(plaintext)
+    }
+}
+
+impl<'a> Multiplier<'a> {
+    fn scale(self) -> f64 {
+        match self {
+            Self::Plain(p) => p.scale,
+            Self::Compact(p) => p.scale,
+        }
+    }
+
+    fn estimate(self) -> Estimate {
+        match self {
+            Self::Plain(p) => p.estimate,
+            Self::Compact(p) => p.estimate,
+        }
+    }
+
+    fn polynomial(self) -> Multiplicand<'a> {
+        match self {
+            Self::Plain(p) => Multiplicand::Evaluations(&p.poly),
+            Self::Compact(p) => Multiplicand::Coefficients(&p.coefficients),
+        }
     }
 }
 
@@ -112,11 +156,11 @@ impl Evaluator {
     }
 
     /// Per group the sum Σ rot(hoisted, steps_t)·p over QP of its terms (t, p). Rotations are made as
-    /// they are needed and never stored. Plaintexts as for [`Evaluator::mul_acc_ext`].
+    /// they are needed and never stored. Plaintexts as for [`Evaluator::mul_acc_ext`], or compact.
     ///
     /// # Errors
     /// As [`Evaluator::rotate_hoisted_ext`] and [`Evaluator::mul_acc_ext`]; `Empty` without steps or for a
-    /// group without terms.
+    /// group without terms; `CoefficientTooLarge` if the level cannot hold a compact plaintext.
     ///
     /// # Panics
     /// If a term's index is not that of a step.
@@ -124,7 +168,7 @@ impl Evaluator {
         &self,
         hoisted: &Hoisted,
         steps: &[i64],
-        groups: &[Vec<(usize, &Plaintext)>],
+        groups: &[Vec<(usize, Multiplier<'_>)>],
     ) -> Result<Vec<ExtCiphertext>> {
         const NAME: &str = "rotated_sums_ext";
         self.check(hoisted.id)?;
@@ -143,23 +187,34 @@ impl Evaluator {
             let mut estimate = Estimate::exact(0.0);
             for (t, plaintext) in group {
                 assert!(*t < steps.len(), "a term's index is that of a step");
-                self.check_plain_ext(plaintext, hoisted.level(), hoisted.shape.special)?;
-                check_scales(first.scale, plaintext.scale)?;
+                self.check_multiplier(*plaintext, hoisted)?;
+                check_scales(first.scale(), plaintext.scale())?;
                 let rotated = match rotations[*t] {
                     None => hoisted.estimate,
                     Some(_) => self.switched_estimate(hoisted),
                 };
-                let term = self.noise.mul((rotated, hoisted.scale), (plaintext.estimate, plaintext.scale));
+                let factor = (plaintext.estimate(), plaintext.scale());
+                let term = self.noise.mul((rotated, hoisted.scale), factor);
                 estimate = self.noise.add(estimate, term);
             }
-            labels.push((hoisted.scale * first.scale, estimate));
+            labels.push((hoisted.scale * first.scale(), estimate));
         }
         let terms: Vec<Vec<_>> =
-            groups.iter().map(|g| g.iter().map(|(t, p)| (*t, &p.poly)).collect()).collect();
+            groups.iter().map(|g| g.iter().map(|(t, p)| (*t, p.polynomial())).collect()).collect();
         let [c0, c1] = &hoisted.parts;
         let sums = self.ring().rotated_sums([c0, c1], &hoisted.digits, &rotations, &terms);
         let label = |(parts, (scale, estimate))| ExtCiphertext { id: hoisted.id, parts, scale, estimate };
         Ok(sums.into_iter().zip(labels).map(label).collect())
+    }
+
+    fn check_multiplier(&self, multiplier: Multiplier<'_>, hoisted: &Hoisted) -> Result<()> {
+        match multiplier {
+            Multiplier::Plain(p) => self.check_plain_ext(p, hoisted.level(), hoisted.shape.special),
+            Multiplier::Compact(p) => {
+                self.check(p.id)?;
+                p.check(self.params.log_q_at(hoisted.level()))
+            }
+        }
     }
 
     fn switched_estimate(&self, hoisted: &Hoisted) -> Estimate {

@@ -106,7 +106,7 @@ impl Evaluator {
         let terms: Vec<Vec<_>> = transform
             .groups
             .iter()
-            .map(|(_, terms)| terms.iter().map(|(baby, p)| (*baby, p)).collect())
+            .map(|(_, terms)| terms.iter().map(|(baby, p)| (*baby, p.into())).collect())
             .collect();
         let inner = self.rotated_sums_ext(&hoisted, &steps, &terms)?;
         drop(hoisted);

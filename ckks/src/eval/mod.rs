@@ -21,7 +21,7 @@ use crate::params::{Parameters, ParametersId};
 use crate::ring::{Ring, RnsPoly};
 use std::sync::Arc;
 
-pub use hoisting::Hoisted;
+pub use hoisting::{Hoisted, Multiplier};
 pub use linear::LinearTransform;
 
 /// Largest relative difference of two scales that count as equal.

@@ -35,7 +35,7 @@ pub use modulus::Modulus;
 pub(crate) use ntt::MIN_LOG_N;
 pub use ntt::NttTable;
 pub use poly::RnsPoly;
-pub(crate) use switch::{AddendOver, Digits, KeyRow, Terms};
+pub(crate) use switch::{AddendOver, Digits, KeyRow, Multiplicand, Terms};
 
 /// A set of moduli of a ring: q_start..q_end and the first `special` special primes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,28 +3,6 @@
 use super::simd::{self, Factor};
 use super::{Ring, RnsPoly, par};
 
-/// A factor polynomial: full, or the short transform of an element of a subring.
-pub(crate) fn factor(ring: &Ring, poly: &RnsPoly, i: usize) -> FactorOwned {
-    FactorOwned { limb: i, log_repeat: (ring.n() / poly.n()).trailing_zeros() }
-}
-
-/// Which limb of a factor to read, and how often each word repeats.
-pub(crate) struct FactorOwned {
-    limb: usize,
-    log_repeat: u32,
-}
-
-impl FactorOwned {
-    pub(crate) fn of<'a>(&self, poly: &'a RnsPoly) -> Factor<'a> {
-        let limb = poly.limb(self.limb);
-        if self.log_repeat == 0 {
-            Factor::Full(limb)
-        } else {
-            Factor::Repeated { short: limb, log_repeat: self.log_repeat }
-        }
-    }
-}
-
 impl Ring {
     /// a ← a + b; `b` has at least the limbs of `a`.
     pub(crate) fn add_assign(&self, a: &mut RnsPoly, b: &RnsPoly) {
@@ -77,7 +55,7 @@ impl Ring {
             let index = self.index(q_limbs, i);
             let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
             let rows: Vec<_> =
-                terms.iter().map(|(a, b)| (a.limb(pick(a)), factor(self, b, pick(b)).of(b))).collect();
+                terms.iter().map(|(a, b)| (a.limb(pick(a)), Factor::new(b.limb(pick(b)), self.n()))).collect();
             match rows[..] {
                 [(a, b)] => simd::mul(&self.moduli[index], limb, a, b),
                 _ => simd::mul_acc(&self.moduli[index], limb, &rows),
@@ -100,7 +78,7 @@ impl Ring {
             let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
             let rows: Vec<_> = terms
                 .iter()
-                .map(|([x, y], b)| (x.limb(pick(x)), y.limb(pick(y)), factor(self, b, pick(b)).of(b)))
+                .map(|([x, y], b)| (x.limb(pick(x)), y.limb(pick(y)), Factor::new(b.limb(pick(b)), self.n())))
                 .collect();
             simd::mul_acc_pair(&self.moduli[self.index(q_limbs, i)], o0, o1, &rows);
         });

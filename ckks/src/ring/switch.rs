@@ -1,7 +1,7 @@
 //! The ring side of hybrid key switching: decomposition (ModUp), inner product, ModDown and rescale.
 
-use super::ops::factor;
-use super::simd::{Addend, Image, TILE};
+use super::pool::Buffer;
+use super::simd::{Addend, Factor, Image, TILE};
 use super::{Limbs, Ring, RnsPoly, par, simd};
 
 /// A key polynomial pair of one digit.
@@ -87,6 +87,15 @@ impl Digits {
         let limbs = 0..self.q_limbs + self.special;
         limbs.filter(|i| !self.own(j).contains(i)).map(|i| ring.index(self.q_limbs, i)).collect()
     }
+}
+
+/// A plaintext as a factor: short or full.
+#[derive(Clone, Copy)]
+pub(crate) enum Multiplicand<'a> {
+    /// In the NTT domain.
+    Evaluations(&'a RnsPoly),
+    /// Of its subring, in number a power of two of at least 2^MIN_LOG_N.
+    Coefficients(&'a [i64]),
 }
 
 impl Ring {
@@ -184,13 +193,13 @@ impl Ring {
     /// Sums of products of rotations with plaintexts, over QP: per group Σ R_t·b over its terms (t, b),
     /// R_t the pair (Σ d_j·b_j + P·c_0, Σ d_j·a_j) of the image under the t-th rotation, and (P·c_0, P·c_1)
     /// where there is no rotation. Rotations exist a tile at a time only: keys and plaintexts are read
-    /// once, and nothing but the sums is written.
+    /// once, and nothing but the sums is written. Plaintexts given by coefficients are transformed limb by limb.
     pub(crate) fn rotated_sums(
         &self,
         c: [&RnsPoly; 2],
         digits: &Digits,
         rotations: &[Option<(&[KeyRow], u64)>],
-        groups: &[Vec<(usize, &RnsPoly)>],
+        groups: &[Vec<(usize, Multiplicand<'_>)>],
     ) -> Vec<[RnsPoly; 2]> {
         let (n, q_limbs, special) = (self.n(), digits.q_limbs, digits.special);
         let tables: Vec<_> = rotations.iter().map(|r| r.map(|(_, g)| self.permutation(g))).collect();
@@ -202,12 +211,23 @@ impl Ring {
             limbs.iter_mut().zip(halves).for_each(|(limb, (o0, o1))| limb.push([o0, o1]));
         }
         par::for_each(n, limbs, |i, mut outs| {
-            let m = self.modulus(self.index(q_limbs, i));
+            let index = self.index(q_limbs, i);
+            let m = self.modulus(index);
             let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
-            let sums: Vec<Vec<_>> = groups
-                .iter()
-                .map(|g| g.iter().map(|(t, b)| (*t, factor(self, b, pick(b)).of(b))).collect())
-                .collect();
+            let lifted = self.lifted(index, groups);
+            let mut rest = &lifted[..];
+            let mut sums = Vec::with_capacity(groups.len());
+            for group in groups {
+                let mut sum = Vec::with_capacity(group.len());
+                for (t, b) in group {
+                    let limb = match b {
+                        Multiplicand::Evaluations(b) => b.limb(pick(b)),
+                        Multiplicand::Coefficients(x) => rest.split_off(..x.len()).expect("all are lifted"),
+                    };
+                    sum.push((*t, Factor::new(limb, n)));
+                }
+                sums.push(sum);
+            }
             let d: Vec<&[u64]> = (0..digits.len()).map(|j| digits.limb(c[1], j, i)).collect();
             let rotated = AddendOver::Q([Some(c[0]), None]).limb(self, i, q_limbs, special);
             let plain = AddendOver::Q([Some(c[0]), Some(c[1])]).limb(self, i, q_limbs, special);
@@ -243,6 +263,23 @@ impl Ring {
             }
         });
         out
+    }
+
+    /// The transforms modulo modulus `index` of all plaintexts that are given by coefficients, one after another.
+    fn lifted(&self, index: usize, groups: &[Vec<(usize, Multiplicand<'_>)>]) -> Buffer {
+        let given = groups.iter().flatten().filter_map(|(_, b)| match b {
+            Multiplicand::Coefficients(x) => Some(*x),
+            Multiplicand::Evaluations(_) => None,
+        });
+        let mut lifted = self.pool.take(given.clone().map(<[i64]>::len).sum());
+        let mut rest = &mut lifted[..];
+        for x in given {
+            let (limb, others) = rest.split_at_mut(x.len());
+            simd::reduce_signed(self.modulus(index), limb, x);
+            self.short_ntt(index, x.len().trailing_zeros()).forward(limb);
+            rest = others;
+        }
+        lifted
     }
 
     /// Product of the first `special` special primes modulo modulus `index`.

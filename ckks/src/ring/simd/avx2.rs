@@ -80,6 +80,15 @@ fn load_doubles(a: &[u64], i: usize) -> Doubles {
 fn load_factor(f: &Factor<'_>, i: usize) -> Doubles {
     match f {
         Factor::Full(limb) => load_doubles(limb, i),
+        Factor::Repeated { short, log_repeat: 1 } => {
+            let words = &short[i >> 1..][..4];
+            let [a, b] = [0, 2].map(|k| (words[k] as f64, words[k + 1] as f64));
+            [a, b].map(|(x, y)| _mm256_setr_pd(x, x, y, y))
+        }
+        Factor::Repeated { short, log_repeat: 2 } => {
+            let words = &short[i >> 2..][..2];
+            [words[0], words[1]].map(|x| _mm256_set1_pd(x as f64))
+        }
         Factor::Repeated { short, log_repeat } => [_mm256_set1_pd(short[i >> log_repeat] as f64); 2],
     }
 }

@@ -148,6 +148,20 @@ pub(crate) fn mul_const_assign(m: &Modulus, a: &mut [u64], c: Shoup) {
 fn load_factor(f: &Factor<'_>, i: usize) -> __m512i {
     match f {
         Factor::Full(limb) => load(limb, i),
+        Factor::Repeated { short, log_repeat: 1 } => {
+            let words = &short[i >> 1..][..4];
+            // SAFETY: the slice has four words.
+            let words = unsafe { _mm256_loadu_si256(words.as_ptr().cast()) };
+            let order = _mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3);
+            _mm512_permutexvar_epi64(order, _mm512_castsi256_si512(words))
+        }
+        Factor::Repeated { short, log_repeat: 2 } => {
+            let words = &short[i >> 2..][..2];
+            // SAFETY: the slice has two words.
+            let words = unsafe { _mm_loadu_si128(words.as_ptr().cast()) };
+            let order = _mm512_setr_epi64(0, 0, 0, 0, 1, 1, 1, 1);
+            _mm512_permutexvar_epi64(order, _mm512_castsi128_si512(words))
+        }
         Factor::Repeated { short, log_repeat } => splat(short[i >> log_repeat]),
     }
 }

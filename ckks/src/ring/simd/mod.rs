@@ -42,18 +42,26 @@ pub(crate) fn avx2_available() -> bool {
 }
 
 /// One right-hand factor of a multiply-accumulate: a full limb, or a short one of which each word
-/// stands for 2^`log_repeat` consecutive words (`log_repeat` ≥ 3).
+/// stands for 2^`log_repeat` consecutive words (`log_repeat` ≥ 1).
 #[derive(Clone, Copy)]
 pub(crate) enum Factor<'a> {
     Full(&'a [u64]),
     Repeated { short: &'a [u64], log_repeat: u32 },
 }
 
-impl Factor<'_> {
+impl<'a> Factor<'a> {
+    /// A limb, full or short, for products with limbs of `n` words.
+    pub(crate) fn new(limb: &'a [u64], n: usize) -> Self {
+        match (n / limb.len()).trailing_zeros() {
+            0 => Self::Full(limb),
+            log_repeat => Self::Repeated { short: limb, log_repeat },
+        }
+    }
+
     fn covers(&self, n: usize) -> bool {
         match self {
             Self::Full(limb) => limb.len() == n,
-            Self::Repeated { short, log_repeat } => *log_repeat >= 3 && short.len() << log_repeat == n,
+            Self::Repeated { short, log_repeat } => *log_repeat >= 1 && short.len() << log_repeat == n,
         }
     }
 }

@@ -65,14 +65,13 @@ fn products_and_accumulations() {
         let mut results = Vec::new();
         for count in [1, 2, 8, 9, 33, 70] {
             let rows: Vec<_> = (0..count).map(|_| [0; 3].map(|_| rng.limb(N, m.q))).collect();
-            let short = rng.limb(N / 8, m.q);
+            let shorts = [1, 2, 3].map(|log| rng.limb(N >> log, m.q));
             let terms: Vec<(&[u64], Factor<'_>)> = rows
                 .iter()
                 .enumerate()
                 .map(|(t, r)| {
                     let full = Factor::Full(&r[1]);
-                    let repeated = Factor::Repeated { short: &short, log_repeat: 3 };
-                    (&r[0][..], if t % 3 == 2 { repeated } else { full })
+                    (&r[0][..], if t % 3 == 2 { Factor::new(&shorts[t / 3 % 3], N) } else { full })
                 })
                 .collect();
             let mut out = [vec![0; N], vec![0; N], vec![0; N], vec![0; N]];
@@ -81,7 +80,7 @@ fn products_and_accumulations() {
             let expected = rows.iter().zip(&terms).fold(0u128, |acc, (r, t)| match t.1 {
                 Factor::Full(b) => acc + u128::from(r[0][N - 1]) * u128::from(b[N - 1]),
                 Factor::Repeated { short, .. } => {
-                    acc + u128::from(r[0][N - 1]) * u128::from(short[N / 8 - 1])
+                    acc + u128::from(r[0][N - 1]) * u128::from(short[short.len() - 1])
                 }
             });
             assert_eq!(u128::from(o0[N - 1]), expected % u128::from(m.q));
@@ -116,8 +115,8 @@ fn tiles_of_accumulations() {
         let mut results = Vec::new();
         for count in [1, 0, 8, 20] {
             let full = factors[..count].iter().enumerate().map(|(i, b)| (3 * i % 5, Factor::Full(b)));
-            let short = Factor::Repeated { short: &factors[0][..N / 8], log_repeat: 3 };
-            let group: Vec<_> = full.chain((count == 20).then_some((4, short))).collect();
+            let shorts = (1..4).map(|log| (log, Factor::new(&factors[0][..N >> log], N)));
+            let group: Vec<_> = full.chain(shorts.filter(|_| count == 20)).collect();
             let (start, len) = (8, (N - 8).min(TILE));
             let mut out = [vec![1; len], vec![1; len]];
             let [o0, o1] = &mut out;

@@ -1,0 +1,106 @@
+//! What the executor runs at a time: one instruction, or all sums over rotations of the same decomposed ciphertexts.
+//!
+//! A linear map hoists its operand, rotates it by every baby step and sums products of these rotations with plaintexts,
+//! once per giant step. Executed at once, a rotation need not exist as a whole, and its key is read once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fhec_ir::ValueId;
+use fhec_ir::schedule::{Schedule, ScheduleOp};
+
+/// Instructions that are executed together.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unit {
+    /// `RotateExt` instructions whose results only the unit itself reads.
+    pub(crate) rotations: Vec<ValueId>,
+    /// Instructions whose results others read: one, or the `MulAcc` over the rotations.
+    pub(crate) results: Vec<ValueId>,
+    /// Values read, each once.
+    pub(crate) operands: Vec<ValueId>,
+}
+
+impl Unit {
+    /// Number of instructions.
+    pub(crate) fn len(&self) -> usize {
+        self.rotations.len() + self.results.len()
+    }
+}
+
+/// The units of a schedule, inputs left out, in order of their first results.
+pub(crate) fn units(schedule: &Schedule) -> Vec<Unit> {
+    let mut fused = fused(schedule);
+    let inside: BTreeSet<ValueId> =
+        fused.iter().flat_map(|u| u.rotations.iter().chain(&u.results)).copied().collect();
+    let single = schedule.iter().filter(|(id, node)| {
+        !inside.contains(id) && !matches!(node.op, ScheduleOp::Input { .. })
+    });
+    fused.extend(single.map(|(id, node)| Unit {
+        rotations: vec![],
+        results: vec![id],
+        operands: node.args.iter().copied().collect::<BTreeSet<_>>().into_iter().collect(),
+    }));
+    fused.sort_unstable_by_key(|u| u.results[0]);
+    fused
+}
+
+/// Sums that share rotations, with these.
+fn fused(schedule: &Schedule) -> Vec<Unit> {
+    let is_rotation = |id: &ValueId| matches!(schedule.node(*id).op, ScheduleOp::RotateExt { .. });
+    let mut is_sum: Vec<bool> = schedule
+        .iter()
+        .map(|(_, n)| matches!(n.op, ScheduleOp::MulAcc { .. }) && n.args.iter().all(is_rotation))
+        .collect();
+    let users = schedule.users();
+    let outputs: BTreeSet<ValueId> = schedule.outputs.iter().map(|o| o.value).collect();
+    let mut sets = Sets::new(schedule.len());
+    for (id, node) in schedule.iter().filter(|(id, _)| is_sum[id.index()]) {
+        node.args.iter().for_each(|rotation| sets.join(id.index(), rotation.index()));
+    }
+    // A rotation that something else reads has to exist.
+    let mut broken = BTreeSet::new();
+    for id in schedule.ids().filter(|id| is_rotation(id)) {
+        if outputs.contains(&id) || users[id.index()].iter().any(|user| !is_sum[user.index()]) {
+            broken.insert(sets.of(id.index()));
+        }
+    }
+    for sum in 0..is_sum.len() {
+        is_sum[sum] &= !broken.contains(&sets.of(sum));
+    }
+    let mut by_set: BTreeMap<usize, (BTreeSet<ValueId>, Vec<ValueId>)> = BTreeMap::new();
+    for (id, node) in schedule.iter().filter(|(id, _)| is_sum[id.index()]) {
+        let (rotations, results) = by_set.entry(sets.of(id.index())).or_default();
+        rotations.extend(&node.args);
+        results.push(id);
+    }
+    let unit = |(rotations, results): (BTreeSet<ValueId>, Vec<ValueId>)| {
+        let operands: BTreeSet<_> = rotations.iter().map(|r| schedule.node(*r).args[0]).collect();
+        // Where an operand comes after a result it may depend on it.
+        let independent = operands.last() < results.first();
+        let (rotations, operands) = (rotations.into_iter().collect(), operands.into_iter().collect());
+        independent.then_some(Unit { rotations, results, operands })
+    };
+    by_set.into_values().filter_map(unit).collect()
+}
+
+/// Disjoint sets of numbers.
+struct Sets(Vec<usize>);
+
+impl Sets {
+    fn new(len: usize) -> Self {
+        Self((0..len).collect())
+    }
+
+    /// The set that `x` is in.
+    fn of(&mut self, mut x: usize) -> usize {
+        while self.0[x] != x {
+            self.0[x] = self.0[self.0[x]];
+            x = self.0[x];
+        }
+        x
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.of(a), self.of(b));
+        self.0[a] = b;
+    }
+}
