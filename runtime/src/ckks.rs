@@ -280,7 +280,8 @@ impl Engine for CkksEngine {
             let mut groups = Vec::new();
             for (k, (id, plains)) in sums.results.iter().zip(sums.plains).enumerate() {
                 let terms = sums.schedule.node(*id).args.iter().zip(plains);
-                let terms = terms.filter_map(|(r, p)| Some((rotations.binary_search(r).ok()?, p.multiplier())));
+                let terms =
+                    terms.filter_map(|(r, p)| Some((rotations.binary_search(r).ok()?, p.multiplier())));
                 let group: Vec<_> = terms.collect();
                 if !group.is_empty() {
                     of.push(k);

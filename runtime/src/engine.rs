@@ -92,7 +92,8 @@ pub trait Engine: Sync {
         }
         let sum = |(id, plains): (&ValueId, &Vec<Arc<Self::Plain>>)| {
             let node = sums.schedule.node(*id);
-            let arg = |(k, a)| Ok(&rotated[sums.rotations.binary_search(a).map_err(|_| EngineError::Kind(k))?]);
+            let arg =
+                |(k, a)| Ok(&rotated[sums.rotations.binary_search(a).map_err(|_| EngineError::Kind(k))?]);
             let args: Vec<_> = node.args.iter().enumerate().map(arg).collect::<Result<_, EngineError>>()?;
             self.apply(*id, node, &args, plains)
         };

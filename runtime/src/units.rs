@@ -31,9 +31,9 @@ pub(crate) fn units(schedule: &Schedule) -> Vec<Unit> {
     let mut fused = fused(schedule);
     let inside: BTreeSet<ValueId> =
         fused.iter().flat_map(|u| u.rotations.iter().chain(&u.results)).copied().collect();
-    let single = schedule.iter().filter(|(id, node)| {
-        !inside.contains(id) && !matches!(node.op, ScheduleOp::Input { .. })
-    });
+    let single = schedule
+        .iter()
+        .filter(|(id, node)| !inside.contains(id) && !matches!(node.op, ScheduleOp::Input { .. }));
     fused.extend(single.map(|(id, node)| Unit {
         rotations: vec![],
         results: vec![id],

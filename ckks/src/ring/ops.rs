@@ -54,8 +54,10 @@ impl Ring {
         par::for_limbs(self.n(), out.words_mut(), |i, limb| {
             let index = self.index(q_limbs, i);
             let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
-            let rows: Vec<_> =
-                terms.iter().map(|(a, b)| (a.limb(pick(a)), Factor::new(b.limb(pick(b)), self.n()))).collect();
+            let rows: Vec<_> = terms
+                .iter()
+                .map(|(a, b)| (a.limb(pick(a)), Factor::new(b.limb(pick(b)), self.n())))
+                .collect();
             match rows[..] {
                 [(a, b)] => simd::mul(&self.moduli[index], limb, a, b),
                 _ => simd::mul_acc(&self.moduli[index], limb, &rows),

@@ -98,6 +98,21 @@ pub(crate) enum Multiplicand<'a> {
     Coefficients(&'a [i64]),
 }
 
+impl Multiplicand<'_> {
+    /// Words of a limb.
+    fn words(&self) -> usize {
+        match self {
+            Self::Evaluations(b) => b.n(),
+            Self::Coefficients(x) => x.len(),
+        }
+    }
+}
+
+/// Words of the longest limb of a group: products of a group share their sums, hence a length.
+fn longest(group: &[(usize, Multiplicand<'_>)]) -> usize {
+    group.iter().map(|(_, b)| b.words()).max().unwrap_or(0)
+}
+
 impl Ring {
     /// Decomposes `x` (NTT domain, limbs q_0..=q_l) into digits of `digit_limbs` limbs, each lifted
     /// to q_0..=q_l and the first `special` special primes (NTT domain). Digits are centred:
@@ -214,15 +229,16 @@ impl Ring {
             let index = self.index(q_limbs, i);
             let m = self.modulus(index);
             let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
-            let lifted = self.lifted(index, groups);
+            let lifted = self.lifted((index, &pick), groups);
             let mut rest = &lifted[..];
             let mut sums = Vec::with_capacity(groups.len());
             for group in groups {
+                let words = longest(group);
                 let mut sum = Vec::with_capacity(group.len());
                 for (t, b) in group {
-                    let limb = match b {
-                        Multiplicand::Evaluations(b) => b.limb(pick(b)),
-                        Multiplicand::Coefficients(x) => rest.split_off(..x.len()).expect("all are lifted"),
+                    let limb = match *b {
+                        Multiplicand::Evaluations(b) if b.n() == words => b.limb(pick(b)),
+                        _ => rest.split_off(..words).expect("all are lifted"),
                     };
                     sum.push((*t, Factor::new(limb, n)));
                 }
@@ -256,28 +272,48 @@ impl Ring {
                     let image = Image { blocks, lanes: &table.lanes };
                     simd::inner_product(m, t0, t1, &rows, rotated, Some(image));
                 }
-                for ([o0, o1], sum) in outs.iter_mut().zip(&sums) {
-                    let outs = [&mut o0[range.clone()], &mut o1[range.clone()]];
-                    simd::mul_acc_tile(m, outs, sum, &tiles, start, n);
+                let mut parts: Vec<_> =
+                    outs.iter_mut().map(|out| out.each_mut().map(|half| &mut half[range.clone()])).collect();
+                let mut parts = &mut parts[..];
+                for run in sums.chunk_by(|a, b| simd::alike(a, b)) {
+                    let outs = parts.split_off_mut(..run.len()).expect("a part for each sum");
+                    simd::mul_acc_tile(m, outs, run, &tiles, start);
                 }
             }
         });
         out
     }
 
-    /// The transforms modulo modulus `index` of all plaintexts that are given by coefficients, one after another.
-    fn lifted(&self, index: usize, groups: &[Vec<(usize, Multiplicand<'_>)>]) -> Buffer {
-        let given = groups.iter().flatten().filter_map(|(_, b)| match b {
-            Multiplicand::Coefficients(x) => Some(*x),
-            Multiplicand::Evaluations(_) => None,
+    /// The limbs modulo modulus `index`, one after another, of all plaintexts that have none or a shorter one than
+    /// others of their group, at the length of the longest.
+    fn lifted(
+        &self,
+        (index, pick): (usize, &impl Fn(&RnsPoly) -> usize),
+        groups: &[Vec<(usize, Multiplicand<'_>)>],
+    ) -> Buffer {
+        let terms = groups.iter().flat_map(|group| {
+            let words = longest(group);
+            let exists =
+                move |b: &Multiplicand<'_>| matches!(b, Multiplicand::Evaluations(b) if b.n() == words);
+            group.iter().map(|(_, b)| b).filter(move |b| !exists(b)).map(move |b| (words, b))
         });
-        let mut lifted = self.pool.take(given.clone().map(<[i64]>::len).sum());
+        let mut lifted = self.pool.take(terms.clone().map(|(words, _)| words).sum());
         let mut rest = &mut lifted[..];
-        for x in given {
-            let (limb, others) = rest.split_at_mut(x.len());
-            simd::reduce_signed(self.modulus(index), limb, x);
-            self.short_ntt(index, x.len().trailing_zeros()).forward(limb);
-            rest = others;
+        for (words, b) in terms {
+            let limb = rest.split_off_mut(..words).expect("as long as all of them");
+            let short = &mut limb[..b.words()];
+            match b {
+                Multiplicand::Evaluations(b) => short.copy_from_slice(b.limb(pick(b))),
+                Multiplicand::Coefficients(x) => {
+                    simd::reduce_signed(self.modulus(index), short, x);
+                    self.short_ntt(index, x.len().trailing_zeros()).forward(short);
+                }
+            }
+            let repeat = words / b.words();
+            for k in (0..b.words()).rev().filter(|_| repeat > 1) {
+                let word = limb[k];
+                limb[k * repeat..][..repeat].fill(word);
+            }
         }
         lifted
     }

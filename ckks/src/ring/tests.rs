@@ -274,10 +274,8 @@ fn rotated_sums_are_sums_of_rotations() {
             }
         })
         .collect();
-    let terms: Vec<Vec<_>> = groups
-        .iter()
-        .map(|g| g.iter().map(|(t, b)| (*t, Multiplicand::Evaluations(b))).collect())
-        .collect();
+    let terms: Vec<Vec<_>> =
+        groups.iter().map(|g| g.iter().map(|(t, b)| (*t, Multiplicand::Evaluations(b))).collect()).collect();
     let rotated_sums = |terms| ring.rotated_sums([&c[0], &c[1]], &digits, &rotations, terms);
     let run = || rotated_sums(&terms);
     let sums = run();

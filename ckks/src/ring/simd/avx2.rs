@@ -237,12 +237,26 @@ pub(crate) fn mul_acc_pair(
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn mul_acc_tile(
     m: &Modulus,
-    [out0, out1]: [&mut [u64]; 2],
-    group: &[(usize, Factor<'_>)],
+    outs: &mut [[&mut [u64]; 2]],
+    groups: &[Vec<(usize, Factor<'_>)>],
     tiles: &[u64],
     start: usize,
 ) {
     let k = Consts::new(m);
+    for ([out0, out1], group) in outs.iter_mut().zip(groups) {
+        sum_of_tile(&k, out0, out1, group, (tiles, start));
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn sum_of_tile(
+    k: &Consts,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    group: &[(usize, Factor<'_>)],
+    (tiles, start): (&[u64], usize),
+) {
     if group.is_empty() {
         out0.fill(0);
         out1.fill(0);

@@ -148,21 +148,33 @@ pub(crate) fn mul_const_assign(m: &Modulus, a: &mut [u64], c: Shoup) {
 fn load_factor(f: &Factor<'_>, i: usize) -> __m512i {
     match f {
         Factor::Full(limb) => load(limb, i),
-        Factor::Repeated { short, log_repeat: 1 } => {
+        Factor::Repeated { short, log_repeat: 1 } => load_repeated::<1>(short, i, 1),
+        Factor::Repeated { short, log_repeat: 2 } => load_repeated::<2>(short, i, 2),
+        Factor::Repeated { short, log_repeat } => splat(short[i >> log_repeat]),
+    }
+}
+
+/// Words i, …, i + 7 of a factor of which each word repeats 2^`log_repeat` times; LOG is min(`log_repeat`, 3).
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_repeated<const LOG: u32>(short: &[u64], i: usize, log_repeat: u32) -> __m512i {
+    match LOG {
+        0 => load(short, i),
+        1 => {
             let words = &short[i >> 1..][..4];
             // SAFETY: the slice has four words.
             let words = unsafe { _mm256_loadu_si256(words.as_ptr().cast()) };
             let order = _mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3);
             _mm512_permutexvar_epi64(order, _mm512_castsi256_si512(words))
         }
-        Factor::Repeated { short, log_repeat: 2 } => {
+        2 => {
             let words = &short[i >> 2..][..2];
             // SAFETY: the slice has two words.
             let words = unsafe { _mm_loadu_si128(words.as_ptr().cast()) };
             let order = _mm512_setr_epi64(0, 0, 0, 0, 1, 1, 1, 1);
             _mm512_permutexvar_epi64(order, _mm512_castsi128_si512(words))
         }
-        Factor::Repeated { short, log_repeat } => splat(short[i >> log_repeat]),
+        _ => splat(short[i >> log_repeat]),
     }
 }
 
@@ -240,37 +252,83 @@ pub(crate) fn mul_acc_pair(
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn mul_acc_tile(
     m: &Modulus,
-    [out0, out1]: [&mut [u64]; 2],
-    group: &[(usize, Factor<'_>)],
+    outs: &mut [[&mut [u64]; 2]],
+    groups: &[Vec<(usize, Factor<'_>)>],
     tiles: &[u64],
     start: usize,
 ) {
-    let k = Consts::new(m);
-    let len = out0.len();
-    if group.is_empty() {
-        out0.fill(0);
-        out1.fill(0);
+    let log_repeat = groups[0].first().map_or(0, |(_, b)| b.log_repeat());
+    match log_repeat {
+        0 => sums_of_repeated::<0>(m, outs, groups, (tiles, start), 0),
+        1 => sums_of_repeated::<1>(m, outs, groups, (tiles, start), 1),
+        2 => sums_of_repeated::<2>(m, outs, groups, (tiles, start), 2),
+        log => sums_of_repeated::<3>(m, outs, groups, (tiles, start), log),
     }
-    let sweeps = group.len().div_ceil(FOLD_TERMS);
-    for (sweep, chunk) in group.chunks(FOLD_TERMS).enumerate() {
+}
+
+/// Four groups at a time read each operand once for all of them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn sums_of_repeated<const LOG: u32>(
+    m: &Modulus,
+    mut outs: &mut [[&mut [u64]; 2]],
+    mut groups: &[Vec<(usize, Factor<'_>)>],
+    from: (&[u64], usize),
+    log_repeat: u32,
+) {
+    while let Some(four) = outs.split_off_mut(..4) {
+        sums::<4, LOG>(m, four, &groups[..4], from, log_repeat);
+        groups = &groups[4..];
+    }
+    for (out, group) in outs.chunks_mut(1).zip(groups.chunks(1)) {
+        sums::<1, LOG>(m, out, group, from, log_repeat);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn sums<const G: usize, const LOG: u32>(
+    m: &Modulus,
+    outs: &mut [[&mut [u64]; 2]],
+    groups: &[Vec<(usize, Factor<'_>)>],
+    (tiles, start): (&[u64], usize),
+    log_repeat: u32,
+) {
+    let k = Consts::new(m);
+    let (len, terms) = (outs[0][0].len(), groups[0].len());
+    if terms == 0 {
+        outs.iter_mut().flatten().for_each(|out| out.fill(0));
+    }
+    for first in (0..terms).step_by(FOLD_TERMS) {
+        let count = FOLD_TERMS.min(terms - first);
+        let mut operands = [0; FOLD_TERMS];
+        let mut factors: [[&[u64]; G]; FOLD_TERMS] = [[&[]; G]; FOLD_TERMS];
+        for (j, (operand, factors)) in operands.iter_mut().zip(&mut factors).take(count).enumerate() {
+            *operand = 2 * TILE * groups[0][first + j].0;
+            factors.iter_mut().zip(groups).for_each(|(f, group)| *f = group[first + j].1.words());
+        }
         for i in (0..len).step_by(8) {
-            let (mut lo0, mut lo1) =
-                if sweep == 0 { (k.zero, k.zero) } else { (load(out0, i), load(out1, i)) };
-            let (mut hi0, mut hi1) = (k.zero, k.zero);
-            for (t, b) in chunk {
-                let x = 2 * TILE * t + i;
-                let (x0, x1, y) = (load(tiles, x), load(tiles, x + TILE), load_factor(b, start + i));
-                lo0 = _mm512_madd52lo_epu64(lo0, x0, y);
-                hi0 = _mm512_madd52hi_epu64(hi0, x0, y);
-                lo1 = _mm512_madd52lo_epu64(lo1, x1, y);
-                hi1 = _mm512_madd52hi_epu64(hi1, x1, y);
+            let (mut lo, mut hi) = ([[k.zero; 2]; G], [[k.zero; 2]; G]);
+            if first > 0 {
+                for (lo, out) in lo.iter_mut().zip(outs.iter()) {
+                    *lo = [load(out[0], i), load(out[1], i)];
+                }
             }
-            let (mut sum0, mut sum1) = (k.fold(lo0, hi0), k.fold(lo1, hi1));
-            if sweep + 1 == sweeps {
-                (sum0, sum1) = (k.finish(sum0), k.finish(sum1));
+            for (operand, factors) in operands.iter().zip(&factors).take(count) {
+                let x = [load(tiles, operand + i), load(tiles, operand + TILE + i)];
+                for g in 0..G {
+                    let y = load_repeated::<LOG>(factors[g], start + i, log_repeat);
+                    for half in 0..2 {
+                        lo[g][half] = _mm512_madd52lo_epu64(lo[g][half], x[half], y);
+                        hi[g][half] = _mm512_madd52hi_epu64(hi[g][half], x[half], y);
+                    }
+                }
             }
-            store(out0, i, sum0);
-            store(out1, i, sum1);
+            for (g, out) in outs.iter_mut().enumerate() {
+                for (half, out) in out.iter_mut().enumerate() {
+                    let sum = k.fold(lo[g][half], hi[g][half]);
+                    store(out, i, if first + count == terms { k.finish(sum) } else { sum });
+                }
+            }
         }
     }
 }

@@ -58,6 +58,21 @@ impl<'a> Factor<'a> {
         }
     }
 
+    /// log2 of how often each word stands.
+    pub(crate) fn log_repeat(&self) -> u32 {
+        match self {
+            Self::Full(_) => 0,
+            Self::Repeated { log_repeat, .. } => *log_repeat,
+        }
+    }
+
+    /// The words, each once.
+    fn words(&self) -> &'a [u64] {
+        match self {
+            Self::Full(words) | Self::Repeated { short: words, .. } => words,
+        }
+    }
+
     fn covers(&self, n: usize) -> bool {
         match self {
             Self::Full(limb) => limb.len() == n,
@@ -147,21 +162,27 @@ pub(crate) fn mul_acc_pair(
 /// Words handled at a time by the accumulations: two tiles of sums stay in the first-level cache.
 pub(crate) const TILE: usize = 512;
 
-/// One tile of [`mul_acc_pair`]: both halves of the sum over (t, b) of operand t times b, of the words
-/// from `start` on. `tiles` holds the operands' halves one after another, [`TILE`] words each; b are
-/// whole limbs. A sum without terms is 0.
+/// One tile of [`mul_acc_pair`] for each of some groups: both halves of the sum over (t, b) of operand t times b, of the
+/// words from `start` on. `tiles` holds the operands' halves one after another, [`TILE`] words each; b are whole limbs.
+/// A sum without terms is 0. The groups have the same operands, and factors that repeat equally often.
 pub(crate) fn mul_acc_tile(
     m: &Modulus,
-    outs: [&mut [u64]; 2],
-    group: &[(usize, Factor<'_>)],
+    outs: &mut [[&mut [u64]; 2]],
+    groups: &[Vec<(usize, Factor<'_>)>],
     tiles: &[u64],
     start: usize,
-    n: usize,
 ) {
-    let len = outs[0].len();
-    assert!(outs[1].len() == len && len <= TILE && start + len <= n);
-    assert!(group.iter().all(|(t, b)| 2 * TILE * (t + 1) <= tiles.len() && b.covers(n)));
-    dispatch_all!(m, len, mul_acc_tile(m, outs, group, tiles, start))
+    let Some(len) = outs.first().map(|out| out[0].len()) else { return };
+    assert!(outs.iter().flatten().all(|out| out.len() == len) && len <= TILE && outs.len() == groups.len());
+    debug_assert!(groups.iter().all(|group| alike(group, &groups[0])));
+    dispatch_all!(m, len, mul_acc_tile(m, outs, groups, tiles, start))
+}
+
+/// Whether two groups can be summed together by [`mul_acc_tile`].
+pub(crate) fn alike(a: &[(usize, Factor<'_>)], b: &[(usize, Factor<'_>)]) -> bool {
+    let repeats = a.first().map(|(_, f)| f.log_repeat());
+    let fits = |f: &Factor<'_>| Some(f.log_repeat()) == repeats;
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && fits(&a.1) && fits(&b.1))
 }
 
 /// Two polynomials' limbs to add to an inner product, either may be absent, times a constant c < q.

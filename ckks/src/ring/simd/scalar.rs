@@ -79,12 +79,16 @@ pub(crate) fn mul_acc_pair(
 
 pub(crate) fn mul_acc_tile(
     m: &Modulus,
-    [out0, out1]: [&mut [u64]; 2],
-    group: &[(usize, Factor<'_>)],
+    outs: &mut [[&mut [u64]; 2]],
+    groups: &[Vec<(usize, Factor<'_>)>],
     tiles: &[u64],
     start: usize,
 ) {
-    for (half, out) in [out0, out1].into_iter().enumerate() {
+    let halves = outs
+        .iter_mut()
+        .zip(groups)
+        .flat_map(|(outs, group)| outs.iter_mut().enumerate().map(move |(half, out)| (half, out, group)));
+    for (half, out, group) in halves {
         for (i, out) in out.iter_mut().enumerate() {
             let mut acc = 0;
             for chunk in group.chunks(WIDE_TERMS) {
