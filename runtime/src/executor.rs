@@ -2,9 +2,9 @@
 //!
 //! An instruction is ready when its operands are there; of the ready ones the earliest in the schedule's order
 //! runs first, so that with one thread the order is the schedule's and with more it is followed closely, and
-//! memory stays near the plan's prediction. A value is freed with its last use. As long as there are enough
-//! instructions for all threads each runs one; when there are fewer, an instruction gets the whole pool to
-//! split its limbs and plaintexts. Sums over rotations of the same decomposed ciphertexts are one instruction here: see
+//! memory stays near the plan's prediction. A value is freed with its last use. There are at most as many instructions
+//! under way as threads, and all share one pool for their limbs and plaintexts: a long one that began beside a short
+//! one is not left with a single thread. Sums over rotations of the same decomposed ciphertexts are one instruction here: see
 //! [`units`](crate::units).
 
 use std::any::Any;
@@ -203,8 +203,6 @@ struct Run<'a, E: Engine> {
 struct Job<'r, V> {
     unit: &'r Unit,
     operands: Vec<Arc<V>>,
-    /// Whether there is too little else to do for the other threads.
-    alone: bool,
 }
 
 impl<E: Engine> Run<'_, E> {
@@ -219,7 +217,9 @@ impl<E: Engine> Run<'_, E> {
             let run = || self.results(&job);
             // A panic must not leave the other threads waiting for this one.
             let result =
-                catch_unwind(AssertUnwindSafe(|| if job.alone { self.pool.install(run) } else { run() }));
+                catch_unwind(AssertUnwindSafe(
+                    || if self.threads > 1 { self.pool.install(run) } else { run() },
+                ));
             let result = result.unwrap_or_else(|panic| {
                 let place = self.schedule.describe(job.unit.results[0]);
                 Err(RunError::Panic { place, message: panic_message(&*panic) })
@@ -241,8 +241,7 @@ impl<E: Engine> Run<'_, E> {
                 state.running += 1;
                 let unit = &self.units[k];
                 let operands = unit.operands.iter().filter_map(|v| state.values[v.index()].clone()).collect();
-                let alone = self.threads > 1 && state.running + state.ready.len() < self.threads;
-                return Some(Job { unit, operands, alone });
+                return Some(Job { unit, operands });
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -250,11 +249,11 @@ impl<E: Engine> Run<'_, E> {
 
     /// The unit's results, in order.
     fn results(&self, job: &Job<'_, E::Value>) -> Result<Vec<E::Value>, RunError> {
-        let Job { unit, operands, alone } = job;
+        let Job { unit, operands } = job;
         let place = |id: ValueId| self.schedule.describe(id);
         let compact = !unit.rotations.is_empty();
         let plains = unit.results.iter().map(|id| {
-            let plains = self.plains(self.schedule.node(*id), compact, *alone);
+            let plains = self.plains(self.schedule.node(*id), compact);
             plains.map_err(|message| RunError::Plaintext { place: place(*id), message })
         });
         let plains = plains.collect::<Result<Vec<_>, _>>()?;
@@ -286,12 +285,7 @@ impl<E: Engine> Run<'_, E> {
         Ok(values)
     }
 
-    fn plains(
-        &self,
-        node: &Node<ScheduleOp>,
-        compact: bool,
-        alone: bool,
-    ) -> Result<Vec<Arc<E::Plain>>, String> {
+    fn plains(&self, node: &Node<ScheduleOp>, compact: bool) -> Result<Vec<Arc<E::Plain>>, String> {
         let recipes = node.op.recipes();
         let Some(first) = node.args.first() else { return Ok(vec![]) };
         let operand = self.schedule.ty(*first);
@@ -301,7 +295,11 @@ impl<E: Engine> Run<'_, E> {
         };
         let place = Place { level: operand.level, scale, extended: operand.kind == Kind::Ext, compact };
         let get = |recipe: &Recipe| self.plaintexts.get(self.engine, &self.vectors, recipe, place);
-        if alone { recipes.par_iter().map(get).collect() } else { recipes.iter().map(get).collect() }
+        if self.threads > 1 {
+            recipes.par_iter().map(get).collect()
+        } else {
+            recipes.iter().map(get).collect()
+        }
     }
 
     fn finish(&self, unit: &Unit, result: Result<Vec<E::Value>, RunError>, seconds: f32) {
