@@ -16,7 +16,7 @@ mod compile;
 mod probe;
 
 #[cfg(feature = "compiler")]
-pub use compile::{CompileError, CompileOptions, Compiled, compile, compile_with, pass_names};
+pub use compile::{CompileError, CompileOptions, Compiled, Stages, compile, compile_with, pass_names};
 #[cfg(feature = "compiler")]
 pub use fhec_frontend as frontend;
 pub use fhec_ir as ir;

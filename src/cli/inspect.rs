@@ -55,7 +55,7 @@ pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
         "scale_bits": plan.parameters.scale_bits, "levels": plan.parameters.q.len() - 1,
         "bootstraps": report.bootstraps,
         "rotation_keys": plan.keys.rotations.len(), "key_bytes": plan.keys.bytes(), "plan_bytes": plan_bytes,
-        "predicted_seconds": report.predicted_seconds, "predicted_peak_bytes": report.predicted_peak_bytes,
+        "predicted_seconds": report.predicted_seconds, "predicted_peak_bytes": report.memory.total(),
         "predicted_precision_bits": plan.client.precision_bits,
     });
     merge(&mut numbers, work(&report.layers));
@@ -201,7 +201,7 @@ fn table(plan: &Plan, numbers: &Value, context: &Context) {
     context.answer(format!(
         "predicted  {:.2} s on one thread, {} of memory, {:.1} bits after the point",
         report.predicted_seconds,
-        bytes(report.predicted_peak_bytes),
+        bytes(report.memory.total()),
         plan.client.precision_bits,
     ));
     let header = format!(
