@@ -11,10 +11,14 @@
 //! ```
 
 #[cfg(feature = "compiler")]
+mod calibrate;
+#[cfg(feature = "compiler")]
 mod compile;
 #[cfg(feature = "compiler")]
 mod probe;
 
+#[cfg(feature = "compiler")]
+pub use calibrate::{CalibrateError, calibrate};
 #[cfg(feature = "compiler")]
 pub use compile::{CompileError, CompileOptions, Compiled, Stages, compile, compile_with, pass_names};
 #[cfg(feature = "compiler")]

@@ -41,7 +41,7 @@ impl Default for CostTable {
         Self {
             machine: "AMD EPYC 9004, 2 cores".into(),
             date: "2026-11-21".into(),
-            evaluate: 800.0,
+            evaluate: 900.0,
             threads: 2,
             speedup: 1.7,
             kernels: KernelCosts::default(),

@@ -90,9 +90,6 @@ pub enum CkksError {
         /// Limbs per digit of the shape.
         digit_limbs: usize,
     },
-    /// The system gives no threads.
-    #[error("threads cannot be started: {0}")]
-    Threads(String),
     /// Evaluation keys do not fit the memory they may take.
     #[error("the evaluation keys take {needed} bytes at least, {budget} are allowed")]
     KeyBudget {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fhec::{CompileOptions, Compiled, Stages};
+use fhec_backend::cost::CostTable;
 use fhec_backend::report::{counts, plain_facts};
 use fhec_frontend::{Import, ImportError};
 use fhec_ir::plan::{Normalisation, Plan};
@@ -77,6 +78,9 @@ pub(crate) struct ModelArgs {
         help_heading = "Compilation"
     )]
     sample_count: usize,
+    /// Kernel times of the machine that will run the plan, as `fhec calibrate` writes them; built-in ones if not given.
+    #[arg(long, value_name = "FILE", help_heading = "Compilation")]
+    costs: Option<PathBuf>,
     /// Keep activations as they are, down to the slot IR (for looking at, not for running).
     #[arg(long, help_heading = "Compilation")]
     exact_activations: bool,
@@ -156,6 +160,7 @@ impl ModelArgs {
             levels: self.levels,
             bootstrap_key_bytes: (self.bootstrap_keys as usize) << 20,
             normalisations: vec![self.norm.normalisation(model)?],
+            costs: self.costs.as_deref().map_or_else(|| Ok(CostTable::default()), CostTable::load)?,
             ..CompileOptions::default()
         })
     }
@@ -315,7 +320,9 @@ impl CompileArgs {
             plan.report.security_bits,
             plan.report.predicted_seconds,
         ));
-        Ok(inspect::numbers(plan, id, size))
+        let numbers = inspect::numbers(plan, id, size);
+        inspect::table(plan, &numbers).iter().for_each(|line| context.say(line));
+        Ok(numbers)
     }
 }
 
