@@ -2,18 +2,20 @@
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use fhec_backend::cost::{CostModel, CostTable};
 use fhec_backend::{BootstrapRequest, Chain, ChainError, ChainRequest, EmitOptions};
-use fhec_ckks::bootstrap::KernelCosts;
+use fhec_ckks::bootstrap::Designer;
 use fhec_frontend::{Import, TailStep};
 use fhec_ir::Verified;
-use fhec_ir::plan::{Normalisation, Plan};
-use fhec_ir::schedule::{Kind, ScheduleOp, ScheduleType};
+use fhec_ir::plan::{Normalisation, PlacementReport, Plan};
 use fhec_ir::slot::{self, SlotGraph};
 use fhec_ir::tensor::{Tensor, TensorGraph};
 use fhec_passes::pipeline::{Config, PASSES, Program, Timing};
-use fhec_passes::{PassError, Pipeline, assign_layout, lower, place};
+use fhec_passes::{PassError, Pipeline, assign_layout, lower, minimize_rotations, place};
+
+use rayon::prelude::*;
 
 use crate::probe::{largest_output, samples};
 
@@ -42,6 +44,8 @@ pub struct CompileOptions {
     pub levels: Option<u32>,
     /// Most bytes of the bootstrap's keys in the server's memory.
     pub bootstrap_key_bytes: usize,
+    /// Kernel times of the machine that will run the plan.
+    pub costs: CostTable,
 }
 
 /// Deepest network that is compiled without bootstraps unless asked for.
@@ -61,6 +65,7 @@ impl Default for CompileOptions {
             bootstrap: None,
             levels: None,
             bootstrap_key_bytes: 5_000_000_000,
+            costs: CostTable::default(),
         }
     }
 }
@@ -78,6 +83,21 @@ pub struct Compiled {
     pub plan: Option<Plan>,
     /// What every pass took.
     pub timings: Vec<Timing>,
+    /// What the rest took.
+    pub stages: Stages,
+}
+
+/// Time spent outside the passes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stages {
+    /// Running the samples in clear for bounds, beside the design.
+    pub bounds: Duration,
+    /// Designing chains with bootstraps.
+    pub design: Duration,
+    /// Trying placements on these chains.
+    pub placement: Duration,
+    /// Making the plan: order, predictions, and a run in clear for the precision.
+    pub emission: Duration,
 }
 
 /// Why there is no plan.
@@ -194,7 +214,7 @@ const BOOTSTRAP_LOG_N: u32 = 16;
 const BOOTSTRAP_SCALE_BITS: u32 = 40;
 
 /// Levels between bootstraps to try.
-const LEVELS: [u32; 2] = [9, 12];
+const LEVELS: std::ops::RangeInclusive<u32> = 4..=16;
 
 /// Precisions of the bootstrap to ask for, best first.
 const BOOTSTRAP_PRECISIONS: [f64; 3] = [19.0, 18.0, 16.5];
@@ -204,27 +224,120 @@ const RANGE_MARGIN: f64 = 1.5;
 
 /// Bounds on the slots of every value, from the samples on which the network stays finite; None if there is none.
 fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Option<Vec<f64>> {
-    let mut ranges = vec![0.0f64; graph.len()];
-    let mut finite = 0;
-    for sample in samples {
-        let mut seen = vec![0.0f64; graph.len()];
-        let run = slot::interp::run_observed(graph, sample, &mut |id, slots| {
-            seen[id.index()] = slots.iter().flatten().fold(0.0, |max, x| x.abs().max(max));
-        });
-        if run.is_ok() && seen.iter().all(|x| x.is_finite()) {
-            ranges.iter_mut().zip(seen).for_each(|(range, x)| *range = range.max(x * RANGE_MARGIN));
-            finite += 1;
-        }
-    }
-    (finite > 0).then_some(ranges)
+    let mut seen = vec![vec![0.0f64; graph.len()]; samples.len()];
+    slot::interp::run_all(graph, samples, &mut |sample, id, slots| {
+        let slots = slots.iter().flatten();
+        // What is not a number would get lost in a maximum.
+        let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
+        seen[sample][id.index()] = slots.map(size).fold(0.0, f64::max);
+    })
+    .ok()?;
+    let finite: Vec<_> = seen.into_iter().filter(|seen| seen.iter().all(|x| x.is_finite())).collect();
+    let range = |k: usize| finite.iter().fold(0.0, |range: f64, seen| range.max(seen[k] * RANGE_MARGIN));
+    (!finite.is_empty()).then(|| (0..graph.len()).map(range).collect())
 }
 
-/// Price of the chain's bootstrap in rotations at level 9.
-fn bootstrap_price(chain: &Chain) -> f64 {
-    let costs = CostModel::new(&chain.data, &CostTable::default());
-    let operand = ScheduleType { kind: Kind::Ct, level: 9, scale: chain.scale() };
-    let rotation = costs.instruction(&ScheduleOp::Rotate { step: 1 }, &[operand]);
-    chain.bootstrap.map_or(f64::INFINITY, |b| b.seconds * 1e6 / rotation)
+/// A chain with the bootstraps placed on it.
+struct Placed {
+    chain: Chain,
+    config: place::Config,
+    report: PlacementReport,
+}
+
+/// What `place` needs to know of a chain: prices in seconds by its cost model.
+fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -> place::Config {
+    let header = chain.bootstrap_header().expect("the chain is made for a bootstrap");
+    let model = CostModel::new(&chain.data, costs);
+    let rotations = (0..=header.level_out).map(|level| model.rotation(level) * 1e-6);
+    // The parts of a map cost about as many rotations at every level.
+    let middle = header.level_in + levels.div_ceil(2);
+    let rotation = model.rotation(middle);
+    let bootstrap = place::Bootstrap {
+        levels,
+        level_in: header.level_in,
+        price: chain.bootstrap.map_or(f64::INFINITY, |b| b.seconds),
+        ranges: ranges.to_vec(),
+    };
+    place::Config {
+        prices: minimize_rotations::Prices {
+            rotation: 1.0,
+            hoist: model.hoist(middle) / rotation,
+            baby: model.baby(middle) / rotation,
+            giant: model.giant(middle) / rotation,
+            product: model.product(middle) / rotation,
+            encode: model.lift(middle, 1.0) / rotation,
+        },
+        levels: place::LevelPrices::new(rotations),
+        bootstrap: Some(bootstrap),
+        ..place::Config::default()
+    }
+}
+
+/// The cheapest placement on each chain.
+fn placed(
+    options: &CompileOptions,
+    graph: &Verified<SlotGraph>,
+    ranges: &[f64],
+    chains: Vec<(u32, Chain)>,
+) -> Result<Vec<Placed>, CompileError> {
+    let place = |(levels, chain): (u32, Chain)| {
+        let config = place_config(&chain, levels, ranges, &options.costs);
+        let report = place::run_with_report(graph, &config)?.1;
+        let report = PlacementReport {
+            levels,
+            bootstraps: report.ciphertexts() as u64,
+            seconds: report.price,
+            naive: report.naive.map(|n| (n.price, n.bootstraps as u64)),
+            exact: report.exact,
+        };
+        Ok(Placed { chain, config, report })
+    };
+    let found: Vec<Result<Placed, PassError>> = chains.into_par_iter().map(place).collect();
+    // A chain that is too short for an op is of no use; that none is long enough is an error.
+    let (placed, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
+    match refused.into_iter().next_back() {
+        Some(Err(refusal)) if placed.is_empty() => Err(refusal.into()),
+        _ => Ok(placed.into_iter().flatten().collect()),
+    }
+}
+
+/// For each number of levels to try the most precise chain with a bootstrap that fits the memory.
+fn bootstrap_chains(options: &CompileOptions, log_n: u32) -> Result<Vec<(u32, Chain)>, ChainError> {
+    let mut designer = Designer::new(&options.costs.kernels);
+    let levels = options.levels.map_or(LEVELS, |levels| levels..=levels);
+    let mut chains = Vec::new();
+    let mut refusal = None;
+    for levels in levels {
+        for precision in BOOTSTRAP_PRECISIONS {
+            let request = BootstrapRequest {
+                levels: levels as usize,
+                level_bits: options.scale_bits.unwrap_or(BOOTSTRAP_SCALE_BITS),
+                precision,
+                key_bytes: Some(options.bootstrap_key_bytes),
+                log_n: Some(log_n),
+                ..BootstrapRequest::default()
+            };
+            match fhec_backend::select_bootstrapped(&request, &mut designer) {
+                Ok(chain) => {
+                    chains.push((levels, chain));
+                    break;
+                }
+                Err(error) => refusal = Some(error),
+            }
+        }
+    }
+    match refusal {
+        Some(refusal) if chains.is_empty() => Err(refusal),
+        _ => Ok(chains),
+    }
+}
+
+/// `work` and the time it takes.
+fn timed<T>(time: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    *time += start.elapsed();
+    result
 }
 
 struct Driver<'c> {
@@ -239,22 +352,50 @@ struct Attempt {
     snapshots: Vec<(Program, Timing)>,
 }
 
+impl Attempt {
+    /// The program, which is to be an operand of `pass`.
+    fn slot_graph(&self, pass: &'static str) -> Result<&Verified<SlotGraph>, PassError> {
+        match &self.program {
+            Program::Slot(graph) => Ok(graph),
+            other => Err(PassError::Misplaced { pass, ir: other.ir() }),
+        }
+    }
+}
+
 impl Driver<'_> {
     fn run(&self, log_n: u32, chain: Option<&Chain>, stop_after: Option<&str>) -> Result<Attempt, PassError> {
-        self.run_with(log_n, chain, None, stop_after)
+        let network = Program::Tensor(self.import.graph.clone());
+        self.run_with(network, log_n, chain, place::Config::default(), &|pipeline| {
+            if let Some(pass) = stop_after {
+                pipeline.stop_after(pass);
+            }
+        })
+    }
+
+    /// Runs the passes up to the one before `place`.
+    fn before_place(&self, log_n: u32) -> Result<Attempt, PassError> {
+        let network = Program::Tensor(self.import.graph.clone());
+        self.run_with(network, log_n, None, place::Config::default(), &|pipeline| {
+            let names = pipeline.names();
+            let last = names.iter().position(|name| *name == "place").and_then(|at| at.checked_sub(1));
+            if let Some(last) = last {
+                pipeline.stop_after(names[last]);
+            }
+        })
     }
 
     fn run_with(
         &self,
+        program: Program,
         log_n: u32,
         chain: Option<&Chain>,
-        bootstrap: Option<place::Bootstrap>,
-        stop_after: Option<&str>,
+        place: place::Config,
+        change: &dyn Fn(&mut Pipeline),
     ) -> Result<Attempt, PassError> {
         let mut config = Config::nominal(1 << (log_n - 1));
         config.exact_activations = self.options.exact_activations;
         config.layout = assign_layout::Config::new(1 << (log_n - 1));
-        config.place.bootstrap = bootstrap;
+        config.place = place;
         if let Some(chain) = chain {
             let given = lower::Config {
                 moduli: chain.moduli(),
@@ -265,11 +406,9 @@ impl Driver<'_> {
         }
         let mut pipeline = Pipeline::standard(config);
         (self.customise)(&mut pipeline);
-        if let Some(pass) = stop_after {
-            pipeline.stop_after(pass);
-        }
+        change(&mut pipeline);
         let snapshots = RefCell::new(Vec::new());
-        let program = pipeline.run(Program::Tensor(self.import.graph.clone()), &mut |program, timing| {
+        let program = pipeline.run(program, &mut |program, timing| {
             snapshots.borrow_mut().push((program.clone(), timing));
         })?;
         Ok(Attempt { program, snapshots: snapshots.into_inner() })
@@ -279,19 +418,20 @@ impl Driver<'_> {
         &self,
         attempt: Attempt,
         plan: Option<Plan>,
+        stages: Stages,
         observe: &mut dyn FnMut(&Program, Timing),
     ) -> Compiled {
         let timings = attempt.snapshots.iter().map(|(_, t)| *t).collect();
         attempt.snapshots.iter().for_each(|(program, timing)| observe(program, *timing));
         let (network, tails) = (self.import.graph.clone(), self.import.tails.clone());
-        Compiled { network, tails, program: attempt.program, plan, timings }
+        Compiled { network, tails, program: attempt.program, plan, timings, stages }
     }
 
     fn without_plan(&self, observe: &mut dyn FnMut(&Program, Timing)) -> Result<Compiled, CompileError> {
         let last = if self.options.exact_activations { Some("assign-layout") } else { None };
         let stop = self.options.stop_after.as_deref().or(last);
         let attempt = self.run(self.options.log_n.unwrap_or(NOMINAL_LOG_N), None, stop)?;
-        Ok(self.finish(attempt, None, observe))
+        Ok(self.finish(attempt, None, Stages::default(), observe))
     }
 
     fn with_plan(&self, observe: &mut dyn FnMut(&Program, Timing)) -> Result<Compiled, CompileError> {
@@ -299,8 +439,11 @@ impl Driver<'_> {
             [] => samples(&self.import.graph, &self.options.normalisations, self.options.seed),
             given => given.to_vec(),
         };
-        if self.bootstraps()? {
-            return self.bootstrapped(&samples, observe);
+        if self.options.bootstrap != Some(false) {
+            let planned = self.before_place(self.options.log_n.unwrap_or(BOOTSTRAP_LOG_N))?;
+            if self.bootstraps(&planned)? {
+                return self.bootstrapped(planned, &samples, observe);
+            }
         }
         let largest = largest_output(&self.import.graph, &samples);
         // One bit for the sign, two for images that give more than the synthetic ones.
@@ -324,102 +467,71 @@ impl Driver<'_> {
                 normalisations: self.options.normalisations.clone(),
                 // Grey noise is close to what real images are like; blank and full ones are not.
                 samples: samples[samples.len() - 1..].to_vec(),
-                ..EmitOptions::default()
+                costs: self.options.costs.clone(),
+                placement: None,
             };
             let plan = fhec_backend::emit(&chain, schedule.clone(), &emit)?;
             best = best.max(plan.client.precision_bits);
             if plan.client.precision_bits >= self.options.precision_bits || self.options.scale_bits.is_some()
             {
-                return Ok(self.finish(attempt, Some(plan), observe));
+                return Ok(self.finish(attempt, Some(plan), Stages::default(), observe));
             }
         }
         Err(CompileError::Precision { got: best, wanted: self.options.precision_bits })
     }
 
-    /// Whether to compile with bootstraps.
-    fn bootstraps(&self) -> Result<bool, CompileError> {
+    /// Whether to compile with bootstraps what is ready for `place`.
+    fn bootstraps(&self, planned: &Attempt) -> Result<bool, CompileError> {
         if let Some(given) = self.options.bootstrap {
             return Ok(given);
         }
-        let attempt = self.run(self.options.log_n.unwrap_or(NOMINAL_LOG_N), None, Some("place"))?;
-        let Program::Slot(placed) = &attempt.program else {
-            return Err(PassError::Misplaced { pass: "place", ir: attempt.program.ir() }.into());
-        };
-        Ok(lower::top_level(placed) > MAX_LEVELED)
+        let placed = place::run(planned.slot_graph("place")?, &place::Config::default())?;
+        Ok(lower::top_level(&placed) > MAX_LEVELED)
     }
 
-    /// A plan with bootstraps: for every choice of levels between them the cheapest chain and placement, and the cheapest
-    /// of those.
+    /// A plan with bootstraps: for every choice of levels between them the cheapest chain and placement, and of those
+    /// the cheapest whose results are precise enough.
     fn bootstrapped(
         &self,
+        planned: Attempt,
         samples: &[Vec<Tensor<f64>>],
         observe: &mut dyn FnMut(&Program, Timing),
     ) -> Result<Compiled, CompileError> {
         let log_n = self.options.log_n.unwrap_or(BOOTSTRAP_LOG_N);
-        let planned = self.run(log_n, None, Some("minimize-rotations"))?;
-        let Program::Slot(graph) = &planned.program else {
-            return Err(PassError::Misplaced { pass: "minimize-rotations", ir: planned.program.ir() }.into());
-        };
-        let ranges = slot_ranges(graph, samples).ok_or(CompileError::Samples { samples: samples.len() })?;
-        let candidates = self.options.levels.map_or(LEVELS.to_vec(), |levels| vec![levels]);
-        let mut best: Option<(f64, Chain, place::Bootstrap)> = None;
-        let mut refusal = None;
-        for levels in candidates {
-            let chain = match self.bootstrap_chain(log_n, levels) {
-                Ok(chain) => chain,
-                Err(error) => {
-                    refusal = Some(error);
-                    continue;
-                }
+        let mut stages = Stages::default();
+        let graph = planned.slot_graph("place")?;
+        let (Stages { bounds, design, .. }, options) = (&mut stages, self.options);
+        let (ranges, chains) = rayon::join(
+            || timed(bounds, || slot_ranges(graph, samples)),
+            || timed(design, || bootstrap_chains(options, log_n)),
+        );
+        let ranges = ranges.ok_or(CompileError::Samples { samples: samples.len() })?;
+        let mut placed = timed(&mut stages.placement, || placed(self.options, graph, &ranges, chains?))?;
+        placed.sort_by(|a, b| a.report.seconds.total_cmp(&b.report.seconds));
+        let mut best = f64::NEG_INFINITY;
+        for Placed { chain, config, report } in placed {
+            tracing::info!("{} levels of {} bits: {report:?}", report.levels, chain.data.scale_bits);
+            let (program, start) =
+                (planned.program.clone(), |pipeline: &mut Pipeline| pipeline.start_at("place"));
+            let rest = self.run_with(program, log_n, Some(&chain), config, &start)?;
+            let Program::Schedule(schedule) = &rest.program else {
+                return Err(PassError::Misplaced { pass: "lower", ir: rest.program.ir() }.into());
             };
-            let header = chain.bootstrap_header().expect("the chain is made for a bootstrap");
-            let bootstrap = place::Bootstrap {
-                levels,
-                level_in: header.level_in,
-                price: bootstrap_price(&chain),
-                ranges: ranges.clone(),
+            let emit = EmitOptions {
+                normalisations: self.options.normalisations.clone(),
+                samples: samples[samples.len() - 1..].to_vec(),
+                costs: self.options.costs.clone(),
+                placement: Some(report),
             };
-            let config = place::Config { bootstrap: Some(bootstrap.clone()), ..place::Config::default() };
-            let (_, report) = place::run_with_report(graph, &config)?;
-            tracing::info!("{levels} levels between bootstraps: {report}");
-            if best.as_ref().is_none_or(|(price, ..)| report.price < *price) {
-                best = Some((report.price, chain, bootstrap));
+            let plan = timed(&mut stages.emission, || fhec_backend::emit(&chain, schedule.clone(), &emit))?;
+            best = best.max(plan.client.precision_bits);
+            if plan.client.precision_bits >= self.options.precision_bits {
+                let snapshots = planned.snapshots.into_iter().chain(rest.snapshots).collect();
+                let attempt = Attempt { program: rest.program, snapshots };
+                return Ok(self.finish(attempt, Some(plan), stages, observe));
             }
         }
-        let Some((_, chain, bootstrap)) = best else {
-            return Err(refusal.expect("there is a candidate").into());
-        };
-        let attempt = self.run_with(log_n, Some(&chain), Some(bootstrap), None)?;
-        let Program::Schedule(schedule) = &attempt.program else {
-            return Err(PassError::Misplaced { pass: "lower", ir: attempt.program.ir() }.into());
-        };
-        let emit = EmitOptions {
-            normalisations: self.options.normalisations.clone(),
-            samples: samples[samples.len() - 1..].to_vec(),
-            ..EmitOptions::default()
-        };
-        let plan = fhec_backend::emit(&chain, schedule.clone(), &emit)?;
-        Ok(self.finish(attempt, Some(plan), observe))
-    }
-
-    /// The most precise chain with a bootstrap that fits the memory.
-    fn bootstrap_chain(&self, log_n: u32, levels: u32) -> Result<Chain, ChainError> {
-        let mut refusal = None;
-        for precision in BOOTSTRAP_PRECISIONS {
-            let request = BootstrapRequest {
-                levels: levels as usize,
-                level_bits: self.options.scale_bits.unwrap_or(BOOTSTRAP_SCALE_BITS),
-                precision,
-                key_bytes: Some(self.options.bootstrap_key_bytes),
-                log_n: Some(log_n),
-                ..BootstrapRequest::default()
-            };
-            match fhec_backend::select_bootstrapped(&request, &KernelCosts::default()) {
-                Ok(chain) => return Ok(chain),
-                Err(error) => refusal = Some(error),
-            }
-        }
-        Err(refusal.expect("there are precisions to try"))
+        Err(CompileError::Precision { got: best, wanted: self.options.precision_bits })
     }
 
     /// A schedule and parameters of one ring degree, the smallest in which the schedule's levels are secure.

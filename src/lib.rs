@@ -11,12 +11,16 @@
 //! ```
 
 #[cfg(feature = "compiler")]
+mod calibrate;
+#[cfg(feature = "compiler")]
 mod compile;
 #[cfg(feature = "compiler")]
 mod probe;
 
 #[cfg(feature = "compiler")]
-pub use compile::{CompileError, CompileOptions, Compiled, compile, compile_with, pass_names};
+pub use calibrate::{CalibrateError, calibrate};
+#[cfg(feature = "compiler")]
+pub use compile::{CompileError, CompileOptions, Compiled, Stages, compile, compile_with, pass_names};
 #[cfg(feature = "compiler")]
 pub use fhec_frontend as frontend;
 pub use fhec_ir as ir;

@@ -1,7 +1,7 @@
 //! Parameter sets with a bootstrap: from levels between bootstraps and precision to primes.
 
 use fhec_ckks::bootstrap::{
-    BootstrapCircuit, BootstrapDesign, BootstrapError, BootstrapSpec, DesignRequest, KernelCosts,
+    BootstrapCircuit, BootstrapError, BootstrapSpec, DesignRequest, Designer, KernelCosts,
 };
 use fhec_ckks::noise::Estimate;
 use fhec_ckks::params::Parameters;
@@ -51,14 +51,14 @@ pub struct BootstrapCosts {
 }
 
 /// Parameters for a request: the smallest ring, unless one is given, that has a bootstrap of the precision and within
-/// the memory asked for, and in it the chain whose bootstrap is fastest by the table `costs`.
+/// the memory asked for, and in it the chain whose bootstrap is fastest by the designer's table.
 ///
 /// Levels up to that of refreshed ciphertexts share one decomposition, so that one key per rotation step serves all of
 /// them.
 ///
 /// # Errors
 /// [`ChainError::Bootstrap`] if nothing fits, with the best precision in the largest ring tried.
-pub fn select_bootstrapped(request: &BootstrapRequest, costs: &KernelCosts) -> Result<Chain, ChainError> {
+pub fn select_bootstrapped(request: &BootstrapRequest, designer: &mut Designer) -> Result<Chain, ChainError> {
     let rings = match request.log_n {
         Some(log_n) => log_n..=log_n,
         None => request.min_log_n.max(*LOG_N.start())..=*LOG_N.end(),
@@ -73,8 +73,8 @@ pub fn select_bootstrapped(request: &BootstrapRequest, costs: &KernelCosts) -> R
             precision: request.precision,
             key_bytes: request.key_bytes,
         };
-        match BootstrapDesign::search(&design, costs).map_err(ChainError::from) {
-            Ok(design) => return Chain::bootstrapped(design.parameters, &design.spec, costs),
+        match designer.search(&design).map_err(ChainError::from) {
+            Ok(design) => return Chain::of_circuit(&design.circuit, design.seconds),
             Err(ChainError::Bootstrap(e @ BootstrapError::NoDesign { .. })) => refusal = Some(e),
             Err(other) => return Err(other),
         }
@@ -104,13 +104,19 @@ impl Chain {
             return Err(BootstrapError::Slots { log_slots: spec.log_slots, max }.into());
         }
         let circuit = BootstrapCircuit::new(&parameters, spec)?;
+        Self::of_circuit(&circuit, circuit.seconds(costs))
+    }
+
+    /// Describes the chain of a bootstrap of all slots that takes so many seconds.
+    fn of_circuit(circuit: &BootstrapCircuit, seconds: f64) -> Result<Self, ChainError> {
+        let (parameters, spec) = (circuit.parameters().clone(), circuit.spec());
         let fresh = Estimate { variance: parameters.sigma().powi(2), message: 1.0 };
         let error = circuit.estimate(fresh).slot_error(spec.scale, parameters.n());
         let scale_bits = spec.scale.log2().round() as u32;
         let mut chain = Self::with_gadgets(parameters, scale_bits, Some(spec.output_level()));
         chain.data.bootstrap = Some(data(spec, error));
         chain.bootstrap = Some(BootstrapCosts {
-            seconds: circuit.seconds(costs),
+            seconds,
             key_bytes: circuit.key_bytes() as u64,
             matrix_bytes: circuit.matrix_bytes() as u64,
         });
@@ -205,7 +211,8 @@ pub(crate) mod tests {
     #[test]
     fn what_does_not_fit_is_an_error() {
         let request = BootstrapRequest { log_n: Some(13), ..BootstrapRequest::default() };
-        let refused = select_bootstrapped(&request, &KernelCosts::default()).unwrap_err();
+        let mut designer = Designer::new(&KernelCosts::default());
+        let refused = select_bootstrapped(&request, &mut designer).unwrap_err();
         assert!(matches!(refused, ChainError::Bootstrap(BootstrapError::NoDesign { .. })), "{refused}");
     }
 
@@ -214,11 +221,8 @@ pub(crate) mod tests {
     #[ignore]
     fn a_secure_chain_for_a_residual_network() {
         let start = std::time::Instant::now();
-        let chain = select_bootstrapped(
-            &BootstrapRequest { levels: 12, precision: 18.0, ..BootstrapRequest::default() },
-            &KernelCosts::default(),
-        )
-        .unwrap();
+        let request = BootstrapRequest { levels: 12, precision: 18.0, ..BootstrapRequest::default() };
+        let chain = select_bootstrapped(&request, &mut Designer::new(&KernelCosts::default())).unwrap();
         println!("{:.1} s: {:?} {:?}", start.elapsed().as_secs_f64(), chain.data.bootstrap, chain.bootstrap);
         println!("{:?}", chain.data.gadgets);
         assert!(chain.parameters.security_bits() >= 128.0);

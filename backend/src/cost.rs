@@ -1,65 +1,138 @@
-//! How long an instruction takes on one thread.
+//! How long the instructions of a schedule take, and how much memory values take.
 //!
-//! Times are sums of four kernels, each scaled from N = 2^16: a transform of one limb by N·log N, the others by N.
-//! With ℓ limbs, k special primes, β digits of α limbs:
-//!
-//! * decompose (ModUp): ℓ + β(ℓ+k−α) transforms, β·α·(ℓ+k−α) conversions
-//! * inner product: 2β(ℓ+k) multiply-accumulates
-//! * ModDown of two polynomials: 2k + 2ℓ transforms, 2kℓ conversions
-//!
-//! The default table was fitted to measured key switches of 6 to 24 limbs (2 to 5 digits), which it reproduces
-//! within 12 %.
+//! Formulas over kernel times: those of the engine ([`Pricing`]) for ciphertexts, and two more for plaintexts. The
+//! runtime executes multiply-accumulates over rotations of decomposed ciphertexts fused with these rotations, limb by
+//! limb: keys are streamed, rotations and plaintexts stay in the cache. A plaintext is evaluated and embedded once,
+//! kept as integers, and lifted to its moduli each time it is used.
 
-use fhec_ir::plan::ParameterData;
-use fhec_ir::schedule::{Kind, Recipe, ScheduleOp, ScheduleType};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
 
-/// Microseconds of the kernels at N = 2^16 on one thread.
-#[derive(Clone, Debug, PartialEq)]
+use fhec_ckks::cost::{KernelCosts, Pricing};
+use fhec_ckks::params::KeyShape;
+use fhec_ir::plan::{Gadget, MemoryReport, ParameterData};
+use fhec_ir::schedule::{Kind, Recipe, Schedule, ScheduleOp, ScheduleType};
+use serde::{Deserialize, Serialize};
+
+use crate::order::peak_bytes;
+use crate::report::Facts;
+
+/// What a machine's kernels take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CostTable {
-    /// A transform of one limb, either direction.
-    pub ntt: f64,
-    /// Multiplying two limbs and adding.
-    pub mac: f64,
-    /// Converting one limb to one other modulus.
-    pub convert: f64,
-    /// Reading, adding and writing one limb.
-    pub add: f64,
-    /// Embedding a full vector of N/2 slots, without its transforms.
-    pub embed: f64,
-    /// Computing a full vector of N/2 slots from the weights.
+    /// Which machine, for people.
+    pub machine: String,
+    /// When it was measured, for people.
+    pub date: String,
+    /// Microseconds to compute the slots of one full plaintext (N = 2^16) from the weights.
     pub evaluate: f64,
+    /// Threads for which `speedup` holds.
+    pub threads: usize,
+    /// How many times faster an evaluation is on so many threads: less than their number, for they share the memory.
+    pub speedup: f64,
+    /// Microseconds of the engine's kernels.
+    pub kernels: KernelCosts,
 }
 
 impl Default for CostTable {
     fn default() -> Self {
-        Self { ntt: 110.0, mac: 20.0, convert: 15.0, add: 15.0, embed: 1500.0, evaluate: 300.0 }
+        Self {
+            machine: "AMD EPYC 9004, 2 cores".into(),
+            date: "2026-11-21".into(),
+            evaluate: 900.0,
+            threads: 2,
+            speedup: 1.7,
+            kernels: KernelCosts::default(),
+        }
     }
+}
+
+/// Why a table of costs cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// It cannot be read.
+    #[error("{0}: {1}")]
+    Io(String, std::io::Error),
+    /// It is not in the form that [`CostTable::to_toml`] gives.
+    #[error("{0}: {1}")]
+    Form(String, Box<toml::de::Error>),
+    /// A time that is no positive number.
+    #[error("{0}: {1} is {2}; times are positive numbers")]
+    Time(String, &'static str, f64),
+}
+
+impl CostTable {
+    /// Reads a table.
+    ///
+    /// # Errors
+    /// If there is none, it has another form, or times that are no positive numbers.
+    pub fn load(path: &Path) -> Result<Self, TableError> {
+        let name = || path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|e| TableError::Io(name(), e))?;
+        let table: Self = toml::from_str(&text).map_err(|e| TableError::Form(name(), Box::new(e)))?;
+        let wrong = table.entries().into_iter().find(|(_, x)| !(x.is_finite() && *x > 0.0));
+        wrong.map_or(Ok(table), |(what, x)| Err(TableError::Time(name(), what, x)))
+    }
+
+    /// The numbers by name.
+    pub fn entries(&self) -> [(&'static str, f64); 10] {
+        let KernelCosts { ntt, product, conversion, read, add, embed, reduce } = self.kernels;
+        [
+            ("ntt", ntt),
+            ("product", product),
+            ("conversion", conversion),
+            ("read", read),
+            ("add", add),
+            ("embed", embed),
+            ("reduce", reduce),
+            ("evaluate", self.evaluate),
+            ("threads", self.threads as f64),
+            ("speedup", self.speedup),
+        ]
+    }
+
+    /// The table as a file.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::from("# Microseconds on one limb of 2^16 words, one thread.\n");
+        let table = toml::to_string(self).expect("numbers and strings have a TOML form");
+        let _ = write!(text, "{table}");
+        text
+    }
+}
+
+/// Words that the tables of one modulus take, over N.
+const TABLE_LIMBS: u64 = 4;
+
+/// Bytes of free buffers that the engine keeps at most.
+const POOL_BYTES: u64 = 2 << 30;
+
+/// What an instruction takes, in microseconds on one thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Price {
+    /// For every image.
+    pub each: f64,
+    /// More for the first: evaluating and embedding plaintexts that are kept from then on.
+    pub first: f64,
 }
 
 /// Costs of instructions for one parameter set.
 #[derive(Clone, Debug)]
 pub struct CostModel<'p> {
     parameters: &'p ParameterData,
-    table: CostTable,
+    pricing: Pricing,
     /// Microseconds.
+    evaluate: f64,
     bootstrap: f64,
 }
 
 impl<'p> CostModel<'p> {
     /// Scales the table to the ring.
     pub fn new(parameters: &'p ParameterData, table: &CostTable) -> Self {
-        let n = f64::from(1u32 << parameters.log_n.min(31)) / 65536.0;
-        let n_log_n = n * f64::from(parameters.log_n) / 16.0;
-        let CostTable { ntt, mac, convert, add, embed, evaluate } = *table;
-        let table = CostTable {
-            ntt: ntt * n_log_n,
-            mac: mac * n,
-            convert: convert * n,
-            add: add * n,
-            embed: embed * n_log_n,
-            evaluate: evaluate * n,
-        };
-        Self { parameters, table, bootstrap: 0.0 }
+        let n = (f64::from(parameters.log_n) - 16.0).exp2();
+        let pricing = Pricing::new(parameters.log_n, &table.kernels);
+        Self { parameters, pricing, evaluate: table.evaluate * n, bootstrap: 0.0 }
     }
 
     /// Prices a bootstrap at so many seconds; the engine has its own formulas for it.
@@ -67,117 +140,193 @@ impl<'p> CostModel<'p> {
         Self { bootstrap: seconds * 1e6, ..self }
     }
 
-    /// (ℓ, k, α, β) at a level.
-    fn shape(&self, level: u32) -> (f64, f64, f64, f64) {
-        let g = self.parameters.gadgets[level as usize];
-        let (limbs, special) = (f64::from(level + 1), f64::from(g.special));
-        (limbs, special, f64::from(g.digit_limbs.min(level + 1)), f64::from(g.digits(level)))
+    /// Shape of keys for a level, and the level.
+    fn shape(&self, level: u32) -> (usize, KeyShape) {
+        let Gadget { special, digit_limbs } = self.parameters.gadgets[level as usize];
+        let (level, special) = (level as usize, special as usize);
+        (level, KeyShape { level, special, digit_limbs: digit_limbs as usize })
+    }
+
+    /// Limbs of each polynomial of a value.
+    fn limbs(&self, ty: ScheduleType) -> f64 {
+        let special = self.parameters.gadgets[ty.level as usize].special;
+        f64::from(ty.level + 1 + if ty.kind == Kind::Ext { special } else { 0 })
+    }
+
+    /// Microseconds of a whole rotation.
+    pub fn rotation(&self, level: u32) -> f64 {
+        let (level, shape) = self.shape(level);
+        self.pricing.key_switch(level, &shape, 0)
     }
 
     /// Decomposing one polynomial.
-    pub fn mod_up(&self, level: u32) -> f64 {
-        let (l, k, a, b) = self.shape(level);
-        (l + b * (l + k - a)) * self.table.ntt + b * a * (l + k - a) * self.table.convert
+    pub fn hoist(&self, level: u32) -> f64 {
+        let (level, shape) = self.shape(level);
+        self.pricing.mod_up(level, &shape)
     }
 
-    fn inner_product(&self, level: u32) -> f64 {
-        let (l, k, _, b) = self.shape(level);
-        2.0 * b * (l + k) * self.table.mac
+    /// A hoisted rotation over QP.
+    pub fn baby(&self, level: u32) -> f64 {
+        let (level, shape) = self.shape(level);
+        self.pricing.inner(level, &shape)
     }
 
-    /// Dividing `polynomials` of them by P, and by the level's modulus as well if `rescale`.
-    fn mod_down(&self, level: u32, polynomials: f64, rescale: bool) -> f64 {
-        let (l, k, _, _) = self.shape(level);
-        let (l, k) = if rescale { (l - 1.0, k + 1.0) } else { (l, k) };
-        polynomials * ((k + l) * self.table.ntt + k * l * self.table.convert)
+    /// A giant step over QP.
+    pub fn giant(&self, level: u32) -> f64 {
+        let (level, shape) = self.shape(level);
+        self.pricing.giant(level, &shape)
     }
 
-    fn rescale(&self, level: u32, polynomials: f64) -> f64 {
-        let l = f64::from(level);
-        polynomials * ((1.0 + l) * self.table.ntt + l * self.table.convert)
+    /// A product of an operand over QP with a plaintext in the cache, accumulated.
+    pub fn product(&self, level: u32) -> f64 {
+        let (_, shape) = self.shape(level);
+        2.0 * shape.total_limbs() as f64 * self.pricing.kernels().product
     }
 
-    /// Microseconds of an instruction on operands of the given types, without its plaintexts.
-    pub fn instruction(&self, op: &ScheduleOp, args: &[ScheduleType]) -> f64 {
+    /// Lifting a plaintext over QP of `weight` = period/S to its moduli.
+    pub fn lift(&self, level: u32, weight: f64) -> f64 {
+        let (_, shape) = self.shape(level);
+        self.lifted(shape.total_limbs() as f64, weight)
+    }
+
+    fn lifted(&self, limbs: f64, weight: f64) -> f64 {
+        let log_n = f64::from(self.parameters.log_n);
+        let kernels = self.pricing.kernels();
+        let transform = kernels.ntt * ((log_n + weight.log2()) / log_n).max(0.1);
+        limbs * weight * (transform + kernels.reduce)
+    }
+
+    /// What the instructions of a schedule take, one by one.
+    pub fn schedule(&self, schedule: &Schedule, facts: &Facts) -> Vec<Price> {
+        let fused = fused(schedule);
+        let mut known = std::collections::HashSet::new();
+        schedule
+            .iter()
+            .map(|(id, node)| {
+                let args: Vec<_> = node.args.iter().map(|a| *schedule.ty(*a)).collect();
+                let mut price =
+                    Price { each: self.instruction(&node.op, &args, fused[id.index()]), first: 0.0 };
+                for (recipe, x) in node.op.recipes().iter().zip(&args) {
+                    let weight = facts.get(recipe).map_or(1.0, |f| f.weight);
+                    price.each += self.lifted(self.limbs(*x), weight);
+                    if known.insert((*recipe, x.level, x.kind)) {
+                        price.first += self.evaluation(recipe, weight);
+                    }
+                }
+                price
+            })
+            .collect()
+    }
+
+    /// Microseconds of an instruction on operands of the given types, without its plaintexts. `fused`: as part of a
+    /// fused kernel, see [`fused`].
+    pub fn instruction(&self, op: &ScheduleOp, args: &[ScheduleType], fused: bool) -> f64 {
         use ScheduleOp as O;
         let Some(x) = args.first() else { return 0.0 };
-        let level = x.level;
-        let (l, k, _, _) = self.shape(level);
-        let width = if x.kind == Kind::Ext { l + k } else { l };
-        let polynomials = x.kind.polynomials() as f64;
+        let (level, shape) = self.shape(x.level);
+        let pricing = &self.pricing;
+        let kernels = pricing.kernels();
+        let words = x.kind.polynomials() as f64 * self.limbs(*x);
+        let count = args.len() as f64;
         match op {
             O::Input { .. } | O::Relabel { .. } => 0.0,
-            O::Hoist => self.mod_up(level),
-            O::RotateExt { step: 0 } => 2.0 * l * self.table.mac,
-            O::RotateExt { .. } => self.inner_product(level),
-            O::RotateHoisted { .. } => self.inner_product(level) + self.mod_down(level, 2.0, false),
-            O::Rotate { .. } | O::Relinearize => {
-                self.mod_up(level) + self.inner_product(level) + self.mod_down(level, 2.0, false)
+            O::Hoist => pricing.mod_up(level, &shape),
+            O::RotateExt { step: 0 } if fused => 0.0,
+            O::RotateExt { step: 0 } => words * kernels.add,
+            O::RotateExt { .. } if fused => pricing.inner(level, &shape),
+            O::RotateExt { .. } => pricing.inner(level, &shape) + words * kernels.add,
+            O::RotateHoisted { .. } => {
+                pricing.inner(level, &shape) + 2.0 * pricing.mod_down(level, &shape, 0)
             }
-            O::RelinRescale => {
-                self.mod_up(level) + self.inner_product(level) + self.mod_down(level, 2.0, true)
-            }
-            O::Giant { .. } => {
-                self.mod_down(level, 1.0, false) + self.mod_up(level) + self.inner_product(level)
-            }
-            O::MulAcc { .. } => args.len() as f64 * 2.0 * width * self.table.mac,
-            O::AddPlain { .. } | O::AddScalar { .. } => l * self.table.add,
+            O::Rotate { .. } | O::Relinearize => pricing.key_switch(level, &shape, 0),
+            O::RelinRescale => pricing.key_switch(level, &shape, 1),
+            O::Giant { .. } => pricing.giant(level, &shape),
+            O::MulAcc { .. } if fused => count * words * kernels.product,
+            O::MulAcc { .. } => count * words * kernels.add.max(kernels.product),
+            O::AddPlain { .. } | O::AddScalar { .. } => 0.5 * words * kernels.add,
             O::Bootstrap { .. } => self.bootstrap,
-            O::MulScalar { .. } => 2.0 * l * self.table.mac,
-            O::Add | O::Sub => (args.len() as f64 - 1.0) * polynomials * width * self.table.add,
-            O::Mul => 4.0 * l * self.table.mac,
-            O::Rescale => self.rescale(level, polynomials),
-            O::ModDown => self.mod_down(level, 2.0, false),
-            O::ModDownRescale => self.mod_down(level, 2.0, true),
-            O::Drop { level } => 2.0 * f64::from(level + 1) * self.table.add,
+            O::MulScalar { .. } => words * kernels.add,
+            O::Add | O::Sub => (count - 1.0) * words * kernels.add,
+            O::Mul => pricing.tensor(level),
+            O::Rescale => x.kind.polynomials() as f64 * pricing.rescale(level),
+            O::ModDown => 2.0 * pricing.mod_down(level, &shape, 0),
+            O::ModDownRescale => 2.0 * pricing.mod_down(level, &shape, 1),
+            O::Drop { level } => 2.0 * f64::from(level + 1) * kernels.add,
         }
     }
 
-    /// Microseconds of evaluating and encoding a plaintext for an operand, `weight` being its period over S.
-    pub fn plaintext(&self, recipe: &Recipe, operand: ScheduleType, weight: f64) -> f64 {
-        let (l, k, _, _) = self.shape(operand.level);
-        let limbs = if operand.kind == Kind::Ext { l + k } else { l };
-        let evaluate = if matches!(recipe, Recipe::Spread { .. }) { 0.2 } else { 1.0 } * self.table.evaluate;
-        weight * (evaluate + self.table.embed + limbs * (self.table.ntt + self.table.add))
+    /// Microseconds of evaluating and embedding a plaintext, `weight` being its period over S.
+    fn evaluation(&self, recipe: &Recipe, weight: f64) -> f64 {
+        let evaluate = if matches!(recipe, Recipe::Spread { .. }) { 0.2 } else { 1.0 } * self.evaluate;
+        weight * (evaluate + self.pricing.kernels().embed)
+    }
+
+    /// Bytes in memory of the keys for switches, given by step (0 relinearises) and level: per step and gadget one key
+    /// of the highest level.
+    pub(crate) fn key_bytes(&self, switches: impl IntoIterator<Item = (u32, u32)>) -> u64 {
+        let gadgets = &self.parameters.gadgets;
+        let mut highest: BTreeMap<(u32, Gadget), u32> = BTreeMap::new();
+        for (step, level) in switches {
+            let known = highest.entry((step, gadgets[level as usize])).or_default();
+            *known = level.max(*known);
+        }
+        let n = 1u64 << self.parameters.log_n;
+        highest.into_values().map(|level| gadgets[level as usize].key_bytes(level, n)).sum()
+    }
+
+    /// Memory of an evaluation, but for keys and matrices.
+    pub(crate) fn memory(&self, schedule: &Schedule, facts: &Facts) -> MemoryReport {
+        let n = 1u64 << self.parameters.log_n;
+        let moduli = (self.parameters.q.len() + self.parameters.p.len()) as u64;
+        let all: u64 = schedule.ids().map(|id| self.value_bytes(*schedule.ty(id))).sum();
+        MemoryReport {
+            values: peak_bytes(schedule, self),
+            working: TABLE_LIMBS * moduli * 8 * n + all.min(POOL_BYTES),
+            plaintexts: facts.values().map(|f| (f.weight * 8.0 * n as f64) as u64).sum(),
+            ..MemoryReport::default()
+        }
     }
 
     /// Bytes of a value in memory.
     pub fn value_bytes(&self, ty: ScheduleType) -> u64 {
-        let (l, k, _, b) = self.shape(ty.level);
+        let (level, shape) = self.shape(ty.level);
+        let (limbs, total) = (level + 1, shape.total_limbs());
         let limbs = match ty.kind {
-            Kind::Ct | Kind::Ct3 => ty.kind.polynomials() as f64 * l,
-            Kind::Ext => 2.0 * (l + k),
-            Kind::Digits => l + b * (l + k),
+            Kind::Ct | Kind::Ct3 => ty.kind.polynomials() * limbs,
+            Kind::Ext => 2 * total,
+            Kind::Digits => limbs + shape.digits_at(level) * total,
         };
         (8 * limbs as u64) << self.parameters.log_n
     }
 }
 
+/// Which instructions run in a fused kernel: multiply-accumulates of which all operands are rotations of decomposed
+/// ciphertexts, and the rotations that nothing else reads.
+pub fn fused(schedule: &Schedule) -> Vec<bool> {
+    let rotates = |id: &fhec_ir::ValueId| matches!(schedule.node(*id).op, ScheduleOp::RotateExt { .. });
+    let mut fused: Vec<bool> = schedule
+        .iter()
+        .map(|(_, node)| matches!(node.op, ScheduleOp::MulAcc { .. }) && node.args.iter().all(rotates))
+        .collect();
+    let users = schedule.users();
+    for (id, _) in schedule.iter().filter(|(id, _)| rotates(id)) {
+        fused[id.index()] = users[id.index()].iter().all(|user| fused[user.index()]);
+    }
+    fused
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fhec_ir::plan::Gadget;
 
     #[test]
-    fn the_default_table_reproduces_the_measured_key_switches() {
-        // (limbs, special, digits, milliseconds) at N = 2^16.
-        let measured =
-            [(6, 3, 2, 6.6), (10, 5, 2, 11.8), (16, 8, 2, 19.7), (16, 4, 4, 24.4), (24, 5, 5, 45.0)];
-        for (limbs, special, digits, milliseconds) in measured {
-            let digit_limbs = u32::div_ceil(limbs, digits);
-            let parameters = ParameterData {
-                id: [0; 32],
-                log_n: 16,
-                q: vec![1; limbs as usize],
-                p: vec![1; special as usize],
-                scale_bits: 40,
-                gadgets: vec![Gadget { special, digit_limbs }; limbs as usize],
-                bootstrap: None,
-            };
-            let x = ScheduleType { kind: Kind::Ct, level: limbs - 1, scale: 1.0 };
-            let model = CostModel::new(&parameters, &CostTable::default());
-            let predicted = model.instruction(&ScheduleOp::Rotate { step: 1 }, &[x]) / 1000.0;
-            assert!((predicted / milliseconds - 1.0).abs() < 0.15, "{limbs} limbs: {predicted} ms");
-        }
+    fn a_table_survives_its_file() {
+        let table = CostTable { evaluate: 123.25, threads: 4, ..CostTable::default() };
+        let read: CostTable = toml::from_str(&table.to_toml()).unwrap();
+        assert_eq!(read, table);
+        let error = |text: &str| toml::from_str::<CostTable>(text).unwrap_err().to_string();
+        assert!(error("machine = 3").contains("string"), "{}", error("machine = 3"));
+        let more = format!("colour = 1\n{}", table.to_toml());
+        assert!(error(&more).contains("colour"), "{}", error(&more));
     }
 }

@@ -1,6 +1,6 @@
 //! The last step of compilation.
 
-use fhec_ir::plan::{Normalisation, Plan, PlanError};
+use fhec_ir::plan::{Normalisation, PlacementReport, Plan, PlanError};
 use fhec_ir::schedule::Schedule;
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{Verified, Violations};
@@ -8,7 +8,8 @@ use fhec_ir::{Verified, Violations};
 use crate::bootstrap::BootstrapCosts;
 use crate::chain::Chain;
 use crate::cost::{CostModel, CostTable};
-use crate::{order, report};
+use crate::order;
+use crate::report::{self, Measured};
 
 /// What [`emit`] needs besides schedule and parameters.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct EmitOptions {
     pub normalisations: Vec<Normalisation>,
     /// Costs of this or another machine.
     pub costs: CostTable,
+    /// Where bootstraps were placed, for the report.
+    pub placement: Option<PlacementReport>,
     /// Inputs of the network, one tensor for each, whose runs in clear give the values' magnitudes for the predicted
     /// precision; without any, values are taken to be of size 1.
     pub samples: Vec<Vec<Tensor<f64>>>,
@@ -55,16 +58,18 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let bootstrap = chain.bootstrap.unwrap_or(BootstrapCosts { seconds: 0.0, key_bytes: 0, matrix_bytes: 0 });
     let costs = CostModel::new(&chain.data, &options.costs).with_bootstrap(bootstrap.seconds);
     let schedule = order::order(schedule, &costs)?;
-    let facts = report::plain_facts(&schedule).map_err(EmitError::Recipe)?;
+    let Measured { facts, rms } = report::measure(&schedule, &options.samples).map_err(EmitError::Recipe)?;
     let mut numbers = report::report(&schedule, &costs, &facts);
+    numbers.threads = options.costs.threads as u32;
+    numbers.speedup = options.costs.speedup;
+    numbers.placement = options.placement.clone();
     numbers.log_qp = chain.parameters.log_qp();
     numbers.security_bits = chain.parameters.security_bits();
-    let rms =
-        report::magnitudes(&schedule, &options.samples).map_err(|e| EmitError::Recipe(e.to_string()))?;
     let precision = report::precision_bits(&schedule, &chain.data, &facts, &rms);
     let (data, normalisations) = (chain.data.clone(), &options.normalisations);
     let mut plan = Plan::assemble(data, schedule, normalisations, numbers, precision, bootstrap.key_bytes)?;
-    plan.report.predicted_peak_bytes += plan.keys.bytes() + bootstrap.matrix_bytes;
+    plan.report.memory.keys = plan.keys.bytes();
+    plan.report.memory.matrices = bootstrap.matrix_bytes;
     Ok(plan)
 }
 
@@ -138,7 +143,7 @@ mod tests {
         let costs = chain.bootstrap.unwrap();
         assert!(costs.seconds > 0.0 && plan.report.predicted_seconds > count as f64 * costs.seconds);
         assert_eq!(plan.keys.bootstrap_bytes, costs.key_bytes);
-        assert!(plan.report.predicted_peak_bytes > plan.keys.bytes() + costs.matrix_bytes);
+        assert!(plan.report.memory.total() > plan.keys.bytes() + costs.matrix_bytes);
         let precision = plan.client.precision_bits;
         let mut better = chain.clone();
         better.data.bootstrap.as_mut().unwrap().error = 0.0;

@@ -1,17 +1,16 @@
 //! What a plan says about itself: counts, times, memory and precision.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use fhec_ir::plan::{LayerReport, ParameterData, Report};
-use fhec_ir::schedule::interp::{InterpError, interpret_observed};
+use fhec_ir::schedule::interp::{Observer, interpret_observed};
 use fhec_ir::schedule::noise::{NoiseModel, Noisy, same_operands};
 use fhec_ir::schedule::recipes::RecipeVectors;
-use fhec_ir::schedule::{Recipe, Schedule, ScheduleOp, ScheduleType};
+use fhec_ir::schedule::{Recipe, Schedule, ScheduleOp};
 use fhec_ir::tensor::Tensor;
-use fhec_ir::{ValueId, Verified};
+use fhec_ir::{Node, ValueId, Verified};
 
 use crate::cost::CostModel;
-use crate::order::peak_bytes;
 
 /// Length and root mean square of a plaintext's slot vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,11 +21,14 @@ pub struct PlainFacts {
     pub rms: f64,
 }
 
+/// What is known of plaintexts.
+pub type Facts = HashMap<Recipe, PlainFacts>;
+
 /// Evaluates every plaintext of the schedule once.
 ///
 /// # Errors
 /// What is wrong with a recipe.
-pub fn plain_facts(schedule: &Schedule) -> Result<HashMap<Recipe, PlainFacts>, String> {
+pub fn plain_facts(schedule: &Schedule) -> Result<Facts, String> {
     let vectors = RecipeVectors::new(schedule);
     let slots = schedule.header.slots as f64;
     let mut facts = HashMap::new();
@@ -36,8 +38,8 @@ pub fn plain_facts(schedule: &Schedule) -> Result<HashMap<Recipe, PlainFacts>, S
                 let vector = vectors
                     .get(recipe)
                     .map_err(|e| format!("plaintext of {}: {e}", schedule.describe(id)))?;
-                let mean = vector.iter().map(|x| x * x).sum::<f64>() / vector.len() as f64;
-                facts.insert(*recipe, PlainFacts { weight: vector.len() as f64 / slots, rms: mean.sqrt() });
+                let weight = vector.len() as f64 / slots;
+                facts.insert(*recipe, PlainFacts { weight, rms: root_mean_square(&vector) });
             }
             vectors.release(recipe);
         }
@@ -47,12 +49,7 @@ pub fn plain_facts(schedule: &Schedule) -> Result<HashMap<Recipe, PlainFacts>, S
 
 /// Predicted bits after the binary point of the outputs' slots, −log2 of the largest rms error, for values of the
 /// given root mean squares.
-pub fn precision_bits(
-    schedule: &Schedule,
-    parameters: &ParameterData,
-    facts: &HashMap<Recipe, PlainFacts>,
-    rms: &[f64],
-) -> f64 {
+pub fn precision_bits(schedule: &Schedule, parameters: &ParameterData, facts: &Facts, rms: &[f64]) -> f64 {
     let model = NoiseModel::new(parameters);
     let mut variances = Vec::with_capacity(schedule.len());
     for (_, node) in schedule.iter() {
@@ -67,24 +64,54 @@ pub fn precision_bits(
     -schedule.outputs.iter().map(|o| error(o.value)).fold(0.0, f64::max).log2()
 }
 
-/// Root mean square over the slots of every value, the largest of the sample runs; 1 without samples.
+/// What runs in clear tell about a schedule.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// Its plaintexts.
+    pub facts: Facts,
+    /// Root mean square over the slots of every value, the largest of the runs; 1 without a run.
+    pub rms: Vec<f64>,
+}
+
+/// Sees one run.
+struct Seen<'m> {
+    slots: f64,
+    measured: &'m mut Measured,
+}
+
+impl Observer for Seen<'_> {
+    fn value(&mut self, id: ValueId, slots: &[f64]) {
+        let rms = &mut self.measured.rms[id.index()];
+        *rms = rms.max(root_mean_square(slots));
+    }
+
+    fn plaintext(&mut self, recipe: &Recipe, vector: &[f64]) {
+        let weight = vector.len() as f64 / self.slots;
+        let facts = || PlainFacts { weight, rms: root_mean_square(vector) };
+        self.measured.facts.entry(*recipe).or_insert_with(facts);
+    }
+}
+
+fn root_mean_square(x: &[f64]) -> f64 {
+    (x.iter().map(|x| x * x).sum::<f64>() / x.len().max(1) as f64).sqrt()
+}
+
+/// Runs the samples in clear.
 ///
 /// # Errors
-/// If a sample does not fit the schedule.
-pub fn magnitudes(
-    schedule: &Verified<Schedule>,
-    samples: &[Vec<Tensor<f64>>],
-) -> Result<Vec<f64>, InterpError> {
-    let mut rms = vec![if samples.is_empty() { 1.0 } else { 0.0 }; schedule.len()];
+/// If a sample does not fit the schedule, or what is wrong with a recipe.
+pub fn measure(schedule: &Verified<Schedule>, samples: &[Vec<Tensor<f64>>]) -> Result<Measured, String> {
+    if samples.is_empty() {
+        return Ok(Measured { facts: plain_facts(schedule)?, rms: vec![1.0; schedule.len()] });
+    }
+    let mut measured = Measured { facts: HashMap::new(), rms: vec![0.0; schedule.len()] };
     for sample in samples {
         let packed: Vec<_> =
             schedule.header.inputs.iter().zip(sample).map(|(input, t)| input.layout.pack(&t.data)).collect();
-        interpret_observed(schedule, &packed, |id, slots| {
-            let mean = slots.iter().map(|x| x * x).sum::<f64>() / slots.len().max(1) as f64;
-            rms[id.index()] = f64::max(rms[id.index()], mean.sqrt());
-        })?;
+        let mut seen = Seen { slots: schedule.header.slots as f64, measured: &mut measured };
+        interpret_observed(schedule, &packed, &mut seen).map_err(|e| e.to_string())?;
     }
-    Ok(rms)
+    Ok(measured)
 }
 
 /// Rotations that share their decomposition with another.
@@ -104,36 +131,49 @@ fn hoisted(schedule: &Schedule) -> Vec<bool> {
 
 /// Counts by layer, in the order of their first instruction, without predicted times: for a schedule that has no
 /// parameters yet. Nodes without a name belong to the layer of their predecessor in the list.
-pub fn counts(schedule: &Schedule, facts: &HashMap<Recipe, PlainFacts>) -> Vec<LayerReport> {
-    layers(schedule, facts, |_, _| 0.0)
+pub fn counts(schedule: &Schedule, facts: &Facts) -> Vec<LayerReport> {
+    let (mut layers, of) = grouped(schedule);
+    let hoisted = hoisted(schedule);
+    for (id, node) in schedule.iter() {
+        if let Some(k) = of[id.index()] {
+            count(schedule, id, node, facts, &mut layers[k]);
+            layers[k].hoisted_rotations += u64::from(hoisted[id.index()]);
+        }
+    }
+    layers
 }
 
-/// The report, by layers as in [`counts`].
-pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &HashMap<Recipe, PlainFacts>) -> Report {
-    let layers = layers(schedule, facts, |op, args| {
-        let recipes = op.recipes().iter().zip(args);
-        let plaintexts = recipes.map(|(r, x)| costs.plaintext(r, *x, facts.get(r).map_or(1.0, |f| f.weight)));
-        costs.instruction(op, args) + plaintexts.sum::<f64>()
-    });
+/// The report, by layers as in [`counts`]: all but what the schedule does not tell.
+pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &Facts) -> Report {
+    let mut layers = counts(schedule, facts);
+    let (_, of) = grouped(schedule);
+    let mut keys = vec![BTreeSet::new(); layers.len()];
+    for ((id, node), price) in schedule.iter().zip(costs.schedule(schedule, facts)) {
+        let Some(k) = of[id.index()] else { continue };
+        layers[k].predicted_seconds += price.each * 1e-6;
+        layers[k].predicted_plaintext_seconds += price.first * 1e-6;
+        let step = node.op.rotation().or(node.op.relinearises().then_some(0));
+        keys[k].extend(step.map(|step| (step, schedule.ty(node.args[0]).level)));
+    }
+    for (layer, keys) in layers.iter_mut().zip(keys) {
+        layer.key_bytes = costs.key_bytes(keys);
+    }
     Report {
         bootstraps: layers.iter().map(|l| l.bootstraps).sum(),
         predicted_seconds: layers.iter().map(|l| l.predicted_seconds).sum(),
-        predicted_peak_bytes: peak_bytes(schedule, costs),
+        predicted_plaintext_seconds: layers.iter().map(|l| l.predicted_plaintext_seconds).sum(),
+        memory: costs.memory(schedule, facts),
         layers,
         ..Report::default()
     }
 }
 
-/// `microseconds` prices an instruction with its plaintexts.
-fn layers(
-    schedule: &Schedule,
-    facts: &HashMap<Recipe, PlainFacts>,
-    microseconds: impl Fn(&ScheduleOp, &[ScheduleType]) -> f64,
-) -> Vec<LayerReport> {
-    let hoisted = hoisted(schedule);
+/// The layers without any number, and the one of each instruction; inputs belong to none.
+fn grouped(schedule: &Schedule) -> (Vec<LayerReport>, Vec<Option<usize>>) {
     let mut layers: Vec<LayerReport> = Vec::new();
     let mut index: HashMap<&str, usize> = HashMap::new();
     let mut current = "";
+    let mut of = vec![None; schedule.len()];
     for (id, node) in schedule.iter().filter(|(_, n)| !matches!(n.op, ScheduleOp::Input { .. })) {
         if !node.name.is_empty() {
             current = &node.name;
@@ -143,38 +183,41 @@ fn layers(
             layers.push(LayerReport { name, level_out: u32::MAX, ..LayerReport::default() });
             layers.len() - 1
         });
-        let layer = &mut layers[k];
-        let args: Vec<_> = node.args.iter().map(|a| *schedule.ty(*a)).collect();
-        let rotation = u64::from(node.op.rotation().is_some());
-        layer.instructions += 1;
-        layer.rotations += rotation;
-        layer.hoisted_rotations += u64::from(hoisted[id.index()]);
-        layer.key_switches += rotation + u64::from(node.op.relinearises());
-        layer.bootstraps += u64::from(matches!(node.op, ScheduleOp::Bootstrap { .. }));
-        layer.level_in = args.iter().map(|t| t.level).fold(layer.level_in, u32::max);
-        layer.level_out = layer.level_out.min(node.ty.level);
-        let multiplies = matches!(node.op, ScheduleOp::MulAcc { .. });
-        for recipe in node.op.recipes() {
-            let weight = facts.get(recipe).map_or(1.0, |f| f.weight);
-            if multiplies {
-                layer.plaintexts += 1;
-                layer.plaintext_equivalents += weight;
-            }
-            if let Recipe::Product { map, .. } | Recipe::Bias { map, .. } = *recipe
-                && layer.op.is_empty()
-            {
-                describe(schedule, map, layer);
-            }
-        }
-        if layer.op.is_empty() && matches!(node.op, ScheduleOp::Mul) {
-            layer.op = "polynomial".into();
-        }
-        if layer.op.is_empty() && matches!(node.op, ScheduleOp::Bootstrap { .. }) {
-            layer.op = "bootstrap".into();
-        }
-        layer.predicted_seconds += microseconds(&node.op, &args) * 1e-6;
+        of[id.index()] = Some(k);
     }
-    layers
+    (layers, of)
+}
+
+/// Adds an instruction to its layer.
+fn count(schedule: &Schedule, id: ValueId, node: &Node<ScheduleOp>, facts: &Facts, layer: &mut LayerReport) {
+    let rotation = u64::from(node.op.rotation().is_some());
+    let relinearisation = u64::from(node.op.relinearises());
+    layer.instructions += 1;
+    layer.rotations += rotation;
+    layer.relinearisations += relinearisation;
+    layer.key_switches += rotation + relinearisation;
+    layer.bootstraps += u64::from(matches!(node.op, ScheduleOp::Bootstrap { .. }));
+    layer.level_in = node.args.iter().map(|a| schedule.ty(*a).level).fold(layer.level_in, u32::max);
+    layer.level_out = layer.level_out.min(schedule.ty(id).level);
+    let multiplies = matches!(node.op, ScheduleOp::MulAcc { .. });
+    for recipe in node.op.recipes() {
+        if multiplies {
+            layer.plaintexts += 1;
+            layer.multiply_accumulates += 1;
+            layer.plaintext_equivalents += facts.get(recipe).map_or(1.0, |f| f.weight);
+        }
+        if let Recipe::Product { map, .. } | Recipe::Bias { map, .. } = *recipe
+            && layer.op.is_empty()
+        {
+            describe(schedule, map, layer);
+        }
+    }
+    if layer.op.is_empty() && matches!(node.op, ScheduleOp::Mul) {
+        layer.op = "polynomial".into();
+    }
+    if layer.op.is_empty() && matches!(node.op, ScheduleOp::Bootstrap { .. }) {
+        layer.op = "bootstrap".into();
+    }
 }
 
 fn describe(schedule: &Schedule, map: u32, layer: &mut LayerReport) {

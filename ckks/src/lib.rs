@@ -11,6 +11,7 @@
 //! * [`keys`], [`cipher`]: key generation, encryption, decryption.
 //! * [`eval`]: the server's operations.
 //! * [`poly`]: polynomials on ciphertexts, on top of `eval`.
+//! * [`cost`], [`calibrate`]: modelled times of operations, and the kernels of this machine.
 //!
 //! Without the feature `client` no type that holds a secret key or decrypts is compiled (the doc
 //! tests of such a build check that).
@@ -59,7 +60,9 @@
 #![cfg_attr(not(feature = "client"), doc = "```\nuse fhec_ckks::cipher::Encryptor;\n```")]
 
 pub mod bootstrap;
+pub mod calibrate;
 pub mod cipher;
+pub mod cost;
 pub mod encoding;
 mod error;
 pub mod eval;

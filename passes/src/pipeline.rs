@@ -68,6 +68,7 @@ pub struct Timing {
 #[derive(Default)]
 pub struct Pipeline {
     passes: Vec<Box<dyn Pass>>,
+    start_at: Option<String>,
     stop_after: Option<String>,
 }
 
@@ -146,6 +147,11 @@ impl Pipeline {
         at.is_some()
     }
 
+    /// Begins the run at the named pass, with the program that the pass before it made.
+    pub fn start_at(&mut self, name: &str) {
+        self.start_at = Some(name.into());
+    }
+
     /// Ends the run after the named pass.
     pub fn stop_after(&mut self, name: &str) {
         self.stop_after = Some(name.into());
@@ -166,7 +172,8 @@ impl Pipeline {
         observe: &mut dyn FnMut(&Program, Timing),
     ) -> Result<Program, PassError> {
         let mut program = program;
-        for pass in &self.passes {
+        let first = self.passes.iter().position(|p| self.start_at.as_deref() == Some(p.name())).unwrap_or(0);
+        for pass in &self.passes[first..] {
             let begin = Instant::now();
             VERIFY_TIME.set(Duration::ZERO);
             program = pass.run(program)?;

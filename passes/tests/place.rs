@@ -1,6 +1,7 @@
 //! Extraction is exact: it agrees with brute force on small random problems.
 
 use fhec_ir::tensor::random::Rng;
+use fhec_passes::place::LevelPrices;
 use fhec_passes::place::extract::{
     Alternative, Bootstraps, Class, Problem, Solution, naive, needed_levels, solve,
 };
@@ -43,7 +44,12 @@ fn random_problem(rng: &mut Rng) -> Problem {
         });
         classes.push(Class { alternatives: alternatives.collect() });
     }
-    Problem { classes, outputs: vec![count - 1], price: square, bootstraps: None }
+    Problem {
+        classes,
+        outputs: vec![count - 1],
+        price: LevelPrices::new((0..64).map(square)),
+        bootstraps: None,
+    }
 }
 
 /// Price of a complete assignment, None if it is not valid.
@@ -65,7 +71,7 @@ fn price_of(problem: &Problem, chosen: &[Option<usize>], levels: &[u32]) -> Opti
         if levels[c] < need[c] || (a.children.is_empty() && levels[c] > need[c]) {
             return None;
         }
-        price += a.rotations * (problem.price)(executes);
+        price += a.rotations * problem.price.at(executes);
     }
     Some(price)
 }
@@ -160,7 +166,12 @@ fn residual(rng: &mut Rng) -> Problem {
     }
     let prices = (0..classes.len()).map(|_| 1.0 + below(rng, 100) as f64).collect();
     let bootstraps = Some(Bootstraps { levels: 2 + below(rng, 2) as u32, floor: 0, prices });
-    Problem { outputs: vec![classes.len() - 1], classes, price: square, bootstraps }
+    Problem {
+        outputs: vec![classes.len() - 1],
+        classes,
+        price: LevelPrices::new((0..64).map(square)),
+        bootstraps,
+    }
 }
 
 /// What the oracle decides about a class: alternative, level before a bootstrap, whether there is one.
@@ -202,7 +213,7 @@ impl Oracle<'_> {
                 if executes + a.headroom > rules.levels || !a.children.iter().all(readable) {
                     continue;
                 }
-                let price = price + a.rotations * (problem.price)(executes + rules.floor);
+                let price = price + a.rotations * problem.price.at(executes + rules.floor);
                 for fresh in [false, true] {
                     let extra = if fresh { rules.prices[c] } else { 0.0 };
                     // An input can come at any level anyway.
@@ -236,7 +247,7 @@ fn is_valid(problem: &Problem, solution: &Solution) -> bool {
         if executes + a.headroom > rules.levels || !a.children.iter().all(available) {
             return false;
         }
-        price += a.rotations * (problem.price)(executes + rules.floor);
+        price += a.rotations * problem.price.at(executes + rules.floor);
         price += if solution.bootstrapped[c] { rules.prices[c] } else { 0.0 };
     }
     problem.outputs.iter().all(|o| solution.chosen[*o].is_some()) && (price - solution.price).abs() < 1e-9
@@ -264,7 +275,7 @@ fn resnet20(bootstrap: f64) -> Problem {
     let pool = push(vec![x], 0, 6.0, 1.0);
     let fc = push(vec![pool], 1, 10.0, 1.0);
     let bootstraps = Some(Bootstraps { levels: 12, floor: 3, prices });
-    Problem { classes, outputs: vec![fc], price: fhec_passes::place::rotation_price, bootstraps }
+    Problem { classes, outputs: vec![fc], price: LevelPrices::default(), bootstraps }
 }
 
 #[test]
@@ -313,8 +324,7 @@ fn u_nets_are_placed_in_time() {
             x = layer(vec![x], cts);
         }
         let bootstraps = Some(Bootstraps { levels: 12, floor: 3, prices });
-        let problem =
-            Problem { outputs: vec![x], classes, price: fhec_passes::place::rotation_price, bootstraps };
+        let problem = Problem { outputs: vec![x], classes, price: LevelPrices::default(), bootstraps };
         let begin = std::time::Instant::now();
         let solution = solve(&problem, 4000).unwrap();
         let took = begin.elapsed();

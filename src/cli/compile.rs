@@ -1,10 +1,12 @@
 //! `fhec compile`, the default verb.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use fhec::{CompileOptions, Compiled};
+use fhec::{CompileOptions, Compiled, Stages};
+use fhec_backend::cost::CostTable;
 use fhec_backend::report::{counts, plain_facts};
 use fhec_frontend::{Import, ImportError};
 use fhec_ir::plan::{Normalisation, Plan};
@@ -76,6 +78,9 @@ pub(crate) struct ModelArgs {
         help_heading = "Compilation"
     )]
     sample_count: usize,
+    /// Kernel times of the machine that will run the plan, as `fhec calibrate` writes them; built-in ones if not given.
+    #[arg(long, value_name = "FILE", help_heading = "Compilation")]
+    costs: Option<PathBuf>,
     /// Keep activations as they are, down to the slot IR (for looking at, not for running).
     #[arg(long, help_heading = "Compilation")]
     exact_activations: bool,
@@ -155,6 +160,7 @@ impl ModelArgs {
             levels: self.levels,
             bootstrap_key_bytes: (self.bootstrap_keys as usize) << 20,
             normalisations: vec![self.norm.normalisation(model)?],
+            costs: self.costs.as_deref().map_or_else(|| Ok(CostTable::default()), CostTable::load)?,
             ..CompileOptions::default()
         })
     }
@@ -272,6 +278,9 @@ impl CompileArgs {
                 let (run, verify) = (t.run.as_secs_f64(), t.verify.as_secs_f64());
                 context.answer(format!("{run:9.3} s  {} (and {verify:.3} s verifying)", t.pass));
             }
+            for (stage, time) in stages(&compiled) {
+                context.answer(format!("{:9.3} s  {stage}", time.as_secs_f64()));
+            }
         }
         let mut result = match &compiled.plan {
             Some(plan) => self.save(plan, context)?,
@@ -287,7 +296,10 @@ impl CompileArgs {
                     let (run, verify) = (t.run.as_secs_f64(), t.verify.as_secs_f64());
                     json!({ "pass": t.pass, "seconds": run, "seconds_verifying": verify })
                 };
+                let stages = stages(&compiled).into_iter();
+                let stages = stages.map(|(stage, t)| json!({ "stage": stage, "seconds": t.as_secs_f64() }));
                 result["passes"] = timings.iter().map(seconds).collect();
+                result["stages"] = stages.collect();
             }
             context.json(&result);
         }
@@ -308,8 +320,22 @@ impl CompileArgs {
             plan.report.security_bits,
             plan.report.predicted_seconds,
         ));
-        Ok(inspect::numbers(plan, id, size))
+        let numbers = inspect::numbers(plan, id, size);
+        inspect::table(plan, &numbers).iter().for_each(|line| context.say(line));
+        Ok(numbers)
     }
+}
+
+/// What was done outside the passes, by name.
+fn stages(compiled: &Compiled) -> Vec<(&'static str, Duration)> {
+    let Stages { bounds, design, placement, emission } = compiled.stages;
+    let all = [
+        ("bounds from samples", bounds),
+        ("design of chains, beside that", design),
+        ("placement on each", placement),
+        ("predictions and plan", emission),
+    ];
+    all.into_iter().filter(|(_, time)| !time.is_zero()).collect()
 }
 
 /// The numbers of a program without a plan: of a schedule its counts.

@@ -1,5 +1,7 @@
 //! The command line: one file per verb. Exit codes: 0 done, 1 a stated failure, 2 usage.
 
+#[cfg(feature = "compiler")]
+mod calibrate;
 #[cfg(feature = "client")]
 mod check;
 mod client_spec;
@@ -105,6 +107,9 @@ enum Verb {
     Eval(eval::EvalArgs),
     /// Split off what a client needs of a plan; no weights go with it.
     ClientSpec(client_spec::ClientSpecArgs),
+    /// Measure this machine's kernels for predictions of time.
+    #[cfg(feature = "compiler")]
+    Calibrate(calibrate::CalibrateArgs),
 }
 
 /// Reads a plan; every error names the file.
@@ -173,6 +178,8 @@ impl Verb {
             #[cfg(all(feature = "compiler", feature = "client"))]
             Self::Eval(args) => args.run(context),
             Self::ClientSpec(args) => args.run(context),
+            #[cfg(feature = "compiler")]
+            Self::Calibrate(args) => args.run(context),
         }
     }
 }

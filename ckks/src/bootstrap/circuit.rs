@@ -2,14 +2,17 @@
 
 use super::dft::{Diagonals, Direction, factors};
 use super::error::BootstrapError;
+use super::precision::SAMPLES;
 use super::sine::{Cosine, sine_gain};
 use super::spec::{BootstrapSpec, EvalModSpec};
 use crate::encoding::stored_words;
 use crate::error::{KeyName, Result};
 use crate::eval::linear::split;
 use crate::params::{KeyShape, Parameters};
-use crate::poly::{Basis, Polynomial, PolynomialPlan};
+use crate::poly::{Basis, Polynomial, PolynomialPlan, Strategy};
+use std::collections::BTreeSet;
 use std::f64::consts::PI;
+use std::fmt;
 use std::sync::Arc;
 
 /// Cost of a giant step over that of a baby step (measured at 27 limbs and 9 special primes).
@@ -20,11 +23,22 @@ const GIANT_COST: usize = 4;
 /// is multiplied by lose. The best growth was found by playing EvalMod: a gain of 0.1 bits.
 const INPUT_GROWTH: f64 = 0.1;
 
-/// One matrix of a transform.
+/// One matrix of a transform, with its steps.
+pub(crate) struct Matrix {
+    pub(crate) diagonals: Diagonals,
+    /// A power of two: diagonal offsets below it are baby steps.
+    pub(crate) baby_count: usize,
+    /// Steps other than 0.
+    pub(super) babies: BTreeSet<usize>,
+    pub(super) giants: BTreeSet<usize>,
+    /// Root mean square of each diagonal.
+    pub(super) rms: Vec<f64>,
+}
+
+/// A matrix at its level.
 #[derive(Clone)]
 pub(crate) struct Stage {
-    pub(crate) diagonals: Arc<Diagonals>,
-    pub(crate) baby_count: usize,
+    pub(crate) matrix: Arc<Matrix>,
     pub(crate) shape: KeyShape,
     /// Scale of its plaintexts.
     pub(crate) scale: f64,
@@ -33,20 +47,41 @@ pub(crate) struct Stage {
 /// The matrices of both transforms.
 #[derive(Clone)]
 pub(crate) struct Matrices {
-    slots_to_coeffs: Vec<Arc<Diagonals>>,
-    coeffs_to_slots: Vec<Arc<Diagonals>>,
+    pub(super) slots_to_coeffs: Vec<Arc<Matrix>>,
+    pub(super) coeffs_to_slots: Vec<Arc<Matrix>>,
 }
 
 impl Matrices {
     /// Stages `low` and `high` merged, for 2^`log_slots` slots of 2^`log_joined` ciphertexts.
     pub(super) fn new(log_slots: u32, log_joined: u32, low: &[u32], high: &[u32]) -> Self {
-        let of = |slots, merged: &[u32], direction| {
-            factors(slots, merged, direction).into_iter().map(Arc::new).collect()
-        };
         Self {
-            slots_to_coeffs: of(1 << (log_slots - log_joined), low, Direction::SlotsToCoeffs),
-            coeffs_to_slots: of(1 << log_slots, high, Direction::CoeffsToSlots),
+            slots_to_coeffs: matrices(log_slots - log_joined, low, Direction::SlotsToCoeffs),
+            coeffs_to_slots: matrices(log_slots, high, Direction::CoeffsToSlots),
         }
+    }
+}
+
+/// The matrices of one direction, `merged[i]` stages in the i-th.
+pub(super) fn matrices(log_slots: u32, merged: &[u32], direction: Direction) -> Vec<Arc<Matrix>> {
+    factors(1 << log_slots, merged, direction).into_iter().map(|d| Arc::new(Matrix::new(d))).collect()
+}
+
+impl Matrix {
+    fn new(diagonals: Diagonals) -> Self {
+        let offsets: Vec<usize> = diagonals.values.keys().copied().collect();
+        let stride = offsets.iter().filter(|d| **d != 0).map(|d| 1 << d.trailing_zeros()).min().unwrap_or(1);
+        let baby_count = baby_count(&offsets, stride);
+        let [babies, giants] = split(offsets, baby_count);
+        let rms = diagonals
+            .values
+            .values()
+            .map(|values| (values.iter().map(|v| v.norm_sqr()).sum::<f64>() / values.len() as f64).sqrt());
+        Self { baby_count, babies, giants, rms: rms.collect(), diagonals }
+    }
+
+    /// All steps other than 0.
+    pub(super) fn steps(&self) -> impl Iterator<Item = usize> + '_ {
+        self.babies.union(&self.giants).copied()
     }
 }
 
@@ -64,7 +99,13 @@ pub struct BootstrapCircuit {
     /// X is divided by this before the polynomial.
     pub(crate) range: f64,
     /// Rms error of EvalMod itself, of slots uniform in [−1, 1].
-    pub(crate) eval_mod_error: f64,
+    pub(super) eval_mod_error: f64,
+}
+
+impl fmt::Debug for BootstrapCircuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BootstrapCircuit").field("spec", &self.spec).finish_non_exhaustive()
+    }
 }
 
 /// The power of two `b` times `stride` that makes the steps of `offsets` cheapest.
@@ -79,25 +120,28 @@ fn baby_count(offsets: &[usize], stride: usize) -> usize {
         .unwrap_or(stride)
 }
 
+/// The polynomial of EvalMod for one message ratio.
+pub(super) struct Fit {
+    range: f64,
+    polynomial: Polynomial,
+    strategy: Option<Strategy>,
+}
+
 impl BootstrapSpec {
-    /// The cosine of EvalMod.
-    pub(super) fn fit(&self) -> Cosine {
+    /// The cosine of EvalMod. `like` is a fit of the same degree, whose strategy serves again.
+    pub(super) fn fit(&self, like: Option<&Fit>) -> Result<Fit> {
         let EvalModSpec { bound, degree, doublings } = self.eval_mod;
-        Cosine::fit(bound, self.message_ratio, doublings, degree)
+        let cosine = Cosine::fit(bound, self.message_ratio, doublings, degree);
+        let polynomial = Polynomial::new(Basis::Chebyshev, cosine.coefficients)?;
+        let like = like.filter(|f| f.polynomial.degree() == polynomial.degree());
+        let strategy = like.map_or_else(|| polynomial.strategy(), |f| f.strategy.clone());
+        Ok(Fit { range: cosine.range, polynomial, strategy })
     }
 }
 
 impl Stage {
-    fn new(diagonals: Arc<Diagonals>, shape: KeyShape, scale: f64) -> Self {
-        let offsets: Vec<usize> = diagonals.values.keys().copied().collect();
-        let stride = offsets.iter().filter(|d| **d != 0).map(|d| 1 << d.trailing_zeros()).min().unwrap_or(1);
-        Self { baby_count: baby_count(&offsets, stride), diagonals, shape, scale }
-    }
-
     fn keys(&self) -> impl Iterator<Item = (KeyName, KeyShape)> + '_ {
-        let [babies, giants] = split(self.diagonals.values.keys().copied(), self.baby_count);
-        let steps: std::collections::BTreeSet<usize> = babies.union(&giants).copied().collect();
-        steps.into_iter().map(|s| (KeyName::Rotation(s as i64), self.shape))
+        self.matrix.steps().map(|s| (KeyName::Rotation(s as i64), self.shape))
     }
 }
 
@@ -111,8 +155,8 @@ impl BootstrapCircuit {
         check(params, spec)?;
         let (low, high) = (&spec.slots_to_coeffs, &spec.coeffs_to_slots);
         let matrices = Matrices::new(spec.log_slots, spec.log_joined, low, high);
-        let mut circuit = Self::with(params, spec, &matrices, &spec.fit())?;
-        circuit.play();
+        let mut circuit = Self::with(params, spec, &matrices, &spec.fit(None)?)?;
+        circuit.eval_mod_error = circuit.play_eval_mod(SAMPLES);
         Ok(circuit)
     }
 
@@ -121,7 +165,7 @@ impl BootstrapCircuit {
         params: &Parameters,
         spec: &BootstrapSpec,
         matrices: &Matrices,
-        fit: &Cosine,
+        fit: &Fit,
     ) -> Result<Self> {
         check(params, spec)?;
         let q = |level: usize| params.q()[level] as f64;
@@ -136,9 +180,10 @@ impl BootstrapCircuit {
             .slots_to_coeffs
             .iter()
             .enumerate()
-            .map(|(i, diagonals)| {
+            .map(|(i, matrix)| {
                 let level = spec.input_level() - i;
-                Stage::new(Arc::clone(diagonals), KeyShape { level, ..low }, q(level) * step)
+                let shape = KeyShape { level, ..low };
+                Stage { matrix: Arc::clone(matrix), shape, scale: q(level) * step }
             })
             .collect();
 
@@ -153,9 +198,10 @@ impl BootstrapCircuit {
             .coeffs_to_slots
             .iter()
             .enumerate()
-            .map(|(i, diagonals)| {
+            .map(|(i, matrix)| {
                 let level = spec.top_level() - i;
-                Stage::new(Arc::clone(diagonals), KeyShape { level, ..top }, q(level) * step)
+                let shape = KeyShape { level, ..top };
+                Stage { matrix: Arc::clone(matrix), shape, scale: q(level) * step }
             })
             .collect();
 
@@ -165,8 +211,9 @@ impl BootstrapCircuit {
         for i in 0..spec.eval_mod.doublings as usize {
             scale = (2.0 * scale * q(spec.output_level() + 1 + i)).sqrt();
         }
-        let polynomial = Polynomial::new(Basis::Chebyshev, fit.coefficients.clone())?;
-        let polynomial = PolynomialPlan::new(params, &polynomial, spec.eval_mod_level(), input_scale, scale)?;
+        let planned = (&fit.polynomial, fit.strategy.as_ref());
+        let polynomial =
+            PolynomialPlan::with_strategy(params, planned, spec.eval_mod_level(), input_scale, scale)?;
         Ok(Self {
             params: params.clone(),
             spec: spec.clone(),
@@ -177,11 +224,6 @@ impl BootstrapCircuit {
             range: fit.range,
             eval_mod_error: 0.0,
         })
-    }
-
-    /// Measures EvalMod's own error on random slots.
-    pub(super) fn play(&mut self) {
-        self.eval_mod_error = self.play_eval_mod();
     }
 
     /// The parameter set.
@@ -223,17 +265,10 @@ impl BootstrapCircuit {
     pub fn matrix_bytes(&self) -> usize {
         let words = |stage: &Stage| {
             let limbs = stage.shape.level + 1 + stage.shape.special;
-            let diagonals = stage.diagonals.values.values();
+            let diagonals = stage.matrix.diagonals.values.values();
             diagonals.map(|values| limbs * stored_words(2 * values.len())).sum::<usize>()
         };
         8 * self.slots_to_coeffs.iter().chain(&self.coeffs_to_slots).map(words).sum::<usize>()
-    }
-
-    /// Bytes of all its keys in memory, those of encapsulation included.
-    pub fn key_bytes(&self) -> usize {
-        let encapsulation = [KeyShape::dense_to_sparse(), KeyShape::sparse_to_dense(self.spec.top_level())];
-        let shapes = self.keys().into_iter().map(|(_, shape)| shape).chain(encapsulation);
-        shapes.map(|shape| self.params.key_bytes(&shape)).sum()
     }
 }
 

@@ -1,112 +1,112 @@
-//! Modelled time of a bootstrap: counts of kernels over limbs, priced by a table.
+//! Modelled time and key memory of a bootstrap. Both follow from levels, key shapes and the steps of the
+//! matrices: no prime, no polynomial.
 
-use super::circuit::{BootstrapCircuit, Stage};
-use crate::eval::linear::split;
-use crate::params::{KeyShape, Parameters};
+use super::circuit::{BootstrapCircuit, Matrix};
+use super::spec::BootstrapSpec;
+use crate::cost::{KernelCosts, Pricing};
+use crate::params::KeyShape;
+use std::collections::BTreeSet;
 
-/// Seconds that kernels take on one limb of N = 2^16 words, on one thread.
-///
-/// What the search needs are ratios; the default was measured within bootstraps on an Intel Granite Rapids
-/// core, transforms cycling over all primes and keys streaming from memory.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KernelCosts {
-    /// A number-theoretic transform.
-    pub ntt: f64,
-    /// A product of two limbs in the cache, accumulated.
-    pub product: f64,
-    /// One source limb's part in one target limb of a base conversion.
-    pub conversion: f64,
-    /// Reading a limb from memory: of a key or of a plaintext.
-    pub read: f64,
+/// What time and keys of a bootstrap depend on.
+pub(super) struct Outline<'a> {
+    pub(super) log_n: u32,
+    pub(super) spec: &'a BootstrapSpec,
+    /// Shapes of the keys at the input level and at the highest.
+    pub(super) low: KeyShape,
+    pub(super) top: KeyShape,
+    /// The matrices in the order applied: those of SlotsToCoeffs, then those of CoeffsToSlots.
+    pub(super) low_matrices: Vec<&'a Matrix>,
+    pub(super) high_matrices: Vec<&'a Matrix>,
+    /// Levels below EvalMod's first at which the polynomial multiplies.
+    pub(super) products: &'a [usize],
 }
 
-impl Default for KernelCosts {
-    fn default() -> Self {
-        Self { ntt: 175e-6, product: 14e-6, conversion: 10e-6, read: 85e-6 }
+impl Outline<'_> {
+    fn stages(&self) -> impl Iterator<Item = (&Matrix, KeyShape)> {
+        let at = |level: usize, shape: KeyShape| KeyShape { level, ..shape };
+        let low = self.low_matrices.iter().enumerate();
+        let low = low.map(move |(i, m)| (*m, at(self.spec.input_level() - i, self.low)));
+        let high = self.high_matrices.iter().enumerate();
+        low.chain(high.map(move |(i, m)| (*m, at(self.spec.top_level() - i, self.top))))
+    }
+
+    fn trace_steps(&self) -> usize {
+        (self.log_n - 1 - self.spec.log_slots) as usize
+    }
+
+    /// Seconds on one thread.
+    pub(super) fn seconds(&self, costs: &KernelCosts) -> f64 {
+        let pricing = Pricing::new(self.log_n, costs);
+        let (spec, top) = (self.spec, &self.top);
+        let matrices: f64 = self.stages().map(|(m, shape)| m.price(&pricing, &shape, self.log_n)).sum();
+        let raise = 4.0 * pricing.kernels().ntt * (spec.top_level() + 1) as f64;
+        let trace = self.trace_steps() as f64 * pricing.key_switch(spec.top_level(), top, 0);
+        let conjugate = pricing.key_switch(spec.eval_mod_level(), top, 0);
+        let products = self.products.iter().map(|below| spec.eval_mod_level() - below);
+        let doublings = (0..spec.eval_mod.doublings as usize).map(|i| spec.output_level() + 1 + i);
+        let squares: f64 = products.chain(doublings).map(|level| pricing.square(level, top)).sum();
+        (matrices + raise + trace + conjugate + squares) * 1e-6
+    }
+
+    /// Bytes of all keys in memory, those of encapsulation included.
+    pub(super) fn key_bytes(&self) -> usize {
+        let spec = self.spec;
+        let middle = KeyShape { level: spec.eval_mod_level(), ..self.top };
+        let mut rotations: BTreeSet<(usize, KeyShape)> = BTreeSet::new();
+        rotations.extend((0..self.trace_steps()).map(|i| (1 << (spec.log_slots as usize + i), self.top)));
+        for (matrix, shape) in self.stages() {
+            rotations.extend(matrix.steps().map(|step| (step, shape)));
+        }
+        let encapsulation = [KeyShape::dense_to_sparse(), KeyShape::sparse_to_dense(spec.top_level())];
+        let shapes = rotations.into_iter().map(|(_, shape)| shape).chain([middle; 2]).chain(encapsulation);
+        shapes.map(|shape| shape.bytes(self.log_n)).sum()
     }
 }
 
-/// Prices operations of one ring.
-pub(crate) struct Pricing {
-    costs: KernelCosts,
-}
-
-impl Pricing {
-    /// `costs` scaled from N = 2^16 to the ring of `params`.
-    pub(crate) fn new(params: &Parameters, costs: &KernelCosts) -> Self {
-        let size = (f64::from(params.log_n()) - 16.0).exp2();
-        let log = f64::from(params.log_n()) / 16.0;
-        let KernelCosts { ntt, product, conversion, read } = *costs;
-        let costs = KernelCosts {
-            ntt: ntt * size * log,
-            product: product * size,
-            conversion: conversion * size,
-            read: read * size,
-        };
-        Self { costs }
-    }
-
-    /// ModUp at `level`.
-    pub(crate) fn mod_up(&self, level: usize, shape: &KeyShape) -> f64 {
-        let (limbs, digits) = ((level + 1) as f64, shape.digits_at(level) as f64);
-        let converted = digits * (limbs + shape.special as f64) - limbs;
-        let sources = limbs / digits;
-        self.costs.ntt * (limbs + converted) + self.costs.conversion * converted * sources
-    }
-
-    /// Inner product with a key: its limbs are streamed.
-    pub(crate) fn inner(&self, level: usize, shape: &KeyShape) -> f64 {
-        let words = 2.0 * shape.digits_at(level) as f64 * (level + 1 + shape.special) as f64;
-        words * self.costs.read.max(self.costs.product)
-    }
-
-    /// ModDown of one polynomial, dropping `drop` ciphertext limbs as well.
-    pub(crate) fn mod_down(&self, level: usize, shape: &KeyShape, drop: usize) -> f64 {
-        let (sources, kept) = ((shape.special + drop) as f64, (level + 1 - drop) as f64);
-        self.costs.ntt * (sources + kept) + self.costs.conversion * sources * kept
-    }
-
-    /// A key switch of one polynomial, relinearisation or rotation, merged with `drop` rescalings.
-    pub(crate) fn key_switch(&self, level: usize, shape: &KeyShape, drop: usize) -> f64 {
-        self.mod_up(level, shape) + self.inner(level, shape) + 2.0 * self.mod_down(level, shape, drop)
-    }
-
-    /// A matrix: baby steps, products, giant steps, rescaling.
-    fn stage(&self, stage: &Stage, n: usize) -> f64 {
-        let (level, shape) = (stage.shape.level, &stage.shape);
-        let [babies, giants] = split(stage.diagonals.values.keys().copied(), stage.baby_count);
-        let limbs = (level + 1 + shape.special) as f64;
-        let period = stage.diagonals.values.values().next().map_or(1, Vec::len);
-        let plain = if 2 * period >= n { self.costs.read } else { 0.0 };
-        let products = stage.diagonals.values.len() as f64 * limbs * (2.0 * self.costs.product + plain);
-        let giant = self.mod_down(level, shape, 0) + self.mod_up(level, shape) + self.inner(level, shape);
-        self.mod_up(level, shape)
-            + babies.len() as f64 * self.inner(level, shape)
+impl Matrix {
+    /// Baby steps, products, giant steps, rescaling: microseconds on one thread.
+    fn price(&self, pricing: &Pricing, shape: &KeyShape, log_n: u32) -> f64 {
+        let level = shape.level;
+        let kernels = pricing.kernels();
+        let limbs = shape.total_limbs() as f64;
+        let plain = if 2 * self.diagonals.period() >= 1 << log_n { kernels.read } else { 0.0 };
+        let products = self.diagonals.values.len() as f64 * limbs * (2.0 * kernels.product + plain);
+        pricing.mod_up(level, shape)
+            + self.babies.len() as f64 * pricing.inner(level, shape)
             + products
-            + giants.len() as f64 * giant
-            + 2.0 * self.mod_down(level, shape, 1)
+            + self.giants.len() as f64 * pricing.giant(level, shape)
+            + 2.0 * pricing.mod_down(level, shape, 1)
     }
 }
 
 impl BootstrapCircuit {
+    pub(super) fn outline<'a>(&'a self, products: &'a [usize]) -> Outline<'a> {
+        let matrices = |stages: &'a [super::circuit::Stage]| stages.iter().map(|s| &*s.matrix).collect();
+        Outline {
+            log_n: self.parameters().log_n(),
+            spec: self.spec(),
+            low: self.parameters().key_shape(self.spec().input_level()),
+            top: self.parameters().key_shape(self.spec().top_level()),
+            low_matrices: matrices(&self.slots_to_coeffs),
+            high_matrices: matrices(&self.coeffs_to_slots),
+            products,
+        }
+    }
+
     /// Modelled seconds of [`Bootstrapper::bootstrap`](super::Bootstrapper::bootstrap) on one thread.
     pub fn seconds(&self, costs: &KernelCosts) -> f64 {
-        let (params, spec) = (self.parameters(), self.spec());
-        let pricing = Pricing::new(params, costs);
-        let (top, relin) = (params.key_shape(spec.top_level()), self.top_shape());
-        let stages = self.slots_to_coeffs.iter().chain(&self.coeffs_to_slots);
-        let matrices: f64 = stages.map(|stage| pricing.stage(stage, params.n())).sum();
-        let raise = 4.0 * pricing.costs.ntt * (spec.top_level() + 1) as f64;
-        let trace = self.trace_steps().count() as f64 * pricing.key_switch(spec.top_level(), &top, 0);
-        let conjugate = pricing.key_switch(spec.eval_mod_level(), &relin, 0);
-        let square = |level: usize| {
-            3.0 * (level + 1) as f64 * pricing.costs.product + pricing.key_switch(level, &relin, 1)
-        };
-        let steps = self.polynomial.steps().iter();
-        let polynomial: f64 =
-            steps.filter(|step| !step.products.is_empty()).map(|step| square(step.level)).sum();
-        let first = spec.output_level() + 1;
-        let doublings: f64 = (first..first + spec.eval_mod.doublings as usize).map(square).sum();
-        matrices + raise + trace + conjugate + polynomial + doublings
+        let products = products_below(self.spec().eval_mod_level(), &self.polynomial);
+        self.outline(&products).seconds(costs)
     }
+
+    /// Bytes of all its keys in memory, those of encapsulation included.
+    pub fn key_bytes(&self) -> usize {
+        self.outline(&[]).key_bytes()
+    }
+}
+
+/// How far below `level` each step of a polynomial with products is.
+pub(super) fn products_below(level: usize, polynomial: &crate::poly::PolynomialPlan) -> Vec<usize> {
+    let steps = polynomial.steps().iter().filter(|step| !step.products.is_empty());
+    steps.map(|step| level - step.level).collect()
 }

@@ -10,15 +10,17 @@
 //! down to where their rounding stays below EvalMod's; SlotsToCoeffs primes at 34 bits, enough for
 //! coefficients that are read at a scale q_0/2^r; special primes just below 2^50.
 
-use super::circuit::{BootstrapCircuit, Matrices};
-use super::cost::KernelCosts;
+use super::circuit::{BootstrapCircuit, Fit, Matrices, Matrix, matrices};
+use super::cost::{Outline, products_below};
+use super::dft::Direction;
 use super::error::BootstrapError;
-use super::sine::Cosine;
+use super::precision::SAMPLES;
 use super::spec::{BootstrapSpec, EvalModSpec};
+use crate::cost::KernelCosts;
 use crate::error::Result;
 use crate::noise::Estimate;
 use crate::params::security_table::max_log_qp;
-use crate::params::{Parameters, ParametersLiteral};
+use crate::params::{Parameters, ParametersLiteral, default_shape};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -42,6 +44,10 @@ const MAX_SPECIAL: usize = 14;
 const RATIOS: std::ops::RangeInclusive<u32> = 32..=52;
 /// Bits per step of [`RATIOS`].
 const RATIO_STEP: f64 = 0.25;
+/// Where the search for the best ratio starts: about what 40-bit levels take.
+const FIRST_RATIO: u32 = 40;
+/// Random slots played to compare ratios. They are the same for all, so few tell.
+const COMPARED_SAMPLES: usize = 1 << 10;
 
 /// What a bootstrap shall give.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +79,8 @@ pub struct BootstrapDesign {
     pub seconds: f64,
     /// Bytes of all keys in memory.
     pub key_bytes: usize,
+    /// The bootstrap itself.
+    pub circuit: BootstrapCircuit,
 }
 
 /// log2 n cut into `count` runs of stages, as even as possible, longer ones first.
@@ -86,128 +94,263 @@ impl BootstrapDesign {
     /// # Errors
     /// `NoDesign` if there is none, with the best precision found; `Slots` for impossible slots.
     pub fn search(request: &DesignRequest, costs: &KernelCosts) -> Result<Self> {
-        let max = request.log_n.saturating_sub(1);
+        Designer::new(costs).search(request)
+    }
+}
+
+/// The same search for one request after another; keeps what does not depend on the request.
+pub struct Designer {
+    costs: KernelCosts,
+    matrices: HashMap<(Direction, Vec<u32>), Vec<Arc<Matrix>>>,
+    fits: HashMap<(EvalModSpec, u64), Arc<Fit>>,
+    /// Levels below EvalMod's first at which the polynomial of a degree multiplies.
+    products: HashMap<EvalModSpec, Arc<Vec<usize>>>,
+    /// EvalMod's own error, by what it depends on.
+    played: HashMap<Played, f64>,
+    /// Precision and message ratio, by the ciphertext modulus and the spec: special primes hardly matter.
+    precisions: HashMap<(Vec<u64>, EvalModSpec, Vec<u32>), (f64, f64)>,
+}
+
+/// What EvalMod's own error depends on.
+#[derive(PartialEq, Eq, Hash)]
+struct Played {
+    log_n: u32,
+    primes: Vec<u64>,
+    eval_mod: EvalModSpec,
+    message_ratio: u64,
+    scale: u64,
+    samples: usize,
+}
+
+/// A chain and a bootstrap that may do.
+struct Candidate {
+    seconds: f64,
+    spec: BootstrapSpec,
+    /// Widths of the ciphertext primes.
+    q: Vec<f64>,
+    special: usize,
+}
+
+impl Candidate {
+    fn parameters(&self, log_n: u32) -> Result<Parameters> {
+        let p = vec![WIDE; self.special];
+        Ok(Parameters::new(&ParametersLiteral::from_widths(log_n, &self.q, &p)?)?)
+    }
+}
+
+impl Designer {
+    /// A search by the table `costs`.
+    pub fn new(costs: &KernelCosts) -> Self {
+        Self {
+            costs: *costs,
+            matrices: HashMap::new(),
+            fits: HashMap::new(),
+            products: HashMap::new(),
+            played: HashMap::new(),
+            precisions: HashMap::new(),
+        }
+    }
+
+    /// The cheapest set that meets `request` at 128 bits of security.
+    ///
+    /// # Errors
+    /// As [`BootstrapDesign::search`].
+    pub fn search(&mut self, request: &DesignRequest) -> Result<BootstrapDesign> {
+        let DesignRequest { log_n, levels, level_bits, precision, .. } = *request;
+        let max = log_n.saturating_sub(1);
         if !(3..=max).contains(&request.log_slots) {
             return Err(BootstrapError::Slots { log_slots: request.log_slots, max }.into());
         }
-        let mut candidates = Vec::new();
-        let mut fits = Fits::default();
+        let mut best = f64::NEG_INFINITY;
+        for candidate in self.candidates(request)? {
+            // Widths are nominal: a chain at the very edge of what is allowed may not be.
+            let Ok(parameters) = candidate.parameters(log_n) else { continue };
+            let (found, message_ratio) = self.best_ratio(&parameters, &candidate.spec)?;
+            if found >= precision {
+                return self.design(parameters, BootstrapSpec { message_ratio, ..candidate.spec });
+            }
+            best = best.max(found);
+        }
+        Err(BootstrapError::NoDesign { log_n, levels, level_bits, precision, best }.into())
+    }
+
+    fn design(&mut self, parameters: Parameters, spec: BootstrapSpec) -> Result<BootstrapDesign> {
+        let circuit = self.played(&parameters, &spec, SAMPLES)?;
+        Ok(BootstrapDesign {
+            precision: rms_bits(&circuit),
+            seconds: circuit.seconds(&self.costs),
+            key_bytes: circuit.key_bytes(),
+            parameters,
+            spec,
+            circuit,
+        })
+    }
+
+    /// Every choice of transforms, EvalMod, widths and number of special primes that fits memory and security,
+    /// the cheapest first.
+    fn candidates(&mut self, request: &DesignRequest) -> Result<Vec<Candidate>> {
+        let mut found = Vec::new();
         for (low, high) in TRANSFORM_LEVELS {
             let [low, high] = [low, high].map(|count| even_split(request.log_slots, count));
             if low[0] > MAX_MERGED.0 || high[0] > MAX_MERGED.1 {
                 continue;
             }
-            let matrices = Matrices::new(request.log_slots, 0, &low, &high);
             for (degree, doublings) in EVAL_MODS {
-                let eval_mod = EvalModSpec { degree, doublings, ..EvalModSpec::default() };
                 let spec = BootstrapSpec {
                     log_slots: request.log_slots,
                     log_joined: 0,
                     slots_to_coeffs: low.clone(),
                     residual_levels: request.levels,
-                    eval_mod,
+                    eval_mod: EvalModSpec { degree, doublings, ..EvalModSpec::default() },
                     coeffs_to_slots: high.clone(),
-                    message_ratio: 10.0,
+                    message_ratio: f64::from(FIRST_RATIO) * RATIO_STEP,
                     scale: request.level_bits.exp2(),
                 };
-                let fit = fits.get(&spec);
-                for parameters in chains(request, &spec) {
-                    let circuit = BootstrapCircuit::with(&parameters, &spec, &matrices, &fit)?;
-                    let key_bytes = circuit.key_bytes();
-                    if request.key_bytes.is_none_or(|most| key_bytes <= most) {
-                        let seconds = circuit.seconds(costs);
-                        candidates.push((seconds, key_bytes, parameters, spec.clone(), matrices.clone()));
-                    }
+                self.add_chains(request, &spec, &mut found)?;
+            }
+        }
+        found.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        Ok(found)
+    }
+
+    /// The secure chains of `spec`, of every choice of widths and number of special primes.
+    fn add_chains(
+        &mut self,
+        request: &DesignRequest,
+        spec: &BootstrapSpec,
+        found: &mut Vec<Candidate>,
+    ) -> Result<()> {
+        let Some(cap) = max_log_qp(request.log_n) else { return Ok(()) };
+        let matrices = self.matrices(spec);
+        let widths = EVAL_MOD_WIDTHS.iter().flat_map(|e| COEFFS_TO_SLOTS_WIDTHS.map(|c| (*e, c)));
+        for (eval_mod, coeffs_to_slots) in widths {
+            let parts = [
+                (1, WIDE),
+                (spec.slots_to_coeffs.len(), SLOTS_TO_COEFFS_WIDTH),
+                (spec.residual_levels, request.level_bits),
+                (spec.eval_mod.levels(), eval_mod),
+                (spec.coeffs_to_slots.len(), coeffs_to_slots),
+            ];
+            let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
+            let left = f64::from(cap) - q.iter().sum::<f64>();
+            for special in 1..=((left / WIDE).max(0.0) as usize).min(MAX_SPECIAL) {
+                let p = vec![WIDE; special];
+                let shape = |level| default_shape(&q, &p, level);
+                let (Ok(low), Ok(top)) = (shape(spec.input_level()), shape(spec.top_level())) else {
+                    continue;
+                };
+                // More special primes than the top level uses serve nothing.
+                if top.special != special {
+                    continue;
+                }
+                let mut candidate = Candidate { seconds: 0.0, spec: spec.clone(), q: q.clone(), special };
+                let Ok(products) = self.products(request.log_n, &candidate) else { continue };
+                let outline = Outline {
+                    log_n: request.log_n,
+                    spec,
+                    low,
+                    top,
+                    low_matrices: matrices.slots_to_coeffs.iter().map(|m| &**m).collect(),
+                    high_matrices: matrices.coeffs_to_slots.iter().map(|m| &**m).collect(),
+                    products: &products,
+                };
+                if request.key_bytes.is_none_or(|most| outline.key_bytes() <= most) {
+                    candidate.seconds = outline.seconds(&self.costs);
+                    found.push(candidate);
                 }
             }
         }
-        candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
-        // The number of special primes hardly matters to the precision.
-        let mut known: HashMap<_, (f64, f64)> = HashMap::new();
-        let mut best = f64::NEG_INFINITY;
-        for (seconds, key_bytes, parameters, spec, matrices) in candidates {
-            let key = (parameters.q().to_vec(), spec.eval_mod, spec.coeffs_to_slots.clone());
-            let (precision, message_ratio) = match known.get(&key) {
-                Some(known) => *known,
-                None => best_ratio(&parameters, &spec, &matrices, &mut fits)?,
-            };
-            known.insert(key, (precision, message_ratio));
-            if precision >= request.precision {
-                let spec = BootstrapSpec { message_ratio, ..spec };
-                return Ok(Self { parameters, spec, precision, seconds, key_bytes });
-            }
-            best = best.max(precision);
+        Ok(())
+    }
+
+    /// The best predicted precision, and the message ratio that gives it: uphill from the first one, since bias
+    /// falls and noise grows with the ratio.
+    fn best_ratio(&mut self, parameters: &Parameters, spec: &BootstrapSpec) -> Result<(f64, f64)> {
+        let key = (parameters.q().to_vec(), spec.eval_mod, spec.coeffs_to_slots.clone());
+        if let Some(known) = self.precisions.get(&key) {
+            return Ok(*known);
         }
-        let DesignRequest { log_n, levels, level_bits, precision, .. } = *request;
-        Err(BootstrapError::NoDesign { log_n, levels, level_bits, precision, best }.into())
-    }
-}
-
-/// Fitted cosines, by what they depend on.
-#[derive(Default)]
-struct Fits(HashMap<(EvalModSpec, u64), Arc<Cosine>>);
-
-impl Fits {
-    fn get(&mut self, spec: &BootstrapSpec) -> Arc<Cosine> {
-        let key = (spec.eval_mod, spec.message_ratio.to_bits());
-        Arc::clone(self.0.entry(key).or_insert_with(|| Arc::new(spec.fit())))
-    }
-}
-
-/// The best predicted precision, and the message ratio that gives it.
-fn best_ratio(
-    parameters: &Parameters,
-    spec: &BootstrapSpec,
-    matrices: &Matrices,
-    fits: &mut Fits,
-) -> Result<(f64, f64)> {
-    let fresh = Estimate { variance: parameters.sigma().powi(2), message: 1.0 };
-    let mut best = (f64::NEG_INFINITY, 0.0);
-    for step in RATIOS {
-        let message_ratio = f64::from(step) * RATIO_STEP;
-        let spec = BootstrapSpec { message_ratio, ..spec.clone() };
-        let mut circuit = BootstrapCircuit::with(parameters, &spec, matrices, &fits.get(&spec))?;
-        circuit.play();
-        let bits = circuit.estimate(fresh).rms_bits(spec.scale, parameters.n());
-        if bits > best.0 {
-            best = (bits, message_ratio);
-        } else if bits < best.0 - 1.0 {
-            break;
-        }
-    }
-    Ok(best)
-}
-
-/// The secure chains of `spec`, of every choice of widths and number of special primes.
-fn chains(request: &DesignRequest, spec: &BootstrapSpec) -> Vec<Parameters> {
-    let Some(cap) = max_log_qp(request.log_n) else { return Vec::new() };
-    let mut found = Vec::new();
-    for (eval_mod, coeffs_to_slots) in
-        EVAL_MOD_WIDTHS.iter().flat_map(|e| COEFFS_TO_SLOTS_WIDTHS.map(|c| (*e, c)))
-    {
-        let parts = [
-            (1, WIDE),
-            (spec.slots_to_coeffs.len(), SLOTS_TO_COEFFS_WIDTH),
-            (spec.residual_levels, request.level_bits),
-            (spec.eval_mod.levels(), eval_mod),
-            (spec.coeffs_to_slots.len(), coeffs_to_slots),
-        ];
-        let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
-        let left = f64::from(cap) - q.iter().sum::<f64>();
-        let special = ((left / WIDE).max(0.0) as usize).min(MAX_SPECIAL);
-        let Ok(literal) = ParametersLiteral::from_widths(request.log_n, &q, &vec![WIDE; special]) else {
-            continue;
+        let mut bits = |step: u32, samples| -> Result<f64> {
+            let message_ratio = f64::from(step) * RATIO_STEP;
+            let spec = BootstrapSpec { message_ratio, ..spec.clone() };
+            Ok(rms_bits(&self.played(parameters, &spec, samples)?))
         };
-        for special in 1..=special {
-            let p = literal.p[..special].to_vec();
-            let Ok(parameters) = Parameters::new(&ParametersLiteral { p, ..literal.clone() }) else {
-                continue;
-            };
-            // More special primes than the top level uses serve nothing.
-            if parameters.key_shape(parameters.max_level()).special == special {
-                found.push(parameters);
+        let mut best = (bits(FIRST_RATIO, COMPARED_SAMPLES)?, FIRST_RATIO);
+        for up in [true, false] {
+            let next = |step: u32| if up { step + 1 } else { step - 1 };
+            while RATIOS.contains(&next(best.1)) {
+                let found = bits(next(best.1), COMPARED_SAMPLES)?;
+                if found <= best.0 {
+                    break;
+                }
+                best = (found, next(best.1));
             }
         }
+        let precision = (bits(best.1, SAMPLES)?, f64::from(best.1) * RATIO_STEP);
+        self.precisions.insert(key, precision);
+        Ok(precision)
     }
-    found
+
+    /// The circuit with EvalMod played on `samples` random slots.
+    fn played(
+        &mut self,
+        parameters: &Parameters,
+        spec: &BootstrapSpec,
+        samples: usize,
+    ) -> Result<BootstrapCircuit> {
+        let (matrices, fit) = (self.matrices(spec), self.fit(spec)?);
+        let mut circuit = BootstrapCircuit::with(parameters, spec, &matrices, &fit)?;
+        let key = Played {
+            log_n: parameters.log_n(),
+            primes: parameters.q()[spec.output_level() + 1..=spec.eval_mod_level()].to_vec(),
+            eval_mod: spec.eval_mod,
+            message_ratio: spec.message_ratio.to_bits(),
+            scale: spec.scale.to_bits(),
+            samples,
+        };
+        circuit.eval_mod_error = *self.played.entry(key).or_insert_with(|| circuit.play_eval_mod(samples));
+        Ok(circuit)
+    }
+
+    /// Levels below EvalMod's first at which the polynomial multiplies: any chain tells.
+    fn products(&mut self, log_n: u32, candidate: &Candidate) -> Result<Arc<Vec<usize>>> {
+        let spec = &candidate.spec;
+        if let Some(known) = self.products.get(&spec.eval_mod) {
+            return Ok(Arc::clone(known));
+        }
+        let (matrices, fit) = (self.matrices(spec), self.fit(spec)?);
+        let circuit = BootstrapCircuit::with(&candidate.parameters(log_n)?, spec, &matrices, &fit)?;
+        let products = Arc::new(products_below(spec.eval_mod_level(), &circuit.polynomial));
+        self.products.insert(spec.eval_mod, Arc::clone(&products));
+        Ok(products)
+    }
+
+    fn matrices(&mut self, spec: &BootstrapSpec) -> Matrices {
+        let mut of = |direction, merged: &Vec<u32>| {
+            let known = self.matrices.entry((direction, merged.clone()));
+            known.or_insert_with(|| matrices(spec.log_slots, merged, direction)).clone()
+        };
+        Matrices {
+            slots_to_coeffs: of(Direction::SlotsToCoeffs, &spec.slots_to_coeffs),
+            coeffs_to_slots: of(Direction::CoeffsToSlots, &spec.coeffs_to_slots),
+        }
+    }
+
+    fn fit(&mut self, spec: &BootstrapSpec) -> Result<Arc<Fit>> {
+        let key = (spec.eval_mod, spec.message_ratio.to_bits());
+        if let Some(known) = self.fits.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let like = self.fits.iter().find(|((eval_mod, _), _)| *eval_mod == spec.eval_mod);
+        let fit = Arc::new(spec.fit(like.map(|(_, fit)| &**fit))?);
+        self.fits.insert(key, Arc::clone(&fit));
+        Ok(fit)
+    }
+}
+
+/// Predicted precision in bits of slots uniform in [−1, 1], encrypted freshly.
+fn rms_bits(circuit: &BootstrapCircuit) -> f64 {
+    let parameters = circuit.parameters();
+    let fresh = Estimate { variance: parameters.sigma().powi(2), message: 1.0 };
+    circuit.estimate(fresh).rms_bits(circuit.spec().scale, parameters.n())
 }

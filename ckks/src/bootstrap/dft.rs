@@ -23,7 +23,7 @@ pub(crate) struct Diagonals {
 }
 
 /// Which way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Direction {
     /// U: slots hold what the coefficients shall hold.
     SlotsToCoeffs,
@@ -32,7 +32,8 @@ pub(crate) enum Direction {
 }
 
 impl Diagonals {
-    fn period(&self) -> usize {
+    /// Number of values of each diagonal.
+    pub(super) fn period(&self) -> usize {
         self.values.values().next().map_or(1, Vec::len)
     }
 

@@ -32,9 +32,9 @@ mod spec;
 #[cfg(all(test, feature = "client"))]
 mod tests;
 
+pub use crate::cost::KernelCosts;
 pub use circuit::BootstrapCircuit;
-pub use cost::KernelCosts;
-pub use design::{BootstrapDesign, DesignRequest};
+pub use design::{BootstrapDesign, DesignRequest, Designer};
 pub use error::BootstrapError;
 pub use spec::{BootstrapSpec, EvalModSpec};
 
@@ -79,8 +79,9 @@ impl Bootstrapper {
     pub fn new(circuit: BootstrapCircuit) -> Result<Self> {
         let encoder = Encoder::new(circuit.parameters());
         let encode = |stage: &Stage| {
-            let values = &stage.diagonals.values;
-            LinearTransform::new(&encoder, values, stage.baby_count, stage.shape, stage.scale)
+            let matrix = &stage.matrix;
+            let values = &matrix.diagonals.values;
+            LinearTransform::new(&encoder, values, matrix.baby_count, stage.shape, stage.scale)
         };
         let slots_to_coeffs = circuit.slots_to_coeffs.iter().map(encode).collect::<Result<_>>()?;
         let coeffs_to_slots = circuit.coeffs_to_slots.iter().map(encode).collect::<Result<_>>()?;

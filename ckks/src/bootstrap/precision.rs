@@ -15,8 +15,8 @@ use crate::params::security_table::SPARSE_WEIGHT;
 use crate::sampling::{Domain, Prng};
 use std::f64::consts::TAU;
 
-/// Random slots played.
-const SAMPLES: usize = 1 << 13;
+/// Random slots played to predict an error.
+pub(super) const SAMPLES: usize = 1 << 13;
 
 /// Rms of t after ModRaise: a sum of h + 1 uniform variables.
 pub(super) fn raised_rms() -> f64 {
@@ -33,8 +33,8 @@ fn normal(prng: &mut Prng) -> f64 {
 }
 
 impl BootstrapCircuit {
-    /// The rms error of EvalMod's own rounding and of its bias, for slots uniform in [−1, 1].
-    pub(super) fn play_eval_mod(&self) -> f64 {
+    /// The rms error of EvalMod's own rounding and of its bias, for `samples` slots uniform in [−1, 1].
+    pub(super) fn play_eval_mod(&self, samples: usize) -> f64 {
         let (params, spec) = (self.parameters(), self.spec());
         let noise = NoiseModel::new(params);
         // Of the real part of a slot, in integers.
@@ -44,7 +44,7 @@ impl BootstrapCircuit {
         let gain = sine_gain(spec.message_ratio) / (TAU * ratio);
         let q = |level: usize| params.q()[level] as f64;
         let mut square = 0.0;
-        for _ in 0..SAMPLES {
+        for _ in 0..samples {
             let integer: f64 = (0..=SPARSE_WEIGHT).map(|_| unit(&mut prng) - 0.5).sum();
             let z = 2.0 * unit(&mut prng) - 1.0;
             let x = (integer.round() + z * ratio - 0.25) / self.range;
@@ -56,7 +56,7 @@ impl BootstrapCircuit {
             }
             square += (y * gain - z).powi(2);
         }
-        (square / SAMPLES as f64).sqrt()
+        (square / samples as f64).sqrt()
     }
 
     /// Estimate after ModRaise and the trace, of coefficients with `variance` before: the message is
@@ -120,9 +120,9 @@ impl Stage {
         let level = self.shape.level;
         let rotated = noise.key_switch(x, level, &self.shape);
         let mut sum = Estimate::exact(0.0);
-        for values in self.diagonals.values.values() {
-            let rms = (values.iter().map(|v| v.norm_sqr()).sum::<f64>() / values.len() as f64).sqrt();
-            let plain = noise.encoded((2 * values.len()).min(n), rms);
+        let coefficients = (2 * self.matrix.diagonals.period()).min(n);
+        for rms in &self.matrix.rms {
+            let plain = noise.encoded(coefficients, *rms);
             sum = noise.add(sum, noise.mul((rotated, scale), (plain, self.scale)));
         }
         (noise.rescale(sum, level, 2), scale * self.scale)

@@ -9,7 +9,7 @@ pub const GADGET_HEADROOM_BITS: f64 = 3.0;
 pub const TARGET_DIGITS: usize = 2;
 
 /// Cost of a transform and of a product with a limb from memory, over that of a product in the cache
-/// (the ratios of [`KernelCosts`](crate::bootstrap::KernelCosts)).
+/// (the ratios of [`KernelCosts`](crate::cost::KernelCosts)).
 const NTT_COST: usize = 14;
 const STREAMED_COST: usize = 5;
 
@@ -37,6 +37,11 @@ impl KeyShape {
     /// Limbs of each key polynomial: q_0..=q_level and the special primes.
     pub fn total_limbs(&self) -> usize {
         self.level + 1 + self.special
+    }
+
+    /// Bytes of a key of this shape in memory, both halves, in a ring of degree 2^`log_n`: 2·β·(ℓ+1+k)·N words.
+    pub fn bytes(&self, log_n: u32) -> usize {
+        (2 * self.digits() * self.total_limbs() * 8) << log_n
     }
 
     /// Number of digits of the key.
@@ -107,7 +112,7 @@ fn widest_digit(log_q: &[f64], log_p_k: f64, k: usize) -> usize {
 /// even all of them do not, all of them with the widest admissible digit.
 ///
 /// `log_q` and `log_p` are log2 of the primes of the whole chain.
-pub(super) fn default_shape(log_q: &[f64], log_p: &[f64], level: usize) -> Result<KeyShape, ParameterError> {
+pub(crate) fn default_shape(log_q: &[f64], log_p: &[f64], level: usize) -> Result<KeyShape, ParameterError> {
     let used = &log_q[..=level];
     let mut fallback = None;
     for special in 1..=log_p.len() {

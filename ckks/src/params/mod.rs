@@ -11,11 +11,15 @@ pub mod security_table;
 use crate::error::KeyName;
 use crate::ring::Ring;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 pub use error::ParameterError;
+pub(crate) use key_shape::default_shape;
 pub use key_shape::{GADGET_HEADROOM_BITS, KeyShape, TARGET_DIGITS};
+use primes::NearPrimes;
 pub use primes::{MAX_PRIME_BITS, MIN_PRIME_BITS, is_prime, ntt_primes, ntt_primes_near};
 pub(crate) use primes::{inv_mod, mul_mod, pow_mod};
 
@@ -68,10 +72,16 @@ impl ParametersLiteral {
     /// # Errors
     /// Those of [`ntt_primes_near`].
     pub fn from_widths(log_n: u32, q: &[f64], p: &[f64]) -> Result<Self, ParameterError> {
-        let mut all = Vec::with_capacity(q.len() + p.len());
+        let mut all: Vec<u64> = Vec::with_capacity(q.len() + p.len());
+        // What one width has passed over is used, and stays so.
+        let mut sources: HashMap<u64, NearPrimes> = HashMap::new();
         for &width in q.iter().chain(p) {
-            let prime = ntt_primes_near(width, log_n, 1, &all)?;
-            all.extend(prime);
+            let source = match sources.entry(width.to_bits()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(NearPrimes::new(width, log_n)?),
+            };
+            let prime = source.by_ref().find(|p| !all.contains(p));
+            all.push(prime.ok_or_else(|| source.exhausted(1, 0))?);
         }
         let p = all.split_off(q.len());
         Ok(Self { log_n, q: all, p, secret: Secret::UniformTernary, sigma: SIGMA })
@@ -185,7 +195,7 @@ impl Parameters {
         let log = |v: &[u64]| v.iter().map(|q| (*q as f64).log2()).collect::<Vec<_>>();
         let (log_q, log_p) = (log(&literal.q), log(&literal.p));
         let shapes = (0..literal.q.len())
-            .map(|level| key_shape::default_shape(&log_q, &log_p, level))
+            .map(|level| default_shape(&log_q, &log_p, level))
             .collect::<Result<_, _>>()?;
         let id = identify(literal);
         let literal = literal.clone();
@@ -288,9 +298,9 @@ impl Parameters {
             && p >= q - 1.0
     }
 
-    /// Bytes of a key-switching key of `shape` in memory, both halves: 2·β·(ℓ+1+k)·N words.
+    /// Bytes of a key-switching key of `shape` in memory ([`KeyShape::bytes`]).
     pub fn key_bytes(&self, shape: &KeyShape) -> usize {
-        2 * shape.digits() * shape.total_limbs() * self.n() * 8
+        shape.bytes(self.log_n())
     }
 
     /// The ring with its tables, built on first use.

@@ -91,34 +91,62 @@ pub fn ntt_primes_near(
     count: usize,
     already_used: &[u64],
 ) -> Result<Vec<u64>, ParameterError> {
-    let bits = log2.round() as u32;
-    if !(MIN_PRIME_BITS..=MAX_PRIME_BITS).contains(&bits) || bits < log_n + 2 {
-        return Err(ParameterError::PrimeBits {
-            bits,
-            min: MIN_PRIME_BITS.max(log_n + 2),
-            max: MAX_PRIME_BITS,
-        });
-    }
-    let step = 2u64 << log_n;
-    let centre = (log2.exp2() as u64).min(1 << MAX_PRIME_BITS);
-    let centre = centre / step * step;
+    let mut primes = NearPrimes::new(log2, log_n)?;
     let mut found = Vec::with_capacity(count);
-    let mut k = 0u64;
     while found.len() < count {
-        // Stay within a factor of two: beyond that the name "bits" would be a lie.
-        if k * step >= centre / 2 {
-            return Err(ParameterError::NotEnoughPrimes { bits, log_n, wanted: count, found: found.len() });
-        }
-        let above = Some(centre + 1 + k * step).filter(|c| *c < 1 << MAX_PRIME_BITS);
-        let below = (k > 0).then(|| centre + 1 - k * step);
-        for candidate in above.into_iter().chain(below) {
-            if found.len() < count && !already_used.contains(&candidate) && is_prime(candidate) {
-                found.push(candidate);
-            }
-        }
-        k += 1;
+        let next = primes.by_ref().find(|p| !already_used.contains(p));
+        found.push(next.ok_or_else(|| primes.exhausted(count, found.len()))?);
     }
     Ok(found)
+}
+
+/// The primes of [`ntt_primes_near`] in its order, one after another.
+pub(super) struct NearPrimes {
+    bits: u32,
+    log_n: u32,
+    centre: u64,
+    /// Candidates visited: the centre, then one above and one below at each distance.
+    visited: u64,
+}
+
+impl NearPrimes {
+    pub(super) fn new(log2: f64, log_n: u32) -> Result<Self, ParameterError> {
+        let bits = log2.round() as u32;
+        if !(MIN_PRIME_BITS..=MAX_PRIME_BITS).contains(&bits) || bits < log_n + 2 {
+            return Err(ParameterError::PrimeBits {
+                bits,
+                min: MIN_PRIME_BITS.max(log_n + 2),
+                max: MAX_PRIME_BITS,
+            });
+        }
+        let step = 2u64 << log_n;
+        let centre = (log2.exp2() as u64).min(1 << MAX_PRIME_BITS);
+        Ok(Self { bits, log_n, centre: centre / step * step, visited: 0 })
+    }
+
+    pub(super) fn exhausted(&self, wanted: usize, found: usize) -> ParameterError {
+        ParameterError::NotEnoughPrimes { bits: self.bits, log_n: self.log_n, wanted, found }
+    }
+}
+
+impl Iterator for NearPrimes {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        let step = 2u64 << self.log_n;
+        loop {
+            let (k, below) = (self.visited.div_ceil(2), self.visited > 0 && self.visited % 2 == 0);
+            // Stay within a factor of two: beyond that the name "bits" would be a lie.
+            if k * step >= self.centre / 2 {
+                return None;
+            }
+            self.visited += 1;
+            let candidate = if below { self.centre + 1 - k * step } else { self.centre + 1 + k * step };
+            if candidate < 1 << MAX_PRIME_BITS && is_prime(candidate) {
+                return Some(candidate);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use crate::error::Result;
 use crate::params::Parameters;
 use std::collections::BTreeMap;
 
-/// The steps of `polynomial` on an input at `level` and `scale` with the result at `target`, and the
+/// The steps of `polynomial` by a strategy of its own (none for constants), on an input at `level` and `scale` with the result at `target`, and the
 /// bound on the rounding error.
 pub(super) fn polynomial_steps(
     params: &Parameters,
     polynomial: &Polynomial,
+    strategy: Option<&Strategy>,
     level: usize,
     scale: f64,
     target: f64,
@@ -22,7 +23,7 @@ pub(super) fn polynomial_steps(
     let mut builder = Builder {
         params,
         basis,
-        strategy: (depth > 0).then(|| Strategy::search(basis, parity, polynomial.degree())),
+        strategy: strategy.cloned(),
         level,
         powers: BTreeMap::from([(1, 0)]),
         values: vec![input],

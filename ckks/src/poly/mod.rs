@@ -36,3 +36,4 @@ mod tests;
 pub use monic::MonicForm;
 pub use plan::{PolynomialPlan, Product, Step};
 pub use polynomial::{Basis, Parity, Polynomial};
+pub(crate) use search::Strategy;

@@ -2,6 +2,7 @@
 
 use super::build::polynomial_steps;
 use super::polynomial::Polynomial;
+use super::search::Strategy;
 use crate::error::{CkksError, Result};
 use crate::params::{Parameters, ParametersId};
 
@@ -63,8 +64,21 @@ impl PolynomialPlan {
         scale: f64,
         target_scale: f64,
     ) -> Result<Self> {
+        Self::with_strategy(params, (polynomial, polynomial.strategy().as_ref()), level, scale, target_scale)
+    }
+
+    /// As [`PolynomialPlan::new`], with the strategy at hand: that of any polynomial of the same basis, degree and
+    /// parity.
+    pub(crate) fn with_strategy(
+        params: &Parameters,
+        (polynomial, strategy): (&Polynomial, Option<&Strategy>),
+        level: usize,
+        scale: f64,
+        target_scale: f64,
+    ) -> Result<Self> {
         check_levels(params, polynomial.depth(), level)?;
-        let (steps, rounding_error) = polynomial_steps(params, polynomial, level, scale, target_scale)?;
+        let (steps, rounding_error) =
+            polynomial_steps(params, polynomial, strategy, level, scale, target_scale)?;
         Ok(Self { id: params.id(), level, scale, steps, negate: false, rounding_error })
     }
 

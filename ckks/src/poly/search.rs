@@ -6,7 +6,7 @@
 //! of the best of all sets, as the tests check. A search takes 2 ms at degree 31, 20 ms at 127, seconds
 //! above 1000.
 
-use super::polynomial::{Basis, Parity, depth_of_degree, depth_of_power};
+use super::polynomial::{Basis, Parity, Polynomial, depth_of_degree, depth_of_power};
 
 /// Operations, priced by their times at N = 2^15 and 14 limbs: a tensor product, the rescaling of a sum
 /// without products, the relinearisation with rescaling of one with products.
@@ -43,7 +43,7 @@ impl Entry {
 
 /// A set of powers and the best splits with it.
 #[derive(Debug, Clone)]
-pub(super) struct Strategy {
+pub(crate) struct Strategy {
     /// powers[n]: T_n may be used; 1 always.
     powers: Vec<bool>,
     /// The same set, ascending.
@@ -51,6 +51,13 @@ pub(super) struct Strategy {
     degree: usize,
     table: Vec<Option<Entry>>,
     cost: usize,
+}
+
+impl Polynomial {
+    /// The strategy to evaluate it by; None for constants.
+    pub(crate) fn strategy(&self) -> Option<Strategy> {
+        (self.depth() > 0).then(|| Strategy::search(self.basis(), self.parity(), self.degree()))
+    }
 }
 
 impl Strategy {

@@ -234,14 +234,60 @@ pub struct LayerReport {
     pub hoisted_rotations: u64,
     /// All key switches outside bootstraps.
     pub key_switches: u64,
+    /// Those of them that relinearise.
+    pub relinearisations: u64,
+    /// Size in memory of the rotation and relinearisation keys it uses; layers share keys.
+    pub key_bytes: u64,
     /// Bootstraps.
     pub bootstraps: u64,
     /// Plaintext multiplications.
     pub plaintexts: u64,
     /// The same weighted by period/slots.
     pub plaintext_equivalents: f64,
-    /// Predicted time on one thread.
+    /// Ciphertexts multiplied by a plaintext and added up.
+    pub multiply_accumulates: u64,
+    /// Predicted time on one thread, for an image whose plaintexts are at hand.
     pub predicted_seconds: f64,
+    /// Predicted time on one thread of making the plaintexts, once.
+    pub predicted_plaintext_seconds: f64,
+}
+
+/// Predicted memory of an evaluation, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReport {
+    /// Evaluation keys, those of the bootstrap included.
+    pub keys: u64,
+    /// Matrices of the bootstrap.
+    pub matrices: u64,
+    /// Values alive at once.
+    pub values: u64,
+    /// Tables of the ring and buffers that it keeps for the next instructions.
+    pub working: u64,
+    /// All plaintexts, as the runtime keeps them between images if its cache is large enough.
+    pub plaintexts: u64,
+}
+
+impl MemoryReport {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        [self.keys, self.matrices, self.values, self.working, self.plaintexts].iter().sum()
+    }
+}
+
+/// Where bootstraps were placed, and what that is worth by the same prices: linear maps, polynomials and bootstraps on
+/// one thread.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlacementReport {
+    /// Levels between bootstraps.
+    pub levels: u32,
+    /// Ciphertexts that are bootstrapped.
+    pub bootstraps: u64,
+    /// Modelled seconds of the placement.
+    pub seconds: f64,
+    /// Modelled seconds of bootstrapping what is exhausted, and of how many values; None where that cannot be done.
+    pub naive: Option<(f64, u64)>,
+    /// Whether no placement is cheaper; otherwise the search was cut off.
+    pub exact: bool,
 }
 
 /// The whole network in numbers.
@@ -253,15 +299,28 @@ pub struct Report {
     pub security_bits: f64,
     /// Bootstraps.
     pub bootstraps: u64,
-    /// Predicted time on one thread, evaluation only.
+    /// Predicted time on one thread, evaluation only, for an image whose plaintexts are at hand.
     pub predicted_seconds: f64,
-    /// Predicted peak memory of the evaluation: values, keys, and the matrices of the bootstrap.
-    pub predicted_peak_bytes: u64,
+    /// Predicted time on one thread of making the plaintexts, once: the first image takes as much longer.
+    pub predicted_plaintext_seconds: f64,
+    /// Threads that the cost table knows of, and how many times faster than one they are together.
+    pub threads: u32,
+    /// See `threads`.
+    pub speedup: f64,
+    /// Predicted peak memory of the evaluation.
+    pub memory: MemoryReport,
+    /// Where bootstraps were placed; None without bootstraps.
+    pub placement: Option<PlacementReport>,
     /// By layer, in order.
     pub layers: Vec<LayerReport>,
 }
 
 impl Report {
+    /// Predicted time on as many threads as the cost table knows of.
+    pub fn wall_seconds(&self) -> f64 {
+        self.predicted_seconds / self.speedup.max(1.0)
+    }
+
     /// Sum of a number over the layers.
     pub fn total(&self, number: impl Fn(&LayerReport) -> u64) -> u64 {
         self.layers.iter().map(number).fold(0, u64::saturating_add)

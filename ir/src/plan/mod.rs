@@ -36,7 +36,7 @@ use crate::{Verified, Violations};
 pub use container::{Damage, Digest};
 pub use data::{
     BootstrapData, ClientInput, ClientOutput, ClientSection, EvalModData, Gadget, KeyManifest, LayerReport,
-    Normalisation, ParameterData, RelinKey, Report, RotationKey,
+    MemoryReport, Normalisation, ParameterData, PlacementReport, RelinKey, Report, RotationKey,
 };
 pub use write::write_atomically;
 

@@ -3,8 +3,12 @@
 //! Values stand for themselves (not multiplied by their scales), so a schedule whose scale arithmetic is wrong
 //! gives right numbers here; that it is right is what the verifier proves.
 
+use std::collections::HashSet;
+use std::sync::mpsc::{Receiver, sync_channel};
+
 use super::recipes::RecipeVectors;
-use super::{Schedule, ScheduleOp};
+use super::{Recipe, Schedule, ScheduleOp};
+use crate::slot::interp::multiply_accumulate;
 use crate::{ValueId, Verified};
 
 /// Why a schedule cannot be interpreted.
@@ -32,25 +36,72 @@ pub type Packed = Vec<Vec<Vec<f64>>>;
 /// # Errors
 /// If the inputs do not fit, or a recipe cannot be evaluated.
 pub fn interpret(schedule: &Verified<Schedule>, inputs: &[Vec<Vec<f64>>]) -> Result<Packed, InterpError> {
-    interpret_observed(schedule, inputs, |_, _| {})
+    interpret_observed(schedule, inputs, &mut ())
 }
 
-/// [`interpret`], showing the slots of every value as they are computed.
+/// Sees what an interpretation computes.
+pub trait Observer {
+    /// The slots of a value.
+    fn value(&mut self, _: ValueId, _: &[f64]) {}
+
+    /// The vector of a plaintext, each time it is used.
+    fn plaintext(&mut self, _: &Recipe, _: &[f64]) {}
+}
+
+impl Observer for () {}
+
+/// [`interpret`], observed.
 ///
 /// # Errors
 /// As [`interpret`].
 pub fn interpret_observed(
     schedule: &Verified<Schedule>,
     inputs: &[Vec<Vec<f64>>],
-    mut observe: impl FnMut(ValueId, &[f64]),
+    observer: &mut impl Observer,
 ) -> Result<Packed, InterpError> {
     check_inputs(schedule, inputs).map_err(InterpError::Input)?;
     let recipes = RecipeVectors::new(schedule);
+    let maps = maps(schedule);
+    std::thread::scope(|scope| {
+        // The plaintexts of the next map, while those of one are used.
+        let (send, evaluated) = sync_channel(1);
+        let (recipes, ahead) = (&recipes, &maps);
+        scope.spawn(move || {
+            let evaluate = |recipe| send.send(drop(recipes.get(recipe))).is_ok();
+            ahead.iter().all(evaluate)
+        });
+        execute(schedule, inputs, observer, (recipes, &maps, evaluated))
+    })
+}
+
+/// The first recipe of every map's products and of its biases, in the order of their use.
+fn maps(schedule: &Schedule) -> Vec<Recipe> {
+    let mut seen = HashSet::new();
+    let recipes = schedule.iter().flat_map(|(_, n)| n.op.recipes());
+    let first = |recipe: &&Recipe| match recipe {
+        Recipe::Product { map, .. } => seen.insert((*map, true)),
+        Recipe::Bias { map, .. } => seen.insert((*map, false)),
+        Recipe::Spread { .. } => false,
+    };
+    recipes.filter(first).copied().collect()
+}
+
+/// `maps` are evaluated elsewhere, in this order, which tells so each time.
+fn execute(
+    schedule: &Verified<Schedule>,
+    inputs: &[Vec<Vec<f64>>],
+    observer: &mut impl Observer,
+    (recipes, maps, evaluated): (&RecipeVectors<'_>, &[Recipe], Receiver<()>),
+) -> Result<Packed, InterpError> {
+    let mut maps = maps.iter().peekable();
     let mut uses = remaining_uses(schedule);
     let mut values: Vec<Option<Vec<f64>>> = vec![None; schedule.len()];
     for (id, node) in schedule.iter() {
         let mut plains = Vec::with_capacity(node.op.recipes().len());
         for recipe in node.op.recipes() {
+            if maps.next_if_eq(&recipe).is_some() {
+                let _ = evaluated.recv();
+            }
             let vector = recipes.get(recipe);
             recipes.release(recipe);
             plains.push(
@@ -60,11 +111,12 @@ pub fn interpret_observed(
         let args: Vec<&[f64]> =
             node.args.iter().map(|a| values[a.index()].as_deref().unwrap_or(&[])).collect();
         let plains: Vec<&[f64]> = plains.iter().map(|p| &**p).collect();
+        node.op.recipes().iter().zip(&plains).for_each(|(recipe, plain)| observer.plaintext(recipe, plain));
         let value = match &node.op {
             ScheduleOp::Input { input, ct, .. } => inputs[*input as usize][*ct as usize].clone(),
             op => apply(op, &args, &plains),
         };
-        observe(id, &value);
+        observer.value(id, &value);
         for arg in &node.args {
             uses[arg.index()] -= 1;
             if uses[arg.index()] == 0 {
@@ -131,8 +183,7 @@ pub fn apply(op: &ScheduleOp, args: &[&[f64]], plains: &[&[f64]]) -> Vec<f64> {
         O::MulAcc { .. } => {
             let mut sum = vec![0.0; x.len()];
             for (arg, plain) in args.iter().zip(plains) {
-                let periodic = arg.iter().zip(plain.iter().cycle());
-                sum.iter_mut().zip(periodic).for_each(|(s, (a, p))| *s += a * p);
+                multiply_accumulate(&mut sum, (arg, 0), (plain, 0));
             }
             sum
         }

@@ -1,6 +1,9 @@
 //! The slot interpreter: the meaning of a packed graph, on slot vectors in f64.
 
 use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use rayon::prelude::*;
 
 use super::{LinearMap, SlotGraph, SlotOp, encode};
 use crate::layout::{Factor, Layout};
@@ -26,61 +29,122 @@ pub enum RunError {
 /// # Errors
 /// If the inputs do not fit the graph.
 pub fn run(graph: &Verified<SlotGraph>, inputs: &[Tensor<f64>]) -> Result<Vec<Tensor<f64>>, RunError> {
-    run_observed(graph, inputs, &mut |_, _| {})
+    let mut outputs = run_all(graph, &[inputs], &mut |_, _, _| {})?;
+    Ok(outputs.pop().unwrap_or_default())
 }
 
-/// [`run`], `observe` seeing every value.
+/// Runs the graph on several samples side by side, so that plaintexts are computed once for all; `observe` sees every
+/// value of every sample, with the sample's number.
 ///
 /// # Errors
-/// As [`run`].
-pub fn run_observed(
+/// If the inputs of a sample do not fit the graph.
+pub fn run_all<S: AsRef<[Tensor<f64>]>>(
     graph: &Verified<SlotGraph>,
-    inputs: &[Tensor<f64>],
-    observe: &mut dyn FnMut(ValueId, &Slots),
-) -> Result<Vec<Tensor<f64>>, RunError> {
-    let declared: Vec<_> = graph.inputs().map(|(id, _)| id).collect();
-    if declared.len() != inputs.len() {
-        return Err(RunError::Input(inputs.len(), format!("the graph has {} inputs", declared.len())));
-    }
-    let mut last_use: HashMap<_, _> = HashMap::new();
-    for (id, node) in graph.iter() {
-        node.args.iter().for_each(|a| {
-            last_use.insert(*a, id);
-        });
-    }
-    let mut values: Vec<Option<Slots>> = vec![None; graph.len()];
-    let mut input = declared.iter().zip(inputs).enumerate();
-    for (id, node) in graph.iter() {
-        let layout = &node.ty.layout;
-        let value = if node.op.input_name().is_some() {
-            let (k, (_, tensor)) = input.next().expect("as many as declared");
-            if tensor.shape != layout.shape() {
-                return Err(RunError::Input(
-                    k,
-                    format!("shape {:?}, not {:?}", tensor.shape, layout.shape()),
-                ));
+    samples: &[S],
+    observe: &mut dyn FnMut(usize, ValueId, &Slots),
+) -> Result<Vec<Vec<Tensor<f64>>>, RunError> {
+    std::thread::scope(|scope| {
+        // The plaintexts of the next map, while a map is applied.
+        let (send, products) = sync_channel(1);
+        scope.spawn(move || {
+            for (_, node) in graph.iter() {
+                if let SlotOp::Linear(map) = &node.op
+                    && map.plan.is_some()
+                    && send.send(encode::products(map, &graph.constants)).is_err()
+                {
+                    break;
+                }
             }
-            layout.pack(&tensor.data)
-        } else {
-            let args: Vec<&Slots> =
-                node.args.iter().map(|a| values[a.index()].as_ref().expect("kept to its last use")).collect();
-            eval(&graph.constants, &node.op, layout, &args)
-                .map_err(|e| RunError::Node(graph.describe(id), e))?
-        };
-        observe(id, &value);
-        values[id.index()] = Some(value);
-        for arg in &node.args {
-            if last_use.get(arg) == Some(&id) && graph.outputs.iter().all(|o| o.value != *arg) {
-                values[arg.index()] = None;
+        });
+        Run { graph, products }.samples(samples, observe)
+    })
+}
+
+struct Run<'g> {
+    graph: &'g Verified<SlotGraph>,
+    /// Plaintexts of the planned maps, in order.
+    products: Receiver<Result<Vec<Vec<f64>>, String>>,
+}
+
+impl Run<'_> {
+    fn samples<S: AsRef<[Tensor<f64>]>>(
+        &self,
+        samples: &[S],
+        observe: &mut dyn FnMut(usize, ValueId, &Slots),
+    ) -> Result<Vec<Vec<Tensor<f64>>>, RunError> {
+        let graph = self.graph;
+        let mut last_use: HashMap<_, _> = HashMap::new();
+        for (id, node) in graph.iter() {
+            node.args.iter().for_each(|a| {
+                last_use.insert(*a, id);
+            });
+        }
+        // By value and sample.
+        let mut values: Vec<Option<Vec<Slots>>> = vec![None; graph.len()];
+        let mut inputs = 0;
+        for (id, node) in graph.iter() {
+            let value: Vec<Slots> = if node.op.input_name().is_some() {
+                inputs += 1;
+                samples.iter().map(|s| self.packed(s.as_ref(), inputs - 1, id)).collect::<Result<_, _>>()?
+            } else {
+                let args: Vec<&Vec<Slots>> = node
+                    .args
+                    .iter()
+                    .map(|a| values[a.index()].as_ref().expect("kept to its last use"))
+                    .collect();
+                self.node(&node.op, &node.ty.layout, &args, samples.len())
+                    .map_err(|e| RunError::Node(graph.describe(id), e))?
+            };
+            value.iter().enumerate().for_each(|(k, v)| observe(k, id, v));
+            values[id.index()] = Some(value);
+            for arg in &node.args {
+                if last_use.get(arg) == Some(&id) && graph.outputs.iter().all(|o| o.value != *arg) {
+                    values[arg.index()] = None;
+                }
             }
         }
+        let output = |o: &crate::Output, sample: usize| {
+            let layout = &graph.ty(o.value).layout;
+            let slots = &values[o.value.index()].as_ref().expect("outputs are kept")[sample];
+            Tensor::new(layout.shape(), layout.unpack(slots))
+        };
+        let outputs = |sample| graph.outputs.iter().map(|o| output(o, sample)).collect();
+        Ok((0..samples.len()).map(outputs).collect())
     }
-    let output = |o: &crate::Output| {
-        let layout = &graph.ty(o.value).layout;
-        let slots = values[o.value.index()].as_ref().expect("outputs are kept");
-        Tensor::new(layout.shape(), layout.unpack(slots))
-    };
-    Ok(graph.outputs.iter().map(output).collect())
+
+    /// Input number `k` of a sample, packed.
+    fn packed(&self, sample: &[Tensor<f64>], k: usize, id: ValueId) -> Result<Slots, RunError> {
+        let declared = self.graph.inputs().count();
+        if declared != sample.len() {
+            return Err(RunError::Input(sample.len(), format!("the graph has {declared} inputs")));
+        }
+        let (tensor, layout) = (&sample[k], &self.graph.ty(id).layout);
+        if tensor.shape != layout.shape() {
+            return Err(RunError::Input(k, format!("shape {:?}, not {:?}", tensor.shape, layout.shape())));
+        }
+        Ok(layout.pack(&tensor.data))
+    }
+
+    /// One op on all samples.
+    fn node(
+        &self,
+        op: &SlotOp,
+        out: &Layout,
+        args: &[&Vec<Slots>],
+        samples: usize,
+    ) -> Result<Vec<Slots>, String> {
+        let of = |sample: usize| args.iter().map(|a| &a[sample]).collect::<Vec<_>>();
+        let constants = &self.graph.constants;
+        match op {
+            SlotOp::Linear(map) if map.plan.is_some() => {
+                let products = self.products.recv().map_err(|e| e.to_string())??;
+                let bias = encode::bias(map, constants)?;
+                let of = |k: usize| linear_by_plan(map, &of(k), &products, bias.as_deref());
+                (0..samples).into_par_iter().map(of).collect()
+            }
+            _ => (0..samples).into_par_iter().map(|k| eval(constants, op, out, &of(k))).collect(),
+        }
+    }
 }
 
 /// Evaluates one op.
@@ -99,7 +163,10 @@ pub fn eval(constants: &[Constant], op: &SlotOp, out: &Layout, args: &[&Slots]) 
     Ok(match op {
         SlotOp::Input { name } => return Err(format!("input {name:?} has no value")),
         SlotOp::Constant { value } => spread(*value, 0)?,
-        SlotOp::Linear(map) if map.plan.is_some() => linear_by_plan(constants, map, args)?,
+        SlotOp::Linear(map) if map.plan.is_some() => {
+            let (products, bias) = (encode::products(map, constants)?, encode::bias(map, constants)?);
+            linear_by_plan(map, args, &products, bias.as_deref())?
+        }
         SlotOp::Linear(map) => linear(constants, map, args)?,
         SlotOp::ShiftSum { shifts, factor } => {
             args[0].iter().map(|x| shift_sum(x, shifts, *factor)).collect()
@@ -150,26 +217,44 @@ fn linear(constants: &[Constant], map: &LinearMap, args: &[&Slots]) -> Result<Sl
 }
 
 /// The same by the plan's rotations and plaintexts, as a schedule will do it.
-fn linear_by_plan(constants: &[Constant], map: &LinearMap, args: &[&Slots]) -> Result<Slots, String> {
+fn linear_by_plan(
+    map: &LinearMap,
+    args: &[&Slots],
+    products: &[Vec<f64>],
+    bias: Option<&[Vec<f64>]>,
+) -> Result<Slots, String> {
     let plan = map.plan.as_ref().ok_or("no plan")?;
-    let slots = map.output.slots;
-    let mut y = vec![vec![0.0; slots]; map.output.ciphertexts];
-    for (product, p) in plan.products.iter().zip(encode::products(map, constants)?) {
+    let mut y = vec![vec![0.0; map.output.slots]; map.output.ciphertexts];
+    for (product, p) in plan.products.iter().zip(products) {
         let x = &args[product.operand as usize][product.in_ct as usize];
-        let y = &mut y[product.out_ct as usize];
-        for s in 0..slots {
-            // rot(P ⊙ rot(x, B), G)[s] = P[s + G]·x[s + G + B]
-            let at = s + product.giant as usize;
-            y[s] += p[at & (p.len() - 1)] * x[(at + product.baby as usize) & (slots - 1)];
-        }
+        // rot(P ⊙ rot(x, B), G)[s] = P[s + G]·x[s + G + B]
+        let (giant, baby) = (product.giant as usize, product.baby as usize);
+        multiply_accumulate(&mut y[product.out_ct as usize], (x, giant + baby), (p, giant));
     }
     for y in &mut y {
         *y = shift_sum(y, &plan.reduce, 1.0);
     }
-    if let Some(bias) = encode::bias(map, constants)? {
-        y.iter_mut().zip(&bias).for_each(|(y, b)| y.iter_mut().zip(b).for_each(|(y, b)| *y += b));
+    if let Some(bias) = bias {
+        y.iter_mut().zip(bias).for_each(|(y, b)| y.iter_mut().zip(b).for_each(|(y, b)| *y += b));
     }
     Ok(y)
+}
+
+/// Shortest run of a periodic vector that is worth a loop.
+const RUN: usize = 256;
+
+/// y[s] += x[s + i]·p[s + j], x and p read periodically; the lengths are powers of two.
+pub(crate) fn multiply_accumulate(y: &mut [f64], (x, i): (&[f64], usize), (p, j): (&[f64], usize)) {
+    if p.len() < RUN.min(y.len()) {
+        return multiply_accumulate(y, (x, i), (&p.repeat(RUN / p.len()), j));
+    }
+    let mut s = 0;
+    while s < y.len() {
+        let (x, p) = (&x[(s + i) & (x.len() - 1)..], &p[(s + j) & (p.len() - 1)..]);
+        let run = (y.len() - s).min(x.len()).min(p.len());
+        y[s..s + run].iter_mut().zip(x).zip(p).for_each(|((y, x), p)| *y += x * p);
+        s += run;
+    }
 }
 
 fn shift_sum(x: &[f64], shifts: &[Factor], factor: f64) -> Vec<f64> {

@@ -8,7 +8,7 @@ use fhec_ir::{ConstId, ValueId};
 
 use super::extract::{Alternative, Bootstraps, Class, Problem};
 use super::rules::{PolyForm, rules};
-use super::{Bootstrap, rotation_price};
+use super::{Bootstrap, Config};
 use crate::minimize_rotations::{Prices, count};
 
 /// An e-node: a way to compute a value of the slot graph.
@@ -36,7 +36,8 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    pub(super) fn new(graph: &SlotGraph, prices: &Prices, bootstrap: Option<&Bootstrap>) -> Self {
+    pub(super) fn new(graph: &SlotGraph, config: &Config) -> Self {
+        let bootstrap = config.bootstrap.as_ref();
         let polys = graph.iter().filter_map(|(id, node)| match &node.op {
             SlotOp::Poly { coeffs, .. } => Some((id.0, form(graph, *coeffs))),
             _ => None,
@@ -66,7 +67,7 @@ impl Choices {
             kernels.sort_unstable_by_key(|k| k.strategy);
             strategies.push(kernels.iter().map(|k| k.strategy).collect());
             let alternatives = kernels.iter().map(|kernel| {
-                let (depth, price) = measure(graph, id, kernel.strategy, prices);
+                let (depth, price) = measure(graph, id, kernel.strategy, &config.prices);
                 Alternative {
                     children: kernel.children.iter().map(|c| value_of[&egraph.find(*c)]).collect(),
                     depth,
@@ -82,7 +83,7 @@ impl Choices {
             floor: b.level_in,
             prices: graph.ids().map(|id| b.price_of(graph, id)).collect(),
         });
-        Self { problem: Problem { classes, outputs, price: rotation_price, bootstraps }, strategies }
+        Self { problem: Problem { classes, outputs, price: config.levels.clone(), bootstraps }, strategies }
     }
 
     /// The strategy behind alternative `chosen` of a value.
@@ -128,11 +129,12 @@ fn measure(graph: &SlotGraph, id: ValueId, strategy: Option<PolyStrategy>, price
             let rotations = map.plan.as_ref().map_or(1.0, |plan| {
                 let c = count(map, plan);
                 let hoists: usize = map.inputs.iter().map(|l| l.ciphertexts).sum();
+                let weight = map.output.period() as f64 / map.output.slots as f64;
                 prices.hoist * hoists as f64
                     + prices.baby * c.babies as f64
                     + prices.giant * c.giants as f64
                     + prices.rotation * c.sums as f64
-                    + (prices.product + prices.encode) * c.products as f64
+                    + (prices.product + prices.encode * weight) * c.products as f64
             });
             (1, rotations)
         }

@@ -12,6 +12,7 @@
 
 use std::collections::HashMap;
 
+use super::LevelPrices;
 use super::bound::Remaining;
 
 /// One way to compute a class.
@@ -41,8 +42,8 @@ pub struct Problem {
     pub classes: Vec<Class>,
     /// Classes that must be computed, at level 0 or above.
     pub outputs: Vec<usize>,
-    /// Price of a rotation at a level; does not fall with the level.
-    pub price: fn(u32) -> f64,
+    /// Price of a rotation at a level.
+    pub price: LevelPrices,
     /// None: as many levels as it takes, and no bootstraps.
     pub bootstraps: Option<Bootstraps>,
 }
@@ -78,7 +79,7 @@ const TIE: f64 = 1e-9;
 
 impl Problem {
     pub(super) fn price_at(&self, level: u32) -> f64 {
-        (self.price)(level + self.bootstraps.as_ref().map_or(0, |b| b.floor))
+        self.price.at(level + self.bootstraps.as_ref().map_or(0, |b| b.floor))
     }
 
     /// Price of bootstrapping a class.

@@ -28,6 +28,8 @@ const PASS: &str = "place";
 pub struct Config {
     /// Prices of the parts of a linear map, in rotations.
     pub prices: crate::minimize_rotations::Prices,
+    /// Prices of a rotation.
+    pub levels: LevelPrices,
     /// Width of the frontier above which extraction keeps the cheapest states only, and says so.
     pub beam: usize,
     /// None: as many levels as the graph takes, and no bootstraps.
@@ -36,7 +38,33 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { prices: Default::default(), beam: 4000, bootstrap: None }
+        Self { prices: Default::default(), levels: LevelPrices::default(), beam: 4000, bootstrap: None }
+    }
+}
+
+/// Price of a rotation by level of the schedule, in any unit; does not fall with the level. Above the last level it is
+/// that of the last. The default is [`rotation_price`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct LevelPrices(Vec<f64>);
+
+/// Levels that a formula is asked about: more than any chain has.
+const MAX_LEVELS: u32 = 128;
+
+impl LevelPrices {
+    /// The price at each level from 0 on; at least one.
+    pub fn new(prices: impl IntoIterator<Item = f64>) -> Self {
+        Self(prices.into_iter().collect())
+    }
+
+    /// The price at a level.
+    pub fn at(&self, level: u32) -> f64 {
+        self.0.get(level as usize).or(self.0.last()).copied().unwrap_or(0.0)
+    }
+}
+
+impl Default for LevelPrices {
+    fn default() -> Self {
+        Self::new((0..MAX_LEVELS).map(rotation_price))
     }
 }
 
@@ -47,7 +75,7 @@ pub struct Bootstrap {
     pub levels: u32,
     /// Level of the schedule that level 0 stands for; ops are priced at it and above.
     pub level_in: u32,
-    /// Price per ciphertext, in rotations at level 9.
+    /// Price per ciphertext, in the unit of [`Config::levels`].
     pub price: f64,
     /// By value of the graph, a bound on the magnitude of its slots; infinite forbids to bootstrap the value. Empty: 1
     /// for all.
@@ -103,7 +131,7 @@ pub fn run_with_report(
     if let Some(bootstrap) = &config.bootstrap {
         check_ranges(graph, bootstrap)?;
     }
-    let choices = Choices::new(graph, &config.prices, config.bootstrap.as_ref());
+    let choices = Choices::new(graph, config);
     if let Some(bootstrap) = &config.bootstrap {
         check_depths(graph, bootstrap, &choices)?;
     }
@@ -160,7 +188,8 @@ pub(crate) fn estimate(graph: &SlotGraph, config: &crate::assign_layout::Config)
     let rotations = crate::minimize_rotations::Config { prices: config.prices };
     let planned = crate::minimize_rotations::planned(graph, &rotations);
     let bootstrap = config.bootstrap.as_ref().map(|b| Bootstrap { ranges: vec![], ..b.clone() });
-    let choices = Choices::new(&planned, &config.prices, bootstrap.as_ref());
+    let config = Config { prices: config.prices, bootstrap, ..Config::default() };
+    let choices = Choices::new(&planned, &config);
     extract::solve(&choices.problem, ESTIMATE_BEAM).map_or(f64::INFINITY, |s| s.price)
 }
 

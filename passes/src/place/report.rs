@@ -20,7 +20,7 @@ pub struct Place {
 pub struct Report {
     /// The bootstrapped values, in order of computation.
     pub bootstraps: Vec<Place>,
-    /// Price of the placement, in rotations at level 9.
+    /// Price of the placement, in the unit of its prices.
     pub price: f64,
     /// Of which bootstraps.
     pub bootstraps_price: f64,
@@ -59,14 +59,14 @@ impl fmt::Display for Report {
         let cheapest = if self.exact { "the cheapest" } else { "perhaps not the cheapest" };
         write!(
             f,
-            "{} bootstraps of {} values; {:.1} rotations, {cheapest}, {:.1} of them for bootstraps",
+            "{} bootstraps of {} values; {:.1} in all, {cheapest}, {:.1} of it for bootstraps",
             self.ciphertexts(),
             self.bootstraps.len(),
             self.price,
             self.bootstraps_price
         )?;
         if let Some(naive) = &self.naive {
-            write!(f, "; without foresight {} values, {:.1} rotations", naive.bootstraps, naive.price)?;
+            write!(f, "; without foresight {} values, {:.1} in all", naive.bootstraps, naive.price)?;
         }
         let places = self.bootstraps.iter().map(|p| match p.ciphertexts {
             1 => p.value.clone(),
