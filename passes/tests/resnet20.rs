@@ -113,5 +113,6 @@ fn rotations_and_plaintexts() {
     let config = place::Config { bootstrap: Some(bootstrap), ..Default::default() };
     let (_, report) = place::run_with_report(&verify(planned).unwrap(), &config).unwrap();
     println!("{report}");
-    assert!(totals.full <= 300 && totals.hoisted <= 800 && totals.equivalents <= 1800.0, "{totals:?}");
+    // With interleaved channels throughout: 190, 730, 1690.
+    assert!(totals.full <= 220 && totals.hoisted <= 600 && totals.equivalents <= 1400.0, "{totals:?}");
 }
