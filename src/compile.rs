@@ -49,7 +49,7 @@ pub struct CompileOptions {
 }
 
 /// Deepest network that is compiled without bootstraps unless asked for.
-pub(crate) const MAX_LEVELED: u32 = 24;
+pub(crate) use fhec_passes::place::MAX_LEVELED;
 
 impl Default for CompileOptions {
     fn default() -> Self {

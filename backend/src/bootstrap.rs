@@ -144,27 +144,13 @@ fn data(spec: &BootstrapSpec, error: f64) -> BootstrapData {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use fhec_ckks::bootstrap::EvalModSpec;
-    use fhec_ckks::params::{ParametersLiteral, insecure_test_literal};
+    use fhec_ckks::bootstrap::{EvalModSpec, insecure_test_bootstrap};
 
     use super::*;
 
     /// A chain with a bootstrap at N = 2^10, without security.
     pub(crate) fn small() -> Chain {
-        let spec = BootstrapSpec {
-            log_slots: 9,
-            log_joined: 0,
-            slots_to_coeffs: vec![3, 3, 3],
-            residual_levels: 3,
-            eval_mod: EvalModSpec::default(),
-            coeffs_to_slots: vec![5, 4],
-            message_ratio: 9.0,
-            scale: 2f64.powi(40),
-        };
-        let parts = [(1, 49.0), (3, 34.0), (3, 40.0), (spec.eval_mod.levels(), 49.4), (2, 49.0)];
-        let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
-        let literal = ParametersLiteral::from_widths(10, &q, &[50.0; 6]).unwrap();
-        let parameters = insecure_test_literal(&literal).unwrap();
+        let (parameters, spec) = insecure_test_bootstrap(3).unwrap();
         Chain::bootstrapped(parameters, &spec, &KernelCosts::default()).unwrap()
     }
 

@@ -8,7 +8,7 @@ use crate::cost::KernelCosts;
 use crate::encoding::Encoder;
 use crate::error::Result;
 use crate::params::{Parameters, ParametersLiteral};
-use crate::ring::{Digits, KeyRow, Limbs, Ring, RnsPoly, rotation_element};
+use crate::ring::{Digits, KeyRow, Limbs, Multiplicand, Ring, RnsPoly, rotation_element};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -138,8 +138,8 @@ impl Lab {
             .map(|(k, rows)| Some((&rows[..], rotation_element(ring.n(), 1 << k))))
             .collect();
         // One sum per plaintext, over all rotations; one empty sum makes the rotations alone.
-        let sum = |p| (0..KEYS).map(|k| (k, p)).collect();
-        let mut groups: Vec<Vec<(usize, &RnsPoly)>> = plaintexts.iter().map(sum).collect();
+        let sum = |p| (0..KEYS).map(|k| (k, Multiplicand::Evaluations(p))).collect();
+        let mut groups: Vec<Vec<(usize, Multiplicand<'_>)>> = plaintexts.iter().map(sum).collect();
         if groups.is_empty() {
             groups.push(vec![]);
         }

@@ -2,16 +2,21 @@
 
 use fhec_ir::tensor::random::{self, Options};
 use fhec_ir::{slot, tensor, verify};
-use fhec_passes::assign_layout::{self, Config};
+use fhec_passes::assign_layout::{self, Compaction, Config};
 
 #[test]
 fn packed_random_networks_equal_their_tensors() {
+    let mut compacted = 0;
     for seed in 0..200 {
         let graph = random::graph(seed, &Options::default());
         let inputs = random::inputs(&graph, seed ^ 0x5eed);
         let want = tensor::run(&graph, &inputs).unwrap();
         for slots in [64, 1024, 16384] {
-            let packed = assign_layout::run(&graph, &Config::new(slots)).unwrap();
+            let compaction = [None, Some(Compaction::First), Some(Compaction::Joins)][seed as usize % 3];
+            let config = Config { compaction, ..Config::new(slots) };
+            let packed = assign_layout::run(&graph, &config).unwrap();
+            let never = Config { compaction: Some(Compaction::Never), ..config };
+            compacted += usize::from(packed != assign_layout::run(&graph, &never).unwrap());
             let packed = verify(packed)
                 .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", fhec_ir::text::summary(&*graph)));
             let got = slot::interp::run(&packed, &inputs).unwrap();
@@ -29,4 +34,6 @@ fn packed_random_networks_equal_their_tensors() {
             }
         }
     }
+    println!("{compacted} with compacted maps");
+    assert!(compacted > 60, "{compacted}");
 }

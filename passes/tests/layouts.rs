@@ -1,12 +1,14 @@
 //! The layouts that `assign-layout` makes: GIP layouts are well formed, and a layout read another way addresses the same
 //! elements.
 
+use std::collections::HashSet;
+
 use fhec_ir::layout::{Axis, Factor, Layout};
 use fhec_ir::slot::SlotOp;
 use fhec_ir::tensor::Window;
 use fhec_ir::tensor::random::{self, Options, Rng};
 use fhec_ir::{text, verify};
-use fhec_passes::assign_layout::gip::{Base, Step};
+use fhec_passes::assign_layout::gip::{Base, Grid, Step};
 use fhec_passes::assign_layout::views::{reshaped, summed, transposed, windowed};
 use fhec_passes::{assign_layout, minimize_rotations, place};
 use proptest::prelude::*;
@@ -114,6 +116,34 @@ proptest! {
         for (k, row) in [base.tile[1], 1].into_iter().enumerate() {
             let expected = if extents[k] > 1 { step * row } else { 0 };
             prop_assert_eq!(layout.axes[2 + k].uniform_stride(), Some(expected));
+        }
+    }
+
+    /// Compaction leads through well-formed layouts to one without interleaved channels, by few offsets at a time.
+    #[test]
+    fn compacted_layouts_are_well_formed(seed: u64) {
+        let mut rng = Rng(seed);
+        let base = base(&mut rng);
+        let t = [1usize << rng.range(0, 3), 1 << rng.range(0, 3)];
+        let [height, width] = [0, 1].map(|k| rng.range(1, (base.tile[k] / t[k]).max(1)));
+        let shape = [1, rng.range(1, 20), height, width];
+        let grid = Grid { base, step: t.map(|t| t as f64) };
+        let layout = grid.layout(&shape);
+        let Some((steps, compact)) = grid.compacted(&layout) else { return Ok(()) };
+        prop_assert!(!steps.is_empty() && steps.len() <= 2);
+        prop_assert_eq!(steps.last().unwrap(), &compact.layout(&shape));
+        prop_assert!(compact.compacted(&compact.layout(&shape)).is_none());
+        let channels = &compact.layout(&shape).axes[1];
+        prop_assert_eq!(channels.uniform_stride(), Some(if shape[1] > 1 { compact.base.tile.iter().product() } else { 0 }));
+        let mut from = layout;
+        for to in steps {
+            prop_assert_eq!(to.check(), Ok(()));
+            prop_assert_eq!(to.shape(), &shape);
+            let (p, q) = (from.positions(), to.positions());
+            let offsets: HashSet<i64> = p.iter().zip(&q).map(|(p, q)| i64::from(*p) - i64::from(*q)).collect();
+            let rooms = t[0] * t[1];
+            prop_assert!(offsets.len() <= height.max(width) * rooms, "{} offsets from {from:?} to {to:?}", offsets.len());
+            from = to;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use fhec_ir::tensor::random::{self, Options};
 use fhec_ir::{slot, tensor, verify};
+use fhec_passes::assign_layout::Compaction;
 use fhec_passes::{assign_layout, minimize_rotations};
 
 #[test]
@@ -11,7 +12,9 @@ fn planned_random_networks_equal_their_tensors() {
         let inputs = random::inputs(&graph, seed ^ 0x5eed);
         let want = tensor::run(&graph, &inputs).unwrap();
         for slots in [64, 1024, 8192] {
-            let packed = assign_layout::run(&graph, &assign_layout::Config::new(slots)).unwrap();
+            let compaction = [None, Some(Compaction::First), Some(Compaction::Joins)][seed as usize % 3];
+            let config = assign_layout::Config { compaction, ..assign_layout::Config::new(slots) };
+            let packed = assign_layout::run(&graph, &config).unwrap();
             let packed = verify(packed).unwrap();
             let planned = minimize_rotations::run(&packed, &Default::default()).unwrap();
             let planned = verify(planned).unwrap_or_else(|e| panic!("seed {seed}, {slots} slots: {e}"));

@@ -36,6 +36,8 @@ pub use crate::cost::KernelCosts;
 pub use circuit::BootstrapCircuit;
 pub use design::{BootstrapDesign, DesignRequest, Designer};
 pub use error::BootstrapError;
+#[doc(hidden)]
+pub use spec::insecure_test_bootstrap;
 pub use spec::{BootstrapSpec, EvalModSpec};
 
 use crate::cipher::Ciphertext;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::params::{ParameterError, Parameters, ParametersLiteral, insecure_test_literal};
+
 /// EvalMod's approximation of t − round(t): see `bootstrap::sine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EvalModSpec {
@@ -70,4 +72,49 @@ impl BootstrapSpec {
     pub fn top_level(&self) -> usize {
         self.eval_mod_level() + self.coeffs_to_slots.len()
     }
+
+    /// The chain in a ring of degree 2^`log_n`, from the widths in bits of its five parts, bottom up, and of its special
+    /// primes.
+    ///
+    /// # Errors
+    /// If there are no such primes.
+    pub fn literal(
+        &self,
+        log_n: u32,
+        parts: [f64; 5],
+        special: &[f64],
+    ) -> Result<ParametersLiteral, ParameterError> {
+        let levels = [
+            self.slots_to_coeffs.len(),
+            self.residual_levels,
+            self.eval_mod.levels(),
+            self.coeffs_to_slots.len(),
+        ];
+        let counts = std::iter::once(1).chain(levels);
+        let q: Vec<f64> = counts.zip(parts).flat_map(|(count, width)| vec![width; count]).collect();
+        ParametersLiteral::from_widths(log_n, &q, special)
+    }
+}
+
+/// A bootstrap for tests at N = 2^10, of all slots, from level 3 to level 3 + `residual_levels`, scale 2^40, 16 bits
+/// precise or better. Parameters pass every check but the security cap.
+///
+/// # Errors
+/// If the parameters are refused.
+#[doc(hidden)]
+pub fn insecure_test_bootstrap(
+    residual_levels: usize,
+) -> Result<(Parameters, BootstrapSpec), ParameterError> {
+    let spec = BootstrapSpec {
+        log_slots: 9,
+        log_joined: 0,
+        slots_to_coeffs: vec![3, 3, 3],
+        residual_levels,
+        eval_mod: EvalModSpec::default(),
+        coeffs_to_slots: vec![5, 4],
+        message_ratio: 9.0,
+        scale: 2f64.powi(40),
+    };
+    let literal = spec.literal(10, [49.0, 34.0, 40.0, 49.4, 49.0], &[50.0; 6])?;
+    Ok((insecure_test_literal(&literal)?, spec))
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::cipher::{Decryptor, SecretEncryptor};
 use crate::keys::{EvaluationKeySet, KeyGenerator, SecretKey};
 use crate::noise::Estimate;
-use crate::params::{Parameters, ParametersLiteral, insecure_test_literal};
+use crate::params::{Parameters, insecure_test_literal};
 use crate::wire::Serializable;
 use num_complex::Complex64;
 use std::sync::Arc;
@@ -22,16 +22,8 @@ struct Bench {
 
 /// The chain of a spec in the widths that the search uses.
 fn chain(spec: &BootstrapSpec, special: f64) -> Parameters {
-    let parts = [
-        (1, 50.0),
-        (spec.slots_to_coeffs.len(), 34.0),
-        (spec.residual_levels, 40.0),
-        (spec.eval_mod.levels(), 49.4),
-        (spec.coeffs_to_slots.len(), 49.0),
-    ];
-    let q: Vec<f64> = parts.iter().flat_map(|(count, width)| vec![*width; *count]).collect();
     let p: Vec<f64> = [special].into_iter().chain([50.0; 5]).collect();
-    insecure_test_literal(&ParametersLiteral::from_widths(LOG_N, &q, &p).unwrap()).unwrap()
+    insecure_test_literal(&spec.literal(LOG_N, [50.0, 34.0, 40.0, 49.4, 49.0], &p).unwrap()).unwrap()
 }
 
 fn spec(log_joined: u32, low: &[u32], high: &[u32]) -> BootstrapSpec {

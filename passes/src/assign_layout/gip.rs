@@ -38,6 +38,15 @@ impl Base {
         }
     }
 
+    /// The step at which a map [N, C, H, W] would fill the tile: for maps that do not descend from another map.
+    pub(super) fn filling_step(&self, shape: &[usize]) -> Step {
+        let along = |side: usize, extent: usize| {
+            let extent = extent.next_power_of_two();
+            if extent <= side { (side / extent) as f64 } else { 1.0 / (extent / side) as f64 }
+        };
+        [along(self.tile[0], shape[2]), along(self.tile[1], shape[3])]
+    }
+
     fn interleaved(&self, [n, c, h, w]: [usize; 4], step: Step) -> Layout {
         let [th, tw] = self.tile;
         let y = Fit::new(step[0], h, th);
@@ -86,6 +95,62 @@ impl Base {
             period *= 2;
         }
         Layout { slots: self.slots, ciphertexts: reach / self.slots + 1, axes, replicas }
+    }
+}
+
+/// How the pixels of a map lie in slots: a base, and the step between neighbours in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grid {
+    /// Tile and slots.
+    pub base: Base,
+    /// Slots between pixels.
+    pub step: Step,
+}
+
+impl Grid {
+    /// The grid of a network's inputs.
+    pub fn new(base: Base) -> Self {
+        Self { base, step: [1.0; 2] }
+    }
+
+    /// Layout of a tensor.
+    pub fn layout(&self, shape: &[usize]) -> Layout {
+        self.base.layout(shape, self.step)
+    }
+
+    /// From `layout`, if it interleaves channels on this grid, to one where each channel has a small tile of its own:
+    /// the layouts to go through, and the grid behind them. Channel differences become cyclic there, so that
+    /// convolutions have fewer offsets: 3·3·C of a 3×3 kernel instead of (4t−1)²·C/t².
+    ///
+    /// The way there is a permutation of the digits of positions. In one map its offsets would multiply; so the first
+    /// brings the columns of a row together, the second the rows.
+    pub fn compacted(&self, layout: &Layout) -> Option<(Vec<Layout>, Self)> {
+        let shape = layout.shape();
+        let [_, channels, height, width] = shape[..] else { return None };
+        let [rows, columns] = self.base.tile;
+        let y = Fit::new(self.step[0], height, rows);
+        let x = Fit::new(self.step[1], width, columns);
+        let whole = [&y, &x].iter().all(|fit| fit.subs == 1 && fit.pitch == fit.room);
+        if !whole || y.room * x.room == 1 || height * width == 1 || *layout != self.layout(&shape) {
+            return None;
+        }
+        let short = columns / x.room;
+        let digits =
+            [(x.room, short), (y.room, columns), (channels.div_ceil(y.room * x.room), rows * columns)];
+        let factors = digits.map(|(extent, stride)| Factor { extent, stride });
+        let mut axes = layout.axes.clone();
+        axes[1] = Axis { extent: channels, factors: factors.into_iter().filter(|f| f.extent > 1).collect() };
+        if axes[1].factors.is_empty() {
+            axes[1].factors.push(factors[2]);
+        }
+        axes[3] = Axis::strided(width, 1);
+        let by_rows = self.base.filled(axes);
+        let grid = Self::new(Base { slots: self.base.slots, tile: [rows / y.room, short] });
+        let mut steps = vec![by_rows, grid.layout(&shape)];
+        if steps[0].positions() == steps[1].positions() || steps[0] == *layout {
+            steps.remove(0);
+        }
+        Some((steps, grid))
     }
 }
 

@@ -1,6 +1,8 @@
 //! `assign-layout`: tensor IR → slot IR.
 //!
-//! Walks the network once. Every value gets a layout of the GIP family ([`gip`]); linear layers become
+//! Walks the network. Every value gets a layout of the GIP family ([`gip`]); which one is a matter of price: the walk is
+//! repeated with other base tiles, and with maps of each size compacted or not ([`Compaction`]), each network is planned
+//! and placed, and the cheapest stays. Linear layers become
 //! [`SlotOp::Linear`] between the layouts of their operand and result, whatever their stride or padding. Ops that
 //! only move elements (slices, pads, resizing, reshapes) cost nothing on their own: they are layouts read another
 //! way where that is possible ([`views`]), and otherwise stages that the next linear layer takes in. Average pools
@@ -10,11 +12,13 @@ pub mod gip;
 mod pack;
 pub mod views;
 
+use std::collections::HashMap;
+
 use fhec_ir::slot::SlotGraph;
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{Node, ValueId, Verified};
 
-use crate::minimize_rotations::Prices;
+use crate::minimize_rotations::{Memo, Prices};
 use crate::{PassError, place};
 use gip::Base;
 
@@ -27,14 +31,30 @@ pub struct Config {
     pub tile: Option<[usize; 2]>,
     /// What things cost.
     pub prices: Prices,
+    /// When interleaved maps are compacted, whatever their size; None chooses by planned cost for each size.
+    pub compaction: Option<Compaction>,
     /// What bootstraps cost, if there will be any. Ranges are not known yet, and not read.
     pub bootstrap: Option<place::Bootstrap>,
 }
 
+/// When maps of a size leave interleaving for tiles of their own ([`gip::Grid::compacted`]). It takes two levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compaction {
+    /// Not at all.
+    Never,
+    /// As soon as they arise: behind a stride on both ways of a residual block.
+    First,
+    /// Where values meet: behind the sum at the end of such a block, once.
+    Joins,
+}
+
+/// Rows and columns of maps.
+type Sizes = Vec<[usize; 2]>;
+
 impl Config {
     /// The default choices for `slots` slots.
     pub fn new(slots: usize) -> Self {
-        Self { slots, tile: None, prices: Prices::default(), bootstrap: None }
+        Self { slots, tile: None, prices: Prices::default(), compaction: None, bootstrap: None }
     }
 }
 
@@ -43,21 +63,94 @@ impl Config {
 /// # Errors
 /// Nodes without a packing.
 pub fn run(graph: &Verified<TensorGraph>, config: &Config) -> Result<SlotGraph, PassError> {
-    let pack = |base: Base| pack::Packer::new(graph, base).run();
-    if let Some(tile) = config.tile {
-        return pack(Base { slots: config.slots, tile });
+    let bases = match config.tile {
+        Some(tile) => vec![Base { slots: config.slots, tile }],
+        None => candidates(graph, config.slots),
+    };
+    let given = config.compaction.unwrap_or(Compaction::Never);
+    let mut search = Search { graph, config, memo: Memo::default() };
+    if let [base] = bases[..]
+        && config.compaction.is_some()
+    {
+        return Ok(search.packed(base, &|_| given)?.0);
     }
-    let mut best: Option<(f64, SlotGraph)> = None;
-    for base in candidates(graph, config.slots) {
-        let packed = pack(base)?;
-        let price = place::estimate(&packed, config);
-        tracing::debug!("assign-layout: tile {:?} costs {price:.1} rotations", base.tile);
-        if best.as_ref().is_none_or(|(least, _)| price < *least) {
-            best = Some((price, packed));
-        }
+    let mut best: Option<Candidate> = None;
+    for base in bases {
+        search.consider(base, &|_| given, &mut best)?;
     }
-    Ok(best.expect("there is a candidate").1)
+    let best = best.expect("there is a candidate");
+    match config.compaction {
+        Some(_) => Ok(best.packed),
+        None => Ok(search.compacted(best)?.packed),
+    }
 }
+
+/// A packed network.
+struct Candidate {
+    base: Base,
+    packed: SlotGraph,
+    /// Maps that can be compacted.
+    sizes: Sizes,
+    /// In rotations.
+    price: f64,
+}
+
+struct Search<'g> {
+    graph: &'g Verified<TensorGraph>,
+    config: &'g Config,
+    memo: Memo,
+}
+
+impl Search<'_> {
+    fn packed(
+        &self,
+        base: Base,
+        compaction: &dyn Fn([usize; 2]) -> Compaction,
+    ) -> Result<(SlotGraph, Sizes), PassError> {
+        pack::Packer::new(self.graph, base, compaction).run()
+    }
+
+    /// Packs and plans; replaces `best` by what is cheaper. True if it is.
+    fn consider(
+        &mut self,
+        base: Base,
+        compaction: &dyn Fn([usize; 2]) -> Compaction,
+        best: &mut Option<Candidate>,
+    ) -> Result<bool, PassError> {
+        let (packed, sizes) = self.packed(base, compaction)?;
+        let price = place::estimate(&packed, self.config, &mut self.memo);
+        tracing::debug!("assign-layout: tile {:?} costs {price:.1} rotations", base.tile);
+        let is_better = best.as_ref().is_none_or(|least| price < least.price);
+        if is_better {
+            *best = Some(Candidate { base, packed, sizes, price });
+        }
+        Ok(is_better)
+    }
+
+    /// Decides about one size of maps after the other, largest first, while comparing is quick.
+    fn compacted(&mut self, best: Candidate) -> Result<Candidate, PassError> {
+        let tries = COMPACTION_LIMIT / multiplications(self.graph).max(1);
+        let (base, sizes) = (best.base, best.sizes.clone());
+        let mut best = Some(best);
+        let mut chosen: HashMap<[usize; 2], Compaction> = HashMap::new();
+        for size in sizes.into_iter().take(tries / 2) {
+            for way in [Compaction::First, Compaction::Joins] {
+                let other = |s: [usize; 2]| match chosen.get(&s) {
+                    _ if s == size => way,
+                    known => known.copied().unwrap_or(Compaction::Never),
+                };
+                if self.consider(base, &other, &mut best)? {
+                    tracing::debug!("assign-layout: compacts maps of {size:?}: {way:?}");
+                    chosen.insert(size, way);
+                }
+            }
+        }
+        Ok(best.expect("there was one"))
+    }
+}
+
+/// Multiplications up to which compacted maps are planned in full to compare them.
+const COMPACTION_LIMIT: usize = 400_000_000;
 
 /// Multiplications up to which all candidates are planned in full to compare them.
 const SEARCH_LIMIT: usize = 60_000_000;

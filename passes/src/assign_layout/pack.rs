@@ -5,8 +5,8 @@ use fhec_ir::slot::{LinearMap, SlotGraph, SlotHeader, SlotOp, Stage, Term};
 use fhec_ir::tensor::{Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
 use fhec_ir::{ConstId, Constant, ValueId};
 
-use super::gip::{Base, Step};
-use super::views;
+use super::gip::{Base, Grid, Step};
+use super::{Compaction, Sizes, views};
 use crate::PassError;
 
 const PASS: &str = "assign-layout";
@@ -16,34 +16,68 @@ const PASS: &str = "assign-layout";
 struct Place {
     value: ValueId,
     chain: Vec<Stage>,
-    step: Step,
+    grid: Grid,
 }
 
 pub(super) struct Packer<'g> {
     tensors: &'g TensorGraph,
     base: Base,
+    compaction: &'g dyn Fn([usize; 2]) -> Compaction,
+    interleaved: Sizes,
     slots: SlotGraph,
     places: Vec<Option<Place>>,
     users: Vec<Vec<ValueId>>,
 }
 
 impl<'g> Packer<'g> {
-    pub(super) fn new(tensors: &'g TensorGraph, base: Base) -> Self {
+    /// `compaction` says by rows and columns of a map when it leaves interleaving.
+    pub(super) fn new(
+        tensors: &'g TensorGraph,
+        base: Base,
+        compaction: &'g dyn Fn([usize; 2]) -> Compaction,
+    ) -> Self {
         let mut slots = SlotGraph::new(tensors.name.clone(), SlotHeader { slots: base.slots });
         slots.constants.clone_from(&tensors.constants);
-        Self { tensors, base, slots, places: vec![None; tensors.len()], users: tensors.users() }
+        let places = vec![None; tensors.len()];
+        Self { tensors, base, compaction, interleaved: vec![], slots, places, users: tensors.users() }
     }
 
-    pub(super) fn run(mut self) -> Result<SlotGraph, PassError> {
+    /// The packed network, and the sizes of maps that are or could have been compacted.
+    pub(super) fn run(mut self) -> Result<(SlotGraph, Sizes), PassError> {
         for id in self.tensors.ids() {
             let place = self.pack(id)?;
+            let place = self.compacted(id, place);
             self.places[id.index()] = Some(place);
         }
         for output in &self.tensors.outputs {
             let value = self.materialise(output.value);
             self.slots.add_output(output.name.clone(), value);
         }
-        Ok(self.slots.compacted())
+        Ok((self.slots.compacted(), self.interleaved))
+    }
+
+    /// Brings an interleaved value into tiles of its own, where that is due.
+    fn compacted(&mut self, id: ValueId, place: Place) -> Place {
+        let [_, _, height, width] = self.shape(id)[..] else { return place };
+        if !place.chain.is_empty() {
+            return place;
+        }
+        let layout = &self.slots.ty(place.value).layout;
+        let Some((steps, grid)) = place.grid.compacted(layout) else { return place };
+        if !self.interleaved.contains(&[height, width]) {
+            self.interleaved.push([height, width]);
+        }
+        let due = match (self.compaction)([height, width]) {
+            Compaction::Never => false,
+            Compaction::First => true,
+            Compaction::Joins => self.tensors.node(id).args.len() > 1,
+        };
+        if !due {
+            return place;
+        }
+        let convert = |p: &mut Self, value, layout| p.push_linear(vec![(value, vec![])], layout, p.name(id));
+        let value = steps.into_iter().fold(place.value, |value, layout| convert(self, value, layout));
+        Place { value, chain: vec![], grid }
     }
 
     fn shape(&self, id: ValueId) -> &'g Shape {
@@ -63,15 +97,17 @@ impl<'g> Packer<'g> {
         let arg = |k: usize| node.args[k];
         match &node.op {
             TensorOp::Input { name, shape } => {
-                let layout = self.base.layout(shape, [1.0; 2]);
+                let grid = Grid::new(self.base);
+                let layout = grid.layout(shape);
                 let value = self.slots.push_packed(SlotOp::Input { name: name.clone() }, vec![], layout, "");
-                Ok(Place { value, chain: vec![], step: [1.0; 2] })
+                Ok(Place { value, chain: vec![], grid })
             }
             TensorOp::Constant { value } => {
-                let layout = self.base.layout(self.shape(id), [1.0; 2]);
+                let grid = Grid::new(self.base);
+                let layout = grid.layout(self.shape(id));
                 let op = SlotOp::Constant { value: *value };
                 let value = self.slots.push_packed(op, vec![], layout, self.name(id));
-                Ok(Place { value, chain: vec![], step: [1.0; 2] })
+                Ok(Place { value, chain: vec![], grid })
             }
             TensorOp::Reshape { .. } | TensorOp::Transpose { .. } => Ok(self.view_or_defer(id, arg(0))),
             TensorOp::Slice { .. }
@@ -102,7 +138,7 @@ impl<'g> Packer<'g> {
                 let place = self.place(arg(0)).clone();
                 if place.chain.is_empty() {
                     let layout = self.slots.ty(place.value).layout.clone();
-                    Ok(self.linear_into(id, layout, place.step))
+                    Ok(self.linear_into(id, layout, place.grid))
                 } else {
                     Ok(self.linear(id))
                 }
@@ -156,7 +192,7 @@ impl<'g> Packer<'g> {
 
     fn deferred(&self, id: ValueId, arg: ValueId) -> Place {
         let mut place = self.place(arg).clone();
-        place.step = self.step_after(id, place.step);
+        place.grid = self.grid_after(id, place.grid);
         place.chain.push(self.stage(id, 0));
         place
     }
@@ -171,22 +207,26 @@ impl<'g> Packer<'g> {
         };
         match view {
             Some(view) => {
-                let (value, step) = (place.value, self.step_after(id, place.step));
+                let (value, grid) = (place.value, self.grid_after(id, place.grid));
                 let value = self.slots.push_packed(SlotOp::View, vec![value], view, self.name(id));
-                Place { value, chain: vec![], step }
+                Place { value, chain: vec![], grid }
             }
             None => self.deferred(id, arg),
         }
     }
 
-    /// The step of the result of an op whose operand has the given step.
-    fn step_after(&self, id: ValueId, step: Step) -> Step {
-        let node = self.tensors.node(id);
+    /// The grid of the result of an op whose operand has the given grid.
+    fn grid_after(&self, id: ValueId, grid: Grid) -> Grid {
+        Grid { step: self.step_after(id, grid), ..grid }
+    }
+
+    fn step_after(&self, id: ValueId, grid: Grid) -> Step {
+        let (node, step) = (self.tensors.node(id), grid.step);
         let (Some(from), to) = (node.args.first().map(|a| self.shape(*a)), self.shape(id)) else {
             return step;
         };
         if from.len() != 4 || to.len() != 4 {
-            return if to.len() == 4 { self.step_for(to) } else { step };
+            return if to.len() == 4 { grid.base.filling_step(to) } else { step };
         }
         let scaled = |factor: [f64; 2]| [step[0] * factor[0], step[1] * factor[1]];
         let strides = |w: &Window| w.stride.map(|s| s as f64);
@@ -202,18 +242,9 @@ impl<'g> Packer<'g> {
             TensorOp::Slice { step: by, .. } => {
                 scaled([by[2].unsigned_abs() as f64, by[3].unsigned_abs() as f64])
             }
-            TensorOp::Reshape { .. } | TensorOp::Transpose { .. } => self.step_for(to),
+            TensorOp::Reshape { .. } | TensorOp::Transpose { .. } => grid.base.filling_step(to),
             _ => step,
         }
-    }
-
-    /// The step at which a map would fill its tile: for maps that do not descend from another map.
-    fn step_for(&self, shape: &[usize]) -> Step {
-        let along = |side: usize, extent: usize| {
-            let extent = extent.next_power_of_two();
-            if extent <= side { (side / extent) as f64 } else { 1.0 / (extent / side) as f64 }
-        };
-        [along(self.base.tile[0], shape[2]), along(self.base.tile[1], shape[3])]
     }
 
     /// The packed value itself, after a linear map for the stages that are still due.
@@ -222,7 +253,7 @@ impl<'g> Packer<'g> {
         if place.chain.is_empty() {
             return place.value;
         }
-        let layout = self.base.layout(self.shape(id), place.step);
+        let layout = place.grid.layout(self.shape(id));
         self.materialise_into(id, layout)
     }
 
@@ -233,7 +264,7 @@ impl<'g> Packer<'g> {
         }
         let name = self.name(id);
         let value = self.push_linear(vec![(place.value, place.chain)], layout, name);
-        self.places[id.index()] = Some(Place { value, chain: vec![], step: place.step });
+        self.places[id.index()] = Some(Place { value, chain: vec![], grid: place.grid });
         value
     }
 
@@ -246,13 +277,13 @@ impl<'g> Packer<'g> {
     }
 
     fn linear(&mut self, id: ValueId) -> Place {
-        let first = self.place(self.tensors.node(id).args[0]).step;
-        let step = self.step_after(id, first);
-        let layout = self.base.layout(self.shape(id), step);
-        self.linear_into(id, layout, step)
+        let first = self.place(self.tensors.node(id).args[0]).grid;
+        let grid = self.grid_after(id, first);
+        let layout = grid.layout(self.shape(id));
+        self.linear_into(id, layout, grid)
     }
 
-    fn linear_into(&mut self, id: ValueId, layout: Layout, step: Step) -> Place {
+    fn linear_into(&mut self, id: ValueId, layout: Layout, grid: Grid) -> Place {
         let node = self.tensors.node(id);
         let operands = node.args.iter().enumerate().map(|(k, a)| {
             let mut place = self.place(*a).clone();
@@ -261,7 +292,7 @@ impl<'g> Packer<'g> {
         });
         let operands = operands.collect();
         let value = self.push_linear(operands, layout, &node.name);
-        Place { value, chain: vec![], step }
+        Place { value, chain: vec![], grid }
     }
 
     /// Brings all operands into one layout: that of the first operand that has one, moving linear layers' results
@@ -274,10 +305,10 @@ impl<'g> Packer<'g> {
         let lead = lead.or_else(|| args.iter().copied().find(|a| ready(self, *a))).unwrap_or(args[0]);
         let value = self.materialise(lead);
         let layout = self.slots.ty(value).layout.clone();
-        let step = self.place(lead).step;
+        let grid = self.place(lead).grid;
         let operands = args.iter().map(|a| self.brought_into(*a, &layout)).collect();
         let value = self.slots.push_packed(op, operands, layout, self.name(id));
-        Place { value, chain: vec![], step }
+        Place { value, chain: vec![], grid }
     }
 
     /// True if a value is the result of a linear layer that nothing but the node at hand uses, so that it may as well
@@ -324,8 +355,8 @@ impl<'g> Packer<'g> {
             return None;
         }
         let count: usize = window.kernel.iter().product();
-        let step = self.step_after(id, place.step);
-        Some(self.push_shifts(id, place.value, shifts, 1.0 / count as f64, out, step))
+        let grid = self.grid_after(id, place.grid);
+        Some(self.push_shifts(id, place.value, shifts, 1.0 / count as f64, out, grid))
     }
 
     /// Sums and means over whole uniformly spaced axes.
@@ -357,8 +388,8 @@ impl<'g> Packer<'g> {
             out.axes = kept.map(|(_, a)| a.clone()).collect();
         }
         let factor = if kind == ReduceKind::Mean { 1.0 / count as f64 } else { 1.0 };
-        let step = place.step;
-        Some(self.push_shifts(id, place.value, shifts, factor, out, step))
+        let grid = place.grid;
+        Some(self.push_shifts(id, place.value, shifts, factor, out, grid))
     }
 
     fn push_shifts(
@@ -368,12 +399,12 @@ impl<'g> Packer<'g> {
         shifts: Vec<Factor>,
         factor: f64,
         out: Layout,
-        step: Step,
+        grid: Grid,
     ) -> Place {
         let shifts = shifts.into_iter().filter(|s| s.extent > 1).collect();
         let op = SlotOp::ShiftSum { shifts, factor };
         let value = self.slots.push_packed(op, vec![value], out, self.name(id));
-        Place { value, chain: vec![], step }
+        Place { value, chain: vec![], grid }
     }
 
     /// Maxima of shifted copies, first over rows, then over columns. A tap outside the image is replaced by one
@@ -381,13 +412,13 @@ impl<'g> Packer<'g> {
     fn max_pool(&mut self, id: ValueId, arg: ValueId, window: &Window, out: [usize; 2]) -> Place {
         let place = self.place(arg).clone();
         let mut shape = self.shape(arg).clone();
-        let (mut operand, mut step) = ((place.value, place.chain), place.step);
+        let (mut operand, mut grid) = ((place.value, place.chain), place.grid);
         for k in 0..2 {
             let extent = shape[2 + k];
             let mut out_shape = shape.clone();
             out_shape[2 + k] = out[k];
-            step[k] *= window.stride[k] as f64;
-            let layout = self.base.layout(&out_shape, step);
+            grid.step[k] *= window.stride[k] as f64;
+            let layout = grid.layout(&out_shape);
             let mut result: Option<ValueId> = None;
             for tap in 0..window.kernel[k] {
                 let index = |o: usize, tap: usize| {
@@ -415,7 +446,7 @@ impl<'g> Packer<'g> {
             operand = (result.expect("a kernel has taps"), vec![]);
             shape = out_shape;
         }
-        Place { value: operand.0, chain: vec![], step }
+        Place { value: operand.0, chain: vec![], grid }
     }
 }
 

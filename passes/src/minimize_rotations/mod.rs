@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use fhec_ir::layout::Factor;
 use fhec_ir::slot::routing::{Offsets, Routing};
 use fhec_ir::slot::{LinearMap, MapPlan, SlotGraph, SlotOp};
-use fhec_ir::{Constant, Verified};
+use fhec_ir::{ConstId, Constant, Op, Verified};
 use rayon::prelude::*;
 
 use crate::PassError;
@@ -30,24 +30,64 @@ pub struct Config {
 /// # Errors
 /// None today.
 pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, PassError> {
-    Ok(planned(graph, config))
+    Ok(planned(graph, config, &mut Memo::default()))
 }
 
-pub(crate) fn planned(graph: &SlotGraph, config: &Config) -> SlotGraph {
+/// Plans of maps that were met before: they depend on which entries a map has, not on the entries themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Memo(Vec<(LinearMap, MapPlan)>);
+
+impl Memo {
+    /// What stands for all maps with the same entries; None for maps whose constants may decide about that.
+    fn key(map: &LinearMap, constants: &[Constant]) -> Option<LinearMap> {
+        let mut key = map.clone();
+        let mut dense = key.terms.iter().all(|t| t.stages.len() <= 1);
+        for stage in key.terms.iter_mut().flat_map(|t| &mut t.stages) {
+            stage.op.map_constants(&mut |c| {
+                dense &= constants[c.index()].data.iter().all(|x| *x != 0.0);
+                ConstId(0)
+            });
+        }
+        dense.then_some(key)
+    }
+
+    fn get(&self, key: &LinearMap) -> Option<&MapPlan> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, plan)| plan)
+    }
+}
+
+/// Plans all linear maps that have no plan yet, those of a kind once.
+pub(crate) fn planned(graph: &SlotGraph, config: &Config, memo: &mut Memo) -> SlotGraph {
     let mut planned = graph.clone();
-    let plans: Vec<_> = graph
-        .ids()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .filter_map(|id| match &graph.node(id).op {
-            SlotOp::Linear(map) if map.plan.is_none() => Some((id, plan(map, &graph.constants, config))),
-            _ => None,
-        })
-        .collect();
-    for (id, (plan, _)) in plans {
+    let mut due = Vec::new();
+    let mut like = Vec::new();
+    for (id, node) in graph.iter() {
+        let SlotOp::Linear(map) = &node.op else { continue };
+        if map.plan.is_some() {
+            continue;
+        }
+        let key = Memo::key(map, &graph.constants);
+        let listed = |key| due.iter().any(|(_, _, k): &(_, _, Option<LinearMap>)| k.as_ref() == Some(key));
+        let is_new = key.as_ref().is_none_or(|key| memo.get(key).is_none() && !listed(key));
+        match (is_new, key) {
+            (true, key) => due.push((id, map, key)),
+            (false, Some(key)) => like.push((id, key)),
+            (false, None) => unreachable!("maps without a key are new"),
+        }
+    }
+    let plans: Vec<_> =
+        due.into_par_iter().map(|(id, map, key)| (id, plan(map, &graph.constants, config).0, key)).collect();
+    let mut set = |id, plan: MapPlan| {
         if let SlotOp::Linear(map) = &mut planned.node_mut(id).op {
             map.plan = Some(plan);
         }
+    };
+    for (id, plan, key) in plans {
+        memo.0.extend(key.map(|key| (key, plan.clone())));
+        set(id, plan);
+    }
+    for (id, key) in like {
+        set(id, memo.get(&key).expect("planned above").clone());
     }
     planned
 }

@@ -2,7 +2,8 @@
 //!
 //! Candidates are the positional splits: with a power of two m, one step takes the offset modulo m (centred or not),
 //! the other the rest. GIP offsets are sums of a tap and a channel part at power-of-two strides, so one of these
-//! separates them; which part becomes the babies is a matter of price.
+//! separates them; which part becomes the babies is a matter of price. Where all offsets are multiples of an odd number,
+//! as those of a compaction are, the same is done with the quotients.
 
 use std::collections::HashSet;
 
@@ -14,6 +15,8 @@ use super::Prices;
 /// How an offset is cut in two.
 #[derive(Clone, Copy, Debug)]
 struct Split {
+    /// Odd; divides all offsets, taken next to 0.
+    unit: usize,
     modulus: usize,
     centred: bool,
     /// The part below the modulus is the giant step.
@@ -24,10 +27,13 @@ impl Split {
     /// (baby, giant), both below `slots`, with sum ≡ offset modulo the map's modulus `g`.
     fn cut(self, offset: usize, g: usize, slots: usize) -> (usize, usize) {
         let m = self.modulus.min(g);
-        let mut low = offset & (m - 1);
+        let offset = signed(offset, g);
+        let mut low = (offset / self.unit as isize) as usize & (m - 1);
         if self.centred && low > m / 2 {
             low = low.wrapping_sub(m);
         }
+        low = low.wrapping_mul(self.unit);
+        let offset = offset as usize;
         let mut high = offset.wrapping_sub(low) & (g - 1);
         // The equivalent step nearest to 0 keeps plans of neighbouring layers on the same keys.
         if high > g / 2 {
@@ -38,6 +44,25 @@ impl Split {
     }
 }
 
+/// The number next to 0 that is `offset` modulo the power of two `g`.
+fn signed(offset: usize, g: usize) -> isize {
+    let offset = offset & (g - 1);
+    if offset > g / 2 { offset.wrapping_sub(g) as isize } else { offset as isize }
+}
+
+/// The largest odd number that divides all offsets.
+fn unit(routing: &Routing, classes: &[Class]) -> usize {
+    let gcd = |mut a: usize, mut b: usize| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    let size = |c: &Class| signed(c.offset as usize, routing.modulus(c.operand as usize)).unsigned_abs();
+    let all = classes.iter().map(size).fold(0, gcd);
+    all >> all.trailing_zeros().min(usize::BITS - 1) | usize::from(all == 0)
+}
+
 /// The cheapest split's products, sorted, and its price.
 pub(super) fn cheapest(
     map: &LinearMap,
@@ -46,13 +71,13 @@ pub(super) fn cheapest(
     prices: &Prices,
 ) -> (Vec<Product>, f64) {
     let slots = map.output.slots;
+    let mut units = vec![1, unit(routing, classes)];
+    units.dedup();
     let moduli = (0..=slots.trailing_zeros()).map(|k| 1usize << k);
     let splits = moduli.flat_map(|modulus| {
-        [(false, false), (false, true), (true, false), (true, true)].map(|(centred, swapped)| Split {
-            modulus,
-            centred,
-            swapped,
-        })
+        let forms = [(false, false), (false, true), (true, false), (true, true)];
+        let of = move |unit| forms.map(|(centred, swapped)| Split { unit, modulus, centred, swapped });
+        units.iter().flat_map(move |unit| of(*unit))
     });
     let cut = |split: Split, class: &Class| {
         let (baby, giant) = split.cut(class.offset as usize, routing.modulus(class.operand as usize), slots);

@@ -182,14 +182,32 @@ fn check_depths(graph: &SlotGraph, bootstrap: &Bootstrap, choices: &Choices) -> 
 /// Width of the frontier for estimates.
 const ESTIMATE_BEAM: usize = 32;
 
+/// Levels above which estimates count on bootstraps, though none are configured.
+pub const MAX_LEVELED: u32 = 24;
+
+/// A bootstrap for estimates: about what one costs at N = 2^16.
+const NOMINAL: Bootstrap = Bootstrap { levels: 9, level_in: 3, price: 240.0, ranges: vec![] };
+
+/// Slots for estimates: wide enough to ask for a level that restores the scale before a product.
+const NOMINAL_RANGE: f64 = 2.0;
+
 /// Price, in rotations, of the cheapest placement of a packed network whose linear maps have no plans yet. Ops that only
 /// run in clear count nothing.
-pub(crate) fn estimate(graph: &SlotGraph, config: &crate::assign_layout::Config) -> f64 {
+pub(crate) fn estimate(
+    graph: &SlotGraph,
+    config: &crate::assign_layout::Config,
+    memo: &mut crate::minimize_rotations::Memo,
+) -> f64 {
     let rotations = crate::minimize_rotations::Config { prices: config.prices };
-    let planned = crate::minimize_rotations::planned(graph, &rotations);
-    let bootstrap = config.bootstrap.as_ref().map(|b| Bootstrap { ranges: vec![], ..b.clone() });
-    let config = Config { prices: config.prices, bootstrap, ..Config::default() };
-    let choices = Choices::new(&planned, &config);
+    let planned = crate::minimize_rotations::planned(graph, &rotations, memo);
+    let placement = |bootstrap| Config { prices: config.prices, bootstrap, ..Config::default() };
+    let mut choices = Choices::new(&planned, &placement(None));
+    let levels = extract::needed_levels(&choices.problem).into_iter().max().unwrap_or(0);
+    let nominal = (levels > MAX_LEVELED).then_some(NOMINAL);
+    if let Some(bootstrap) = config.bootstrap.clone().or(nominal) {
+        let ranges = vec![NOMINAL_RANGE; planned.len()];
+        choices = Choices::new(&planned, &placement(Some(Bootstrap { ranges, ..bootstrap })));
+    }
     extract::solve(&choices.problem, ESTIMATE_BEAM).map_or(f64::INFINITY, |s| s.price)
 }
 

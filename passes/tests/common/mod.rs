@@ -9,12 +9,14 @@ use fhec_ir::schedule::{BootstrapHeader, Schedule};
 use fhec_ir::slot::{LinearMap, SlotGraph, SlotOp};
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{Op, Verified, text, verify};
+use fhec_passes::assign_layout::Compaction;
 use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
 
 /// Parameters of a run, from the first line of a case: `// run: slots=64 tile=4x4 drift levels=4`.
 pub(crate) struct Run {
     slots: usize,
     tile: Option<[usize; 2]>,
+    compaction: Option<Compaction>,
     /// Moduli are not powers of two, so that scales differ by the way they were reached.
     drift: bool,
     /// Levels that a bootstrap gives; price of one in rotations; bound on all slots.
@@ -25,7 +27,15 @@ pub(crate) struct Run {
 
 impl Run {
     fn parse(line: &str) -> Option<Self> {
-        let mut run = Self { slots: 0, tile: None, drift: false, levels: None, price: 50.0, range: 1.0 };
+        let mut run = Self {
+            slots: 0,
+            tile: None,
+            compaction: None,
+            drift: false,
+            levels: None,
+            price: 50.0,
+            range: 1.0,
+        };
         for word in line.strip_prefix("// run:")?.split_whitespace() {
             match word.split_once('=') {
                 Some(("slots", n)) => run.slots = n.parse().ok()?,
@@ -33,6 +43,8 @@ impl Run {
                     let (h, w) = t.split_once('x')?;
                     run.tile = Some([h.parse().ok()?, w.parse().ok()?]);
                 }
+                Some(("compact", "first")) => run.compaction = Some(Compaction::First),
+                Some(("compact", "joins")) => run.compaction = Some(Compaction::Joins),
                 Some(("levels", n)) => run.levels = Some(n.parse().ok()?),
                 Some(("price", x)) => run.price = x.parse().ok()?,
                 Some(("range", x)) => run.range = x.parse().ok()?,
@@ -45,7 +57,8 @@ impl Run {
 
     /// The named pass' result, after the passes before it from `assign-layout` on.
     fn to(&self, pass: &str, graph: &Verified<TensorGraph>) -> Result<String, PassError> {
-        let config = assign_layout::Config { tile: self.tile, ..assign_layout::Config::new(self.slots) };
+        let (tile, compaction) = (self.tile, self.compaction);
+        let config = assign_layout::Config { tile, compaction, ..assign_layout::Config::new(self.slots) };
         let packed = checked(assign_layout::run(graph, &config)?);
         if pass == "assign-layout" {
             return Ok(slot_text(&packed));
@@ -181,7 +194,7 @@ pub(crate) fn schedule_text(schedule: &Schedule) -> String {
 
 fn outcome(input: &str, pass: &str) -> String {
     let Some(run) = input.lines().next().and_then(Run::parse) else {
-        return "the first line is not `// run: slots=N [tile=HxW] [drift] [levels=L] [price=P] [range=R]`\n"
+        return "the first line is not `// run: slots=N [tile=HxW] [compact=first|joins] [drift] [levels=L] [price=P] [range=R]`\n"
             .into();
     };
     let is_code = |l: &&str| !l.trim_start().starts_with("//");

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use fhec_ckks::bootstrap::{BootstrapCircuit, BootstrapSpec, EvalModSpec};
-use fhec_ckks::noise::Estimate;
-use fhec_ckks::params::{Parameters, ParametersLiteral, insecure_test_literal, insecure_test_params};
+use fhec_backend::Chain;
+use fhec_ckks::bootstrap::{BootstrapSpec, EvalModSpec, KernelCosts, insecure_test_bootstrap};
+use fhec_ckks::params::{Parameters, ParametersLiteral, insecure_test_params};
 use fhec_ir::layout::{Axis, Layout};
-use fhec_ir::plan::{BootstrapData, EvalModData, Gadget, ParameterData, Plan, PlanId, Report};
+use fhec_ir::plan::{BootstrapData, Gadget, ParameterData, Plan, PlanId, Report};
 use fhec_ir::schedule::{PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, random, scale};
 use fhec_ir::{Constant, Verified, verify};
 
@@ -45,20 +45,8 @@ pub(crate) type Bootstrapped = (Parameters, ParameterData, u64);
 
 /// A small ring without security, with a bootstrap from level 3 to level 6.
 pub(crate) fn bootstrapped() -> Bootstrapped {
-    let spec = BootstrapSpec {
-        log_slots: 9,
-        log_joined: 0,
-        slots_to_coeffs: vec![3, 3, 3],
-        residual_levels: 3,
-        eval_mod: EvalModSpec::default(),
-        coeffs_to_slots: vec![5, 4],
-        message_ratio: 9.0,
-        scale: 2f64.powi(40),
-    };
-    with_bootstrap(
-        insecure_test_literal(&literal(10, &spec, [49.0, 34.0, 40.0, 49.4, 49.0], 6)).unwrap(),
-        &spec,
-    )
+    let (parameters, spec) = insecure_test_bootstrap(3).unwrap();
+    with_bootstrap(parameters, &spec)
 }
 
 /// A ring of degree 2^16 with 128 bits of security and a bootstrap from level 3 to level 15.
@@ -73,45 +61,14 @@ pub(crate) fn secure_bootstrapped() -> Bootstrapped {
         message_ratio: 10.0,
         scale: 2f64.powi(40),
     };
-    let literal = literal(16, &spec, [50.0, 34.0, 40.0, 49.9, 49.4], 10);
+    let literal = spec.literal(16, [50.0, 34.0, 40.0, 49.9, 49.4], &[50.0; 10]).unwrap();
     with_bootstrap(Parameters::new(&literal).unwrap(), &spec)
 }
 
-/// The chain of a bootstrap, with the widths of its five parts.
-fn literal(log_n: u32, spec: &BootstrapSpec, widths: [f64; 5], special: usize) -> ParametersLiteral {
-    let levels = [
-        spec.slots_to_coeffs.len(),
-        spec.residual_levels,
-        spec.eval_mod.levels(),
-        spec.coeffs_to_slots.len(),
-    ];
-    let counts = std::iter::once(1).chain(levels);
-    let q: Vec<f64> = counts.zip(widths).flat_map(|(count, width)| vec![width; count]).collect();
-    ParametersLiteral::from_widths(log_n, &q, &vec![50.0; special]).unwrap()
-}
-
 fn with_bootstrap(parameters: Parameters, spec: &BootstrapSpec) -> Bootstrapped {
-    let circuit = BootstrapCircuit::new(&parameters, spec).unwrap();
-    let fresh = Estimate { variance: 10.0, message: 1.0 };
-    let bootstrap = BootstrapData {
-        log_slots: spec.log_slots,
-        slots_to_coeffs: spec.slots_to_coeffs.clone(),
-        residual_levels: spec.residual_levels as u32,
-        eval_mod: EvalModData {
-            bound: spec.eval_mod.bound,
-            degree: spec.eval_mod.degree as u32,
-            doublings: spec.eval_mod.doublings,
-        },
-        coeffs_to_slots: spec.coeffs_to_slots.clone(),
-        message_ratio: spec.message_ratio,
-        scale: spec.scale,
-        error: circuit.estimate(fresh).slot_error(spec.scale, parameters.n()),
-    };
-    let mut data = ParameterData { bootstrap: Some(bootstrap), scale_bits: 40, ..data(&parameters) };
-    // One decomposition for the levels of computations.
-    let shared = data.gadgets[spec.output_level()];
-    data.gadgets[..spec.output_level()].fill(shared);
-    (parameters, data, circuit.key_bytes() as u64)
+    let chain = Chain::bootstrapped(parameters, spec, &KernelCosts::default()).unwrap();
+    let costs = chain.bootstrap.unwrap();
+    (chain.parameters, chain.data, costs.key_bytes)
 }
 
 /// A random schedule for [`bootstrapped`] parameters.

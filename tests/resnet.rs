@@ -1,0 +1,163 @@
+//! A ResNet of a few channels with bootstraps, compiled by the whole pipeline and run encrypted on a small ring without
+//! security: residual blocks, one of them with a stride and a shortcut of its own, quartic activations, an average pool
+//! and a dense layer.
+
+#![cfg(all(feature = "client", feature = "compiler"))]
+
+use std::sync::Arc;
+
+use fhec::Client;
+use fhec::ir::plan::Plan;
+use fhec::ir::slot::SlotGraph;
+use fhec::ir::tensor::random::Rng;
+use fhec::ir::tensor::{self, ReduceKind, Tensor, TensorGraph, TensorOp, Window};
+use fhec::ir::{Constant, ValueId, Verified, slot, verify};
+use fhec::pipeline::{Config, Pipeline, Program};
+use fhec::runtime::server::Server;
+use fhec_backend::{Chain, EmitOptions};
+use fhec_ckks::bootstrap::{KernelCosts, insecure_test_bootstrap};
+use fhec_passes::{lower, place};
+
+/// Levels between bootstraps. A block takes six, and one more to restore a scale.
+const LEVELS: u32 = 5;
+/// Dearer than all the rest, so that there are no more bootstraps than the depth asks for.
+const BOOTSTRAP_PRICE: f64 = 1e4;
+/// Extents of an image.
+const IMAGE: [usize; 4] = [1, 3, 8, 8];
+
+/// A network in the making.
+struct Net {
+    graph: TensorGraph,
+    rng: Rng,
+}
+
+impl Net {
+    /// A convolution without bias and a batch normalisation.
+    fn conv(&mut self, x: ValueId, channels: usize, kernel: usize, stride: usize, name: &str) -> ValueId {
+        let inputs = self.graph.ty(x)[1];
+        let window =
+            Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1, 1], pads: [kernel / 2; 4] };
+        let scale = 1.5 / ((inputs * kernel * kernel) as f32).sqrt();
+        let weight = self.constant(vec![channels, inputs, kernel, kernel], scale, 0.0);
+        let op = TensorOp::Conv { window, groups: 1, weight, bias: None };
+        let y = self.graph.push_inferred(op, vec![x], name).unwrap();
+        let scale = Some(self.constant(vec![1, channels, 1, 1], 0.2, 0.8));
+        let shift = Some(self.constant(vec![1, channels, 1, 1], 0.1, 0.0));
+        self.graph.push_inferred(TensorOp::Affine { scale, shift }, vec![y], format!("{name}/bn")).unwrap()
+    }
+
+    /// Numbers around a mean.
+    fn constant(&mut self, shape: Vec<usize>, scale: f32, mean: f32) -> fhec::ir::ConstId {
+        let size: usize = shape.iter().product();
+        let data: Vec<f32> = (0..size).map(|_| mean + scale * self.rng.unit()).collect();
+        self.graph.add_constant(Constant::new(shape, data))
+    }
+
+    /// A quartic close to ReLU on [−3, 3], another one for every channel.
+    fn act(&mut self, x: ValueId, name: &str) -> ValueId {
+        let channels = self.graph.ty(x)[1];
+        let relu = [0.28, 0.5, 0.2, 0.0, -0.008];
+        let rows = relu.iter().flat_map(|c| (0..channels).map(move |k| c * (1.0 + 0.02 * k as f32)));
+        let coeffs = self.graph.add_constant(Constant::new(vec![5, channels], rows.collect::<Vec<_>>()));
+        self.graph.push_inferred(TensorOp::Poly { coeffs }, vec![x], name).unwrap()
+    }
+
+    fn block(&mut self, x: ValueId, channels: usize, stride: usize, name: &str) -> ValueId {
+        let a = self.conv(x, channels, 3, stride, &format!("{name}/conv1"));
+        let a = self.act(a, &format!("{name}/act1"));
+        let a = self.conv(a, channels, 3, 1, &format!("{name}/conv2"));
+        let shortcut =
+            if stride > 1 { self.conv(x, channels, 1, stride, &format!("{name}/short")) } else { x };
+        let sum = self.graph.push_inferred(TensorOp::Add, vec![a, shortcut], format!("{name}/add")).unwrap();
+        self.act(sum, &format!("{name}/act2"))
+    }
+
+    fn build() -> Verified<TensorGraph> {
+        let mut graph = TensorGraph::new("resnet", ());
+        let input = TensorOp::Input { name: "image".into(), shape: IMAGE.to_vec() };
+        let image = graph.push_inferred(input, vec![], "image").unwrap();
+        let mut net = Self { graph, rng: Rng(20) };
+        let x = net.conv(image, 4, 3, 1, "stem");
+        let x = net.act(x, "stem/act");
+        let x = net.block(x, 4, 1, "0");
+        let x = net.block(x, 8, 2, "1");
+        let x = net.block(x, 8, 1, "2");
+        let mean = TensorOp::Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: false };
+        let x = net.graph.push_inferred(mean, vec![x], "pool").unwrap();
+        let weight = net.constant(vec![10, 8], 0.5, 0.0);
+        let bias = Some(net.constant(vec![10], 0.5, 0.0));
+        let y = net.graph.push_inferred(TensorOp::Gemm { weight, bias }, vec![x], "fc").unwrap();
+        net.graph.add_output("scores", y);
+        verify(net.graph).unwrap()
+    }
+}
+
+/// Bounds on the slots of every value, with some room above a few images.
+fn ranges(graph: &Verified<SlotGraph>) -> Vec<f64> {
+    let mut ranges = vec![0.0f64; graph.len()];
+    for seed in 100..104 {
+        let observe = &mut |id: ValueId, slots: &slot::interp::Slots| {
+            let range = &mut ranges[id.index()];
+            *range = slots.iter().flatten().fold(*range, |most, x| most.max(1.5 * x.abs()));
+        };
+        slot::interp::run_observed(graph, &[image(seed)], observe).unwrap();
+    }
+    ranges
+}
+
+fn image(seed: u64) -> Tensor<f64> {
+    tensor::random::tensor(&mut Rng(seed), &IMAGE)
+}
+
+/// The network's plan for a chain, through all passes.
+fn compile(network: &Verified<TensorGraph>, chain: &Chain) -> Plan {
+    let config = || Config::nominal(chain.slots());
+    let mut packing = Pipeline::standard(config());
+    packing.stop_after("minimize-rotations");
+    let packed = packing.run(Program::Tensor(network.clone()), &mut |_, _| {}).unwrap();
+    let Program::Slot(packed) = packed else { panic!("{} after packing", packed.ir()) };
+    let header = chain.bootstrap_header().unwrap();
+    let bootstrap = place::Bootstrap {
+        levels: LEVELS,
+        level_in: header.level_in,
+        price: BOOTSTRAP_PRICE,
+        ranges: ranges(&packed),
+    };
+    let lowered = lower::Config { moduli: chain.moduli(), scale: chain.scale(), bootstrap: Some(header) };
+    let mut config = config();
+    config.place.bootstrap = Some(bootstrap);
+    config.chain = Box::new(move |_| Ok(lowered.clone()));
+    let schedule = Pipeline::standard(config).run(Program::Tensor(network.clone()), &mut |_, _| {}).unwrap();
+    let Program::Schedule(schedule) = schedule else { panic!("{} at the end", schedule.ir()) };
+    let samples = vec![vec![image(100)]];
+    fhec_backend::emit(chain, schedule, &EmitOptions { samples, ..EmitOptions::default() }).unwrap()
+}
+
+#[test]
+fn a_residual_network_with_bootstraps_runs_encrypted() {
+    let network = Net::build();
+    let (parameters, spec) = insecure_test_bootstrap(LEVELS as usize).unwrap();
+    let chain = Chain::bootstrapped(parameters, &spec, &KernelCosts::default()).unwrap();
+    let plan = Arc::new(compile(&network, &chain));
+    let bootstraps = plan.report.bootstraps;
+    assert!((4..=12).contains(&bootstraps), "{bootstraps} bootstraps");
+
+    let client = Client::with_parameters(plan.client_spec().unwrap(), chain.parameters.clone()).unwrap();
+    let keys = client.generate_keys(None).unwrap();
+    let secret = (&keys.secret, keys.id);
+    let id = plan.id().unwrap();
+    let evaluation = (keys.evaluation.clone(), keys.id);
+    let server = Server::new((plan.clone(), id), client.parameters(), evaluation, 1 << 28).unwrap();
+    for seed in 0..2 {
+        let image = image(seed);
+        let want = tensor::run(&network, std::slice::from_ref(&image)).unwrap().swap_remove(0).data;
+        let encrypted = client.encrypt(secret, &[image.data]).unwrap();
+        let run = server.run(encrypted, &Default::default()).unwrap();
+        let got = client.decrypt(secret, &run.outputs).unwrap().swap_remove(0);
+        let error = want.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let spread = want.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+        println!("{bootstraps} bootstraps, error {error:.1e} of {spread:.2}: {want:.3?} {got:.3?}");
+        assert!(spread > 0.1, "scores that say something: {want:?}");
+        assert!(error < 5e-4, "{want:?} {got:?}");
+    }
+}
