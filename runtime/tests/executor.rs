@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fhec_ir::schedule::interp::interpret;
-use fhec_ir::schedule::{PackedValue, Schedule, ScheduleHeader, ScheduleOp, ScheduleType, random};
+use fhec_ir::schedule::{Schedule, ScheduleOp, ScheduleType, random};
 use fhec_ir::{Node, ValueId, Verified};
 use fhec_runtime::clear::{ClearEngine, ClearValue};
 use fhec_runtime::engine::Place;
@@ -88,33 +88,10 @@ fn clear_engine_is_the_interpreter_on_schedules_with_bootstraps() {
     }
 }
 
-/// Drops to the bootstrap's level, refreshes and squares.
-fn refresh(data: &fhec_ir::plan::ParameterData) -> Verified<Schedule> {
-    let slots = 1 << (data.log_n - 1);
-    let packed = |name: &str| PackedValue { name: name.into(), layout: random::flat(slots, 1) };
-    let header = ScheduleHeader {
-        slots,
-        moduli: data.q.iter().map(|&q| q as f64).collect(),
-        inputs: vec![packed("x")],
-        outputs: vec![packed("y")],
-        bootstrap: data.bootstrap.as_ref().map(fhec_ir::plan::BootstrapData::header),
-        ..ScheduleHeader::default()
-    };
-    let mut g = Schedule::new("refresh", header);
-    // Slots up to 2 at half the nominal scale.
-    let x = g.push_input(0, 0, 4, 2f64.powi(39));
-    let x = g.push_inferred(ScheduleOp::Drop { level: 3 }, vec![x], "").unwrap();
-    let y = g.push_inferred(ScheduleOp::Bootstrap { range: 2.0 }, vec![x], "refresh").unwrap();
-    let y = g.push_inferred(ScheduleOp::Mul, vec![y, y], "").unwrap();
-    let y = g.push_inferred(ScheduleOp::RelinRescale, vec![y], "").unwrap();
-    g.add_output("y#0", y);
-    fhec_ir::verify(g).unwrap()
-}
-
 #[test]
 fn slots_too_large_for_a_bootstrap_are_counted() {
     let (_, data, _) = common::bootstrapped();
-    let schedule = refresh(&data);
+    let schedule = common::refresh(&data);
     for (largest, overflows) in [(2.0, 0), (2.001, 0), (-2.01, 1), (f64::NAN, 4)] {
         let engine = ClearEngine::exact(&schedule);
         let slots: Vec<f64> = (0..512).map(|k| if k == 77 { largest } else { 0.5 }).collect();
@@ -335,7 +312,7 @@ mod encrypted {
     #[test]
     fn bootstraps_without_their_keys_or_of_other_sizes_are_refused() {
         let (parameters, data, bytes) = common::bootstrapped();
-        let (plan, id) = common::plan_with(data.clone(), refresh(&data), bytes);
+        let (plan, id) = common::plan_with(data.clone(), common::refresh(&data), bytes);
         let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
         let keys = client.generate_keys(None).unwrap();
         let serve = |plan: &Arc<fhec_ir::plan::Plan>, evaluation| {
@@ -369,7 +346,7 @@ mod encrypted {
                 Ok(_) => panic!("nobody misses {missing:?} of {shape:?}"),
             }
         }
-        let (lying, _) = common::plan_with(data.clone(), refresh(&data), bytes + 1);
+        let (lying, _) = common::plan_with(data.clone(), common::refresh(&data), bytes + 1);
         assert!(matches!(serve(&lying, keys.evaluation.clone()), Err(RunError::Parameters(_))));
         // The file checks of a plan do not know the engine's limits on the chain.
         let mut data = data;
@@ -380,7 +357,7 @@ mod encrypted {
     #[test]
     fn keys_of_a_bootstrap_go_through_a_file() {
         let (parameters, data, bytes) = common::bootstrapped();
-        let (plan, id) = common::plan_with(data.clone(), refresh(&data), bytes);
+        let (plan, id) = common::plan_with(data.clone(), common::refresh(&data), bytes);
         let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
         let keys = client.generate_keys(None).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -407,7 +384,7 @@ mod encrypted {
         let tell = |what: &str| println!("{:6.1} s {what}", clock.elapsed().as_secs_f64());
         let (parameters, data, bytes) = common::secure_bootstrapped();
         assert!(parameters.security_bits() >= 128.0);
-        let schedule = refresh(&data);
+        let schedule = common::refresh(&data);
         let x: Vec<f64> = (0..parameters.slots()).map(|k| (k as f64 * 0.7).sin() * 2.0).collect();
         let model = ClearEngine::modelled(&schedule, &data, None);
         let input = model.input(x.clone(), 4, 2f64.powi(39), 1);

@@ -11,13 +11,13 @@ use clap::Args;
 use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 use fhec_runtime::ExecuteOptions;
 use fhec_runtime::client::{Client, Keys};
-use fhec_runtime::input::{RecordFile, read_labels};
 use fhec_runtime::server::{DEFAULT_PLAINTEXT_BYTES, Server};
 use serde_json::{Value, json};
 
 use super::check::{Reference, max_abs_error};
 use super::encrypt::load_inputs;
 use super::output::{bytes, peak_rss_bytes, top1};
+use super::records::Records;
 use super::{Context, decrypt, load_plan};
 
 /// Keys, encryption, evaluation and decryption in one process.
@@ -94,23 +94,9 @@ pub(crate) fn tasks(
         return Ok(input.iter().map(|s| Task { sources: vec![s.clone()], label: None }).collect());
     };
     let ([file], 1) = (input, takes) else { bail!("--range takes one file, and a network with one input") };
-    let records = RecordFile::open(file.as_ref(), &plan.client.inputs[0].layout.shape(), true);
-    let records = records.map_err(|e| anyhow::anyhow!("{file}: {e}"))?;
-    if range.end > records.len() {
-        bail!("{file} has {} records, the range ends at {}", records.len(), range.end);
-    }
-    let listed = match labels {
-        Some(path) => Some(read_labels(path).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?),
-        None => None,
-    };
-    let task = |k: usize| {
-        let label = match &listed {
-            Some(labels) => labels.get(k).copied(),
-            None => records.label(k).ok().flatten(),
-        };
-        Task { sources: vec![format!("{file}#{k}")], label: label.map(usize::from) }
-    };
-    Ok(range.map(task).collect())
+    let records = Records::open(&plan.client, file, labels.map(PathBuf::as_path), true)?;
+    let task = |k: usize| Task { sources: vec![format!("{file}#{k}")], label: records.label(k) };
+    Ok(records.range(Some(range))?.map(task).collect())
 }
 
 struct Session<'a> {

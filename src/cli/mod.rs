@@ -20,6 +20,8 @@ mod inspect;
 #[cfg(feature = "client")]
 mod keygen;
 mod output;
+#[cfg(feature = "client")]
+mod records;
 mod run;
 #[cfg(feature = "client")]
 mod simulate;

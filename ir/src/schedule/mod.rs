@@ -29,6 +29,7 @@ mod check;
 mod infer;
 pub mod interp;
 pub mod keys;
+mod layers;
 mod node;
 pub mod noise;
 mod op;
@@ -38,6 +39,7 @@ pub mod recipes;
 pub mod scale;
 
 pub use infer::{InferError, infer};
+pub use layers::Layers;
 pub use op::{
     BootstrapHeader, Kind, PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, ScheduleType,
 };

@@ -94,6 +94,14 @@ pub fn load(source: &Source, input: &ClientInput, options: LoadOptions) -> Resul
     }
 }
 
+/// A record as an input of a network takes it: normalised, row-major.
+///
+/// # Errors
+/// If there is no such record, or mean or standard deviation do not fit the channels.
+pub fn record_tensor(records: &RecordFile, record: usize, input: &ClientInput) -> Result<Vec<f64>, String> {
+    normalise(&records.record(record)?, &input.layout.shape(), &input.normalisation)
+}
+
 fn read(source: &Source, shape: &[usize], options: LoadOptions) -> Result<Raw, String> {
     let extension = source.path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
     if let Some(record) = source.record {

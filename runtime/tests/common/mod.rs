@@ -150,6 +150,29 @@ pub(crate) fn convolution(parameters: &Parameters, kernel: [f32; 9]) -> Verified
     verify(g).unwrap()
 }
 
+/// Drops to the bootstrap's level, refreshes and squares.
+pub(crate) fn refresh(data: &ParameterData) -> Verified<Schedule> {
+    let slots = 1 << (data.log_n - 1);
+    let packed = |name: &str| PackedValue { name: name.into(), layout: random::flat(slots, 1) };
+    let header = ScheduleHeader {
+        slots,
+        moduli: data.q.iter().map(|&q| q as f64).collect(),
+        inputs: vec![packed("x")],
+        outputs: vec![packed("y")],
+        bootstrap: data.bootstrap.as_ref().map(BootstrapData::header),
+        ..ScheduleHeader::default()
+    };
+    let mut g = Schedule::new("refresh", header);
+    // Slots up to 2 at half the nominal scale.
+    let x = g.push_input(0, 0, 4, 2f64.powi(39));
+    let x = g.push_inferred(ScheduleOp::Drop { level: 3 }, vec![x], "").unwrap();
+    let y = g.push_inferred(ScheduleOp::Bootstrap { range: 2.0 }, vec![x], "refresh").unwrap();
+    let y = g.push_inferred(ScheduleOp::Mul, vec![y, y], "").unwrap();
+    let y = g.push_inferred(ScheduleOp::RelinRescale, vec![y], "").unwrap();
+    g.add_output("y#0", y);
+    verify(g).unwrap()
+}
+
 /// What [`convolution`] computes.
 pub(crate) fn expected(kernel: [f32; 9], image: &[f64]) -> Vec<f64> {
     let at = |y: i64, x: i64| {
