@@ -8,7 +8,7 @@ use fhec_ckks::keys::SecretKey;
 use fhec_ir::ValueId;
 use fhec_ir::plan::{LayerReport, Plan};
 use fhec_ir::schedule::Layers;
-use fhec_ir::schedule::interp::{Packed, interpret_observed};
+use fhec_ir::schedule::interp::{Observer, Packed, interpret_observed};
 use fhec_runtime::Span;
 use fhec_runtime::ckks::CkksValue;
 use fhec_runtime::client::Client;
@@ -83,13 +83,9 @@ impl LayerTable {
         secret: &'a SecretKey,
     ) -> Result<Watch<'a>> {
         let layer: HashMap<_, _> = self.layers.results(&plan.schedule).into_iter().collect();
-        let mut clear = HashMap::new();
-        interpret_observed(&plan.schedule, packed, |id, slots| {
-            if let Some(layer) = layer.get(&id) {
-                clear.insert(id, (*layer, slots.to_vec()));
-            }
-        })?;
-        Ok(Watch { client, secret, clear, noted: Mutex::default() })
+        let mut results = Results { layer, clear: HashMap::new() };
+        interpret_observed(&plan.schedule, packed, &mut results)?;
+        Ok(Watch { client, secret, clear: results.clear, noted: Mutex::default() })
     }
 
     /// Adds the times of a run and, if it was watched, its errors.
@@ -178,5 +174,21 @@ impl Watch<'_> {
             Err(error) => Err(error.into()),
         };
         self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    }
+}
+
+/// Collects the layers' results in a run in clear.
+struct Results {
+    /// By value, the layer that it is a result of.
+    layer: HashMap<ValueId, usize>,
+    /// The same with its slots.
+    clear: HashMap<ValueId, (usize, Vec<f64>)>,
+}
+
+impl Observer for Results {
+    fn value(&mut self, id: ValueId, slots: &[f64]) {
+        if let Some(layer) = self.layer.get(&id) {
+            self.clear.insert(id, (*layer, slots.to_vec()));
+        }
     }
 }
