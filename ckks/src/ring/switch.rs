@@ -98,7 +98,7 @@ pub(crate) enum Multiplicand<'a> {
     Coefficients(&'a [i64]),
 }
 
-impl Multiplicand<'_> {
+impl<'a> Multiplicand<'a> {
     /// Words of a limb.
     fn words(&self) -> usize {
         match self {
@@ -106,11 +106,61 @@ impl Multiplicand<'_> {
             Self::Coefficients(x) => x.len(),
         }
     }
+
+    /// The polynomial whose limbs of so many words are there to be read.
+    fn limb(&self, words: usize) -> Option<&'a RnsPoly> {
+        match self {
+            Self::Evaluations(b) if b.n() == words => Some(b),
+            _ => None,
+        }
+    }
 }
 
-/// Words of the longest limb of a group: products of a group share their sums, hence a length.
-fn longest(group: &[(usize, Multiplicand<'_>)]) -> usize {
-    group.iter().map(|(_, b)| b.words()).max().unwrap_or(0)
+/// Words per limb of the plaintexts of a group: products of a group share their sums, hence a length. At least one
+/// for each tile.
+fn longest(group: &[(usize, Multiplicand<'_>)], tiles: usize) -> usize {
+    group.iter().map(|(_, b)| b.words()).max().unwrap_or(0).max(tiles)
+}
+
+/// A limb that is read tile by tile.
+struct Tiled<'a> {
+    words: &'a [u64],
+    /// Words from the beginning of a tile to that of the next.
+    stride: usize,
+    /// Words of a tile.
+    tile: usize,
+}
+
+impl<'a> Tiled<'a> {
+    /// Tile `k`, for products with `len` words.
+    fn tile(&self, k: usize, len: usize) -> Factor<'a> {
+        Factor::new(&self.words[k * self.stride..][..self.tile], len)
+    }
+}
+
+/// The factors of all groups; `lifted` as made by [`Ring::lifted`].
+fn tiled<'a>(
+    groups: &[Vec<(usize, Multiplicand<'a>)>],
+    (lifted, tiles): (&'a [u64], usize),
+    pick: &impl Fn(&RnsPoly) -> usize,
+) -> Vec<Vec<(usize, Tiled<'a>)>> {
+    let mut before = 0;
+    let factors = groups.iter().map(|group| {
+        let words = longest(group, tiles);
+        let tile = words / tiles;
+        let factor = |(t, b): &(usize, Multiplicand<'a>)| {
+            let factor = match b.limb(words) {
+                Some(b) => Tiled { words: b.limb(pick(b)), stride: tile, tile },
+                None => {
+                    before += tile;
+                    Tiled { words: &lifted[before - tile..], stride: lifted.len() / tiles, tile }
+                }
+            };
+            (*t, factor)
+        };
+        group.iter().map(factor).collect()
+    });
+    factors.collect()
 }
 
 impl Ring {
@@ -230,25 +280,13 @@ impl Ring {
             let m = self.modulus(index);
             let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
             let lifted = self.lifted((index, &pick), groups);
-            let mut rest = &lifted[..];
-            let mut sums = Vec::with_capacity(groups.len());
-            for group in groups {
-                let words = longest(group);
-                let mut sum = Vec::with_capacity(group.len());
-                for (t, b) in group {
-                    let limb = match *b {
-                        Multiplicand::Evaluations(b) if b.n() == words => b.limb(pick(b)),
-                        _ => rest.split_off(..words).expect("all are lifted"),
-                    };
-                    sum.push((*t, Factor::new(limb, n)));
-                }
-                sums.push(sum);
-            }
+            let factors = tiled(groups, (&lifted, n.div_ceil(TILE)), &pick);
+            let mut sums: Vec<Vec<_>> = groups.iter().map(|group| Vec::with_capacity(group.len())).collect();
             let d: Vec<&[u64]> = (0..digits.len()).map(|j| digits.limb(c[1], j, i)).collect();
             let rotated = AddendOver::Q([Some(c[0]), None]).limb(self, i, q_limbs, special);
             let plain = AddendOver::Q([Some(c[0]), Some(c[1])]).limb(self, i, q_limbs, special);
             let mut tiles = self.pool.take(2 * TILE * rotations.len());
-            for start in (0..n).step_by(TILE) {
+            for (k, start) in (0..n).step_by(TILE).enumerate() {
                 let len = TILE.min(n - start);
                 let range = start..start + len;
                 for ((tile, rotation), table) in tiles.chunks_exact_mut(2 * TILE).zip(rotations).zip(&tables)
@@ -272,48 +310,57 @@ impl Ring {
                     let image = Image { blocks, lanes: &table.lanes };
                     simd::inner_product(m, t0, t1, &rows, rotated, Some(image));
                 }
+                for (sum, factors) in sums.iter_mut().zip(&factors) {
+                    sum.clear();
+                    sum.extend(factors.iter().map(|(t, b)| (*t, b.tile(k, len))));
+                }
                 let mut parts: Vec<_> =
                     outs.iter_mut().map(|out| out.each_mut().map(|half| &mut half[range.clone()])).collect();
                 let mut parts = &mut parts[..];
                 for run in sums.chunk_by(|a, b| simd::alike(a, b)) {
                     let outs = parts.split_off_mut(..run.len()).expect("a part for each sum");
-                    simd::mul_acc_tile(m, outs, run, &tiles, start);
+                    simd::mul_acc_tile(m, outs, run, &tiles);
                 }
             }
         });
         out
     }
 
-    /// The limbs modulo modulus `index`, one after another, of all plaintexts that have none or a shorter one than
-    /// others of their group, at the length of the longest.
+    /// The limbs modulo modulus `index` of all plaintexts that have none, or a shorter one than their group needs: the
+    /// first tiles of all of them, then the second ones, and so on, as they are read.
     fn lifted(
         &self,
         (index, pick): (usize, &impl Fn(&RnsPoly) -> usize),
         groups: &[Vec<(usize, Multiplicand<'_>)>],
     ) -> Buffer {
+        let tiles = self.n().div_ceil(TILE);
         let terms = groups.iter().flat_map(|group| {
-            let words = longest(group);
-            let exists =
-                move |b: &Multiplicand<'_>| matches!(b, Multiplicand::Evaluations(b) if b.n() == words);
-            group.iter().map(|(_, b)| b).filter(move |b| !exists(b)).map(move |b| (words, b))
+            let words = longest(group, tiles);
+            group.iter().map(|(_, b)| *b).filter(move |b| b.limb(words).is_none()).map(move |b| (words, b))
         });
-        let mut lifted = self.pool.take(terms.clone().map(|(words, _)| words).sum());
-        let mut rest = &mut lifted[..];
+        let all: usize = terms.clone().map(|(words, _)| words).sum();
+        let mut lifted = self.pool.take(all);
+        let mut scratch = self.pool.take(self.n());
+        let (mut before, stride) = (0, all / tiles);
         for (words, b) in terms {
-            let limb = rest.split_off_mut(..words).expect("as long as all of them");
-            let short = &mut limb[..b.words()];
+            let limb = &mut scratch[..b.words()];
             match b {
-                Multiplicand::Evaluations(b) => short.copy_from_slice(b.limb(pick(b))),
+                Multiplicand::Evaluations(b) => limb.copy_from_slice(b.limb(pick(b))),
                 Multiplicand::Coefficients(x) => {
-                    simd::reduce_signed(self.modulus(index), short, x);
-                    self.short_ntt(index, x.len().trailing_zeros()).forward(short);
+                    simd::reduce_signed(self.modulus(index), limb, x);
+                    self.short_ntt(index, x.len().trailing_zeros()).forward(limb);
                 }
             }
-            let repeat = words / b.words();
-            for k in (0..b.words()).rev().filter(|_| repeat > 1) {
-                let word = limb[k];
-                limb[k * repeat..][..repeat].fill(word);
+            let (repeat, tile) = (words / limb.len(), words / tiles);
+            for (k, out) in lifted.chunks_exact_mut(stride).enumerate() {
+                let out = &mut out[before..before + tile];
+                if repeat == 1 {
+                    out.copy_from_slice(&limb[k * tile..][..tile]);
+                } else {
+                    out.iter_mut().enumerate().for_each(|(i, x)| *x = limb[(k * tile + i) / repeat]);
+                }
             }
+            before += tile;
         }
         lifted
     }

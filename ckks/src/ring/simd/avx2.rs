@@ -240,23 +240,16 @@ pub(crate) fn mul_acc_tile(
     outs: &mut [[&mut [u64]; 2]],
     groups: &[Vec<(usize, Factor<'_>)>],
     tiles: &[u64],
-    start: usize,
 ) {
     let k = Consts::new(m);
     for ([out0, out1], group) in outs.iter_mut().zip(groups) {
-        sum_of_tile(&k, out0, out1, group, (tiles, start));
+        sum_of_tile(&k, out0, out1, group, tiles);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn sum_of_tile(
-    k: &Consts,
-    out0: &mut [u64],
-    out1: &mut [u64],
-    group: &[(usize, Factor<'_>)],
-    (tiles, start): (&[u64], usize),
-) {
+fn sum_of_tile(k: &Consts, out0: &mut [u64], out1: &mut [u64], group: &[(usize, Factor<'_>)], tiles: &[u64]) {
     if group.is_empty() {
         out0.fill(0);
         out1.fill(0);
@@ -270,7 +263,7 @@ fn sum_of_tile(
             };
             for (t, b) in chunk {
                 let x = 2 * TILE * t + i;
-                let b = load_factor(b, start + i);
+                let b = load_factor(b, i);
                 sum0.add(load_doubles(tiles, x), b);
                 sum1.add(load_doubles(tiles, x + TILE), b);
             }

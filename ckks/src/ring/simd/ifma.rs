@@ -255,14 +255,13 @@ pub(crate) fn mul_acc_tile(
     outs: &mut [[&mut [u64]; 2]],
     groups: &[Vec<(usize, Factor<'_>)>],
     tiles: &[u64],
-    start: usize,
 ) {
     let log_repeat = groups[0].first().map_or(0, |(_, b)| b.log_repeat());
     match log_repeat {
-        0 => sums_of_repeated::<0>(m, outs, groups, (tiles, start), 0),
-        1 => sums_of_repeated::<1>(m, outs, groups, (tiles, start), 1),
-        2 => sums_of_repeated::<2>(m, outs, groups, (tiles, start), 2),
-        log => sums_of_repeated::<3>(m, outs, groups, (tiles, start), log),
+        0 => sums_of_repeated::<0>(m, outs, groups, tiles, 0),
+        1 => sums_of_repeated::<1>(m, outs, groups, tiles, 1),
+        2 => sums_of_repeated::<2>(m, outs, groups, tiles, 2),
+        log => sums_of_repeated::<3>(m, outs, groups, tiles, log),
     }
 }
 
@@ -273,15 +272,15 @@ fn sums_of_repeated<const LOG: u32>(
     m: &Modulus,
     mut outs: &mut [[&mut [u64]; 2]],
     mut groups: &[Vec<(usize, Factor<'_>)>],
-    from: (&[u64], usize),
+    tiles: &[u64],
     log_repeat: u32,
 ) {
     while let Some(four) = outs.split_off_mut(..4) {
-        sums::<4, LOG>(m, four, &groups[..4], from, log_repeat);
+        sums::<4, LOG>(m, four, &groups[..4], tiles, log_repeat);
         groups = &groups[4..];
     }
     for (out, group) in outs.chunks_mut(1).zip(groups.chunks(1)) {
-        sums::<1, LOG>(m, out, group, from, log_repeat);
+        sums::<1, LOG>(m, out, group, tiles, log_repeat);
     }
 }
 
@@ -290,7 +289,7 @@ fn sums<const G: usize, const LOG: u32>(
     m: &Modulus,
     outs: &mut [[&mut [u64]; 2]],
     groups: &[Vec<(usize, Factor<'_>)>],
-    (tiles, start): (&[u64], usize),
+    tiles: &[u64],
     log_repeat: u32,
 ) {
     let k = Consts::new(m);
@@ -316,7 +315,7 @@ fn sums<const G: usize, const LOG: u32>(
             for (operand, factors) in operands.iter().zip(&factors).take(count) {
                 let x = [load(tiles, operand + i), load(tiles, operand + TILE + i)];
                 for g in 0..G {
-                    let y = load_repeated::<LOG>(factors[g], start + i, log_repeat);
+                    let y = load_repeated::<LOG>(factors[g], i, log_repeat);
                     for half in 0..2 {
                         lo[g][half] = _mm512_madd52lo_epu64(lo[g][half], x[half], y);
                         hi[g][half] = _mm512_madd52hi_epu64(hi[g][half], x[half], y);

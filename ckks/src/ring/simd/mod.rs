@@ -162,20 +162,19 @@ pub(crate) fn mul_acc_pair(
 /// Words handled at a time by the accumulations: two tiles of sums stay in the first-level cache.
 pub(crate) const TILE: usize = 512;
 
-/// One tile of [`mul_acc_pair`] for each of some groups: both halves of the sum over (t, b) of operand t times b, of the
-/// words from `start` on. `tiles` holds the operands' halves one after another, [`TILE`] words each; b are whole limbs.
-/// A sum without terms is 0. The groups have the same operands, and factors that repeat equally often.
+/// One tile of [`mul_acc_pair`] for each of some groups: both halves of the sum over (t, b) of operand t times b.
+/// `tiles` holds the operands' halves one after another, [`TILE`] words each; b are tiles too. A sum without terms is 0.
+/// The groups have the same operands, and factors that repeat equally often.
 pub(crate) fn mul_acc_tile(
     m: &Modulus,
     outs: &mut [[&mut [u64]; 2]],
     groups: &[Vec<(usize, Factor<'_>)>],
     tiles: &[u64],
-    start: usize,
 ) {
     let Some(len) = outs.first().map(|out| out[0].len()) else { return };
     assert!(outs.iter().flatten().all(|out| out.len() == len) && len <= TILE && outs.len() == groups.len());
     debug_assert!(groups.iter().all(|group| alike(group, &groups[0])));
-    dispatch_all!(m, len, mul_acc_tile(m, outs, groups, tiles, start))
+    dispatch_all!(m, len, mul_acc_tile(m, outs, groups, tiles))
 }
 
 /// Whether two groups can be summed together by [`mul_acc_tile`].

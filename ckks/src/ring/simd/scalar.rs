@@ -82,7 +82,6 @@ pub(crate) fn mul_acc_tile(
     outs: &mut [[&mut [u64]; 2]],
     groups: &[Vec<(usize, Factor<'_>)>],
     tiles: &[u64],
-    start: usize,
 ) {
     let halves = outs
         .iter_mut()
@@ -93,7 +92,7 @@ pub(crate) fn mul_acc_tile(
             let mut acc = 0;
             for chunk in group.chunks(WIDE_TERMS) {
                 for (t, b) in chunk {
-                    acc += wide(tiles[(2 * t + half) * TILE + i], at(b, start + i));
+                    acc += wide(tiles[(2 * t + half) * TILE + i], at(b, i));
                 }
                 acc = u128::from(m.reduce_wide(acc));
             }

@@ -114,15 +114,15 @@ fn tiles_of_accumulations() {
         let factors: Vec<_> = (0..20).map(|_| rng.limb(N, m.q)).collect();
         let mut results = Vec::new();
         for (count, log) in [(1, 0), (0, 0), (8, 1), (20, 0), (17, 2), (16, 3)] {
+            let len = TILE - 8;
             let group = |g: usize| -> Vec<_> {
                 let factors = factors.iter().cycle().skip(g).take(count).enumerate();
-                factors.map(|(i, b)| (3 * i % 5, Factor::new(&b[..N >> log], N))).collect()
+                factors.map(|(i, b)| (3 * i % 5, Factor::new(&b[..len >> log], len))).collect()
             };
             let groups: Vec<_> = (0..6).map(group).collect();
-            let (start, len) = (8, (N - 8).min(TILE));
             let mut out = vec![[vec![1; len], vec![1; len]]; groups.len()];
             let mut halves: Vec<_> = out.iter_mut().map(|o| o.each_mut().map(|half| &mut half[..])).collect();
-            mul_acc_tile(m, &mut halves, &groups, &tiles, start);
+            mul_acc_tile(m, &mut halves, &groups, &tiles);
             results.extend(out.into_iter().flatten());
         }
         results
@@ -183,7 +183,7 @@ fn twin_times() {
     let rows: Vec<_> = (0..9).map(|t| (&limbs[t][..], &limbs[16 + t][..], &limbs[32 + t][..])).collect();
     let sources: Vec<_> = (0..9).map(|t| (&limbs[t][..], q - 1 - t as u64)).collect();
     let tiles = rng.limb(16 * 2 * TILE, q);
-    let group = [(0..16).map(|t| (t, pairs[t].1)).collect()];
+    let group = [(0..16).map(|t| (t, Factor::Full(&limbs[16 + t][..TILE]))).collect()];
     let addend = Addend { limbs: [Some(&limbs[40]), None], factor: 5 };
     let blocks: Vec<u32> = (0..n as u32 / 8).rev().map(|v| v << 3 | (v & 7)).collect();
     let lanes = std::array::from_fn(|c| std::array::from_fn(|l| (l ^ c) as u64));
@@ -208,7 +208,7 @@ fn twin_times() {
     let tile = time(&mut |m| {
         for start in (0..n).step_by(TILE) {
             let outs = [&mut out0[start..start + TILE], &mut out1[start..start + TILE]];
-            mul_acc_tile(m, &mut [outs], &group, &tiles, start);
+            mul_acc_tile(m, &mut [outs], &group, &tiles);
         }
     });
     show("mul_acc_tile", tile);
