@@ -122,7 +122,7 @@ impl LayerTable {
     pub(crate) fn show(&self, plan: &Plan, context: &Context) {
         context.answer(format!(
             "\n{:<32} {:>7} {:>9} {:>9} {:>8} {:>8}  {}",
-            "layer", "levels", "seconds", "predicted", "rms", "worst", "op"
+            "layer", "levels", "seconds", "predicted", "rms bits", "max bits", "op"
         ));
         for (name, row, report) in self.reported(plan) {
             let name: String = name.chars().take(32).collect();

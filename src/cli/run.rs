@@ -51,11 +51,12 @@ impl RunArgs {
         let progress = context.progress("running");
         let report = |done, total| progress.set(done, total);
         let options = ExecuteOptions { threads: context.threads, progress: Some(&report) };
+        let trace = self.trace.map(Trace::new);
+        let start = trace.as_ref().map_or(0.0, Trace::now);
         let run = server.run(inputs, &options)?;
         drop(progress);
-        if let Some(path) = self.trace {
-            let mut trace = Trace::new(path);
-            trace.add(&plan.client.network, &plan.schedule, 0.0, &run.execution.spans);
+        if let Some(mut trace) = trace {
+            trace.add(&plan.client.network, &plan.schedule, start, &run.execution.spans);
             trace.save()?;
         }
         run.outputs.save(&self.output, Direction::Outputs, &parameters)?;
