@@ -105,9 +105,6 @@ impl CostTable {
 /// Words that the tables of one modulus take, over N.
 const TABLE_LIMBS: u64 = 4;
 
-/// Bytes of free buffers that the engine keeps at most.
-const POOL_BYTES: u64 = 2 << 30;
-
 /// What an instruction takes, in microseconds on one thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Price {
@@ -278,10 +275,11 @@ impl<'p> CostModel<'p> {
     pub(crate) fn memory(&self, schedule: &Schedule, facts: &Facts) -> MemoryReport {
         let n = 1u64 << self.parameters.log_n;
         let moduli = (self.parameters.q.len() + self.parameters.p.len()) as u64;
-        let all: u64 = schedule.ids().map(|id| self.value_bytes(*schedule.ty(id))).sum();
+        let values = peak_bytes(schedule, self);
         MemoryReport {
-            values: peak_bytes(schedule, self),
-            working: TABLE_LIMBS * moduli * 8 * n + all.min(POOL_BYTES),
+            values,
+            // Free buffers of lengths that no instruction asks for just then: measured as half of the values.
+            working: TABLE_LIMBS * moduli * 8 * n + values / 2,
             plaintexts: facts.values().map(|f| (f.weight * 8.0 * n as f64) as u64).sum(),
             ..MemoryReport::default()
         }
