@@ -44,6 +44,8 @@ pub struct CompileOptions {
     pub levels: Option<u32>,
     /// Most bytes of the bootstrap's keys in the server's memory.
     pub bootstrap_key_bytes: usize,
+    /// Most bytes of memory that the evaluation of a network with bootstraps may be predicted to take.
+    pub memory_budget: u64,
     /// Kernel times of the machine that will run the plan.
     pub costs: CostTable,
 }
@@ -65,6 +67,7 @@ impl Default for CompileOptions {
             bootstrap: None,
             levels: None,
             bootstrap_key_bytes: 5_000_000_000,
+            memory_budget: 12_000_000_000,
             costs: CostTable::default(),
         }
     }
@@ -126,6 +129,17 @@ pub enum CompileError {
         got: f64,
         /// Asked for.
         wanted: f64,
+    },
+    /// No plan fits the memory.
+    #[error(
+        "the evaluation takes {:.1} GB at least, the memory budget is {:.1} GB (--memory-budget)",
+        *least as f64 / 1e9, *budget as f64 / 1e9
+    )]
+    Memory {
+        /// Fewest bytes found.
+        least: u64,
+        /// Bytes allowed.
+        budget: u64,
     },
     /// No sample bounds the values of a network with bootstraps.
     #[error(
@@ -508,7 +522,7 @@ impl Driver<'_> {
         let ranges = ranges.ok_or(CompileError::Samples { samples: samples.len() })?;
         let mut placed = timed(&mut stages.placement, || placed(self.options, graph, &ranges, chains?))?;
         placed.sort_by(|a, b| a.report.seconds.total_cmp(&b.report.seconds));
-        let mut best = f64::NEG_INFINITY;
+        let (mut best, mut least) = (f64::NEG_INFINITY, u64::MAX);
         for Placed { chain, config, report } in placed {
             tracing::info!("{} levels of {} bits: {report:?}", report.levels, chain.data.scale_bits);
             let (program, start) =
@@ -517,6 +531,13 @@ impl Driver<'_> {
             let Program::Schedule(schedule) = &rest.program else {
                 return Err(PassError::Misplaced { pass: "lower", ir: rest.program.ir() }.into());
             };
+            let budget = self.options.memory_budget;
+            // Without plaintexts, which take runs in clear to know.
+            let memory = fhec_backend::memory(&chain, schedule).total();
+            if memory > budget {
+                least = least.min(memory);
+                continue;
+            }
             let emit = EmitOptions {
                 normalisations: self.options.normalisations.clone(),
                 samples: samples[samples.len() - 1..].to_vec(),
@@ -524,12 +545,19 @@ impl Driver<'_> {
                 placement: Some(report),
             };
             let plan = timed(&mut stages.emission, || fhec_backend::emit(&chain, schedule.clone(), &emit))?;
+            if plan.report.memory.total() > budget {
+                least = least.min(plan.report.memory.total());
+                continue;
+            }
             best = best.max(plan.client.precision_bits);
             if plan.client.precision_bits >= self.options.precision_bits {
                 let snapshots = planned.snapshots.into_iter().chain(rest.snapshots).collect();
                 let attempt = Attempt { program: rest.program, snapshots };
                 return Ok(self.finish(attempt, Some(plan), stages, observe));
             }
+        }
+        if best == f64::NEG_INFINITY {
+            return Err(CompileError::Memory { least, budget: self.options.memory_budget });
         }
         Err(CompileError::Precision { got: best, wanted: self.options.precision_bits })
     }

@@ -1,7 +1,8 @@
 //! The last step of compilation.
 
-use fhec_ir::plan::{Normalisation, PlacementReport, Plan, PlanError};
+use fhec_ir::plan::{KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, PlanError};
 use fhec_ir::schedule::Schedule;
+use fhec_ir::schedule::keys::key_needs;
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{Verified, Violations};
 
@@ -9,7 +10,7 @@ use crate::bootstrap::BootstrapCosts;
 use crate::chain::Chain;
 use crate::cost::{CostModel, CostTable};
 use crate::order;
-use crate::report::{self, Measured};
+use crate::report::{self, Facts, Measured};
 
 /// What [`emit`] needs besides schedule and parameters.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +72,19 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     plan.report.memory.keys = plan.keys.bytes();
     plan.report.memory.matrices = bootstrap.matrix_bytes;
     Ok(plan)
+}
+
+/// Predicted memory of evaluating a schedule that was lowered for `chain`, but for its plaintexts.
+pub fn memory(chain: &Chain, schedule: &Schedule) -> MemoryReport {
+    let costs = CostModel::new(&chain.data, &CostTable::default());
+    let n = 1 << chain.data.log_n;
+    let keys = KeyManifest::for_needs(&key_needs(schedule), &chain.data.gadgets, n);
+    let bootstrap_bytes = chain.bootstrap.map_or(0, |b| b.key_bytes);
+    MemoryReport {
+        keys: KeyManifest { bootstrap_bytes, ..keys }.bytes(),
+        matrices: chain.bootstrap.map_or(0, |b| b.matrix_bytes),
+        ..costs.memory(schedule, &Facts::new())
+    }
 }
 
 #[cfg(test)]

@@ -34,13 +34,13 @@ pub struct KernelCosts {
 impl Default for KernelCosts {
     fn default() -> Self {
         Self {
-            ntt: 175.0,
-            product: 14.0,
-            conversion: 10.0,
-            read: 85.0,
-            add: 40.0,
-            embed: 1500.0,
-            reduce: 30.0,
+            ntt: 170.0,
+            product: 15.0,
+            conversion: 10.5,
+            read: 65.0,
+            add: 35.0,
+            embed: 850.0,
+            reduce: 53.0,
         }
     }
 }

@@ -268,7 +268,14 @@ fn plans_of_all_classes_compute_the_map() {
         let want: Vec<f64> = (0..4)
             .map(|o| x.data.iter().enumerate().map(|(i, x)| x * (1 + 4 * o + i) as f64).sum())
             .collect();
+        let other = Tensor::new(x.shape.clone(), x.data.iter().map(|x| 1.0 - x).collect());
+        let samples = [vec![x.clone()], vec![other.clone()]];
+        let mut seen = [0; 2];
+        let both = interp::run_all(&graph, &samples, &mut |sample, _, _| seen[sample] += 1).unwrap();
+        assert_eq!(seen, [graph.len(); 2]);
+        assert_eq!(both[1], interp::run(&graph, &[other]).unwrap());
         let got = interp::run(&graph, &[x]).unwrap();
+        assert_eq!(both[0], got);
         assert_eq!(got[0].data, want, "{reduce:?}");
     }
 }

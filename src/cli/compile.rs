@@ -63,6 +63,9 @@ pub(crate) struct ModelArgs {
     /// Most memory for the bootstrap's keys, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = (CompileOptions::default().bootstrap_key_bytes >> 20) as u64, help_heading = "Compilation")]
     bootstrap_keys: u64,
+    /// Most memory that an evaluation with bootstraps may be predicted to take, keys included, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = CompileOptions::default().memory_budget >> 20, help_heading = "Compilation")]
+    memory_budget: u64,
     /// Records that bound the values of the network, instead of synthetic images: a file of records as for --input
     /// (`infer --help`). Networks with bootstraps need real ones.
     #[cfg(feature = "client")]
@@ -159,6 +162,7 @@ impl ModelArgs {
             bootstrap: self.bootstrap,
             levels: self.levels,
             bootstrap_key_bytes: (self.bootstrap_keys as usize) << 20,
+            memory_budget: self.memory_budget.saturating_mul(1 << 20),
             normalisations: vec![self.norm.normalisation(model)?],
             costs: self.costs.as_deref().map_or_else(|| Ok(CostTable::default()), CostTable::load)?,
             ..CompileOptions::default()

@@ -108,8 +108,11 @@ pub struct Designer {
     /// EvalMod's own error, by what it depends on.
     played: HashMap<Played, f64>,
     /// Precision and message ratio, by the ciphertext modulus and the spec: special primes hardly matter.
-    precisions: HashMap<(Vec<u64>, EvalModSpec, Vec<u32>), (f64, f64)>,
+    precisions: HashMap<Modulus, (f64, f64)>,
 }
+
+/// A ciphertext modulus, EvalMod on it, and the stages of CoeffsToSlots.
+type Modulus = (Vec<u64>, EvalModSpec, Vec<u32>);
 
 /// What EvalMod's own error depends on.
 #[derive(PartialEq, Eq, Hash)]

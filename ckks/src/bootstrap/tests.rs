@@ -280,7 +280,16 @@ fn the_search_meets_its_request_or_says_why_not() {
     assert!(design.precision >= 15.0 && design.key_bytes <= 4_000_000_000);
     assert!(design.parameters.security_bits() >= 128.0 && design.parameters.log_n() == 15);
     assert_eq!(design.spec.residual_levels, 3);
-    assert!(BootstrapCircuit::new(&design.parameters, &design.spec).is_ok());
+    let circuit = BootstrapCircuit::new(&design.parameters, &design.spec).unwrap();
+    let again = (circuit.seconds(&costs), circuit.key_bytes());
+    assert_eq!(again, (design.seconds, design.key_bytes));
+    // What a designer keeps from other requests changes nothing.
+    let mut designer = Designer::new(&costs);
+    let other = designer.search(&DesignRequest { levels: 2, ..request }).unwrap();
+    assert!(other.spec.residual_levels == 2 && other.seconds <= design.seconds);
+    let same = designer.search(&request).unwrap();
+    assert_eq!((same.parameters, same.spec), (design.parameters, design.spec));
+    assert_eq!((same.precision, same.seconds), (design.precision, design.seconds));
     request.levels = 12;
     let refused = BootstrapDesign::search(&request, &costs).unwrap_err();
     let expected = BootstrapError::NoDesign {

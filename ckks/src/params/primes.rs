@@ -135,7 +135,7 @@ impl Iterator for NearPrimes {
     fn next(&mut self) -> Option<u64> {
         let step = 2u64 << self.log_n;
         loop {
-            let (k, below) = (self.visited.div_ceil(2), self.visited > 0 && self.visited % 2 == 0);
+            let (k, below) = (self.visited.div_ceil(2), self.visited > 0 && self.visited.is_multiple_of(2));
             // Stay within a factor of two: beyond that the name "bits" would be a lie.
             if k * step >= self.centre / 2 {
                 return None;
