@@ -320,7 +320,7 @@ fn bootstrap_chains(options: &CompileOptions, log_n: u32) -> Result<Vec<(u32, Ch
             };
             match fhec_backend::select_bootstrapped(&request, &mut designer) {
                 Ok(chain) => {
-                    chains.push((levels, chain));
+                    chains.extend(chain.variants().into_iter().map(|chain| (levels, chain)));
                     break;
                 }
                 Err(error) => refusal = Some(error),

@@ -10,7 +10,7 @@ mod common;
 use std::path::Path;
 
 use cli::{Folder, json};
-use fhec_ir::plan::Plan;
+use fhec_ir::plan::{Normalisation, Plan, Report};
 
 const KERNEL: [f32; 9] = [0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, -0.1, 0.2];
 
@@ -41,7 +41,10 @@ fn four_processes_and_files_that_do_not_fit() {
     folder.ok("client-spec model.plan -o model.client");
     folder.ok("keygen model.client -o keys");
     folder.ok("encrypt model.client --key keys/secret.key --input image.u8 -o image.ct");
-    folder.ok("run model.plan --keys keys/evaluation.keys --input image.ct -o result.ct --threads 2");
+    folder.ok(
+        "run model.plan --keys keys/evaluation.keys --input image.ct -o result.ct --threads 2 --trace t.json",
+    );
+    assert!(check_trace(&folder.path("t.json")) > 0.0);
     let out = folder.ok("decrypt model.client --key keys/secret.key --input result.ct -o out --json");
     let expected = common::expected(KERNEL, &image);
     let found: Vec<f64> = serde_json::from_value(json(&out)["output"].clone()).unwrap();
@@ -142,6 +145,83 @@ fn damaged(folder: &Folder) {
     }
 }
 
+/// Checks a trace: the events of a thread do not overlap. Gives the seconds of all events.
+fn check_trace(path: &Path) -> f64 {
+    let trace = json(&std::fs::read_to_string(path).unwrap());
+    let events = trace["traceEvents"].as_array().unwrap();
+    let number = |e: &serde_json::Value, key: &str| e[key].as_f64().unwrap();
+    let mut spans: Vec<_> = events.iter().filter(|e| e["ph"] == "X").collect();
+    assert!(events.iter().any(|e| e["ph"] == "M" && e["name"] == "thread_name"));
+    for event in &spans {
+        let args = &event["args"];
+        assert!(event["name"].as_str().unwrap().ends_with(args["layer"].as_str().unwrap()), "{event}");
+        assert!(
+            number(args, "level") <= 2.0 && (30.0..100.0).contains(&number(args, "scale_bits")),
+            "{event}"
+        );
+    }
+    let place = |e: &serde_json::Value| (number(e, "pid"), number(e, "tid"), number(e, "ts"));
+    spans.sort_by(|a, b| place(a).partial_cmp(&place(b)).unwrap());
+    for pair in spans.windows(2) {
+        let (a, b) = (place(pair[0]), place(pair[1]));
+        let same = (a.0, a.1) == (b.0, b.1);
+        assert!(!same || a.2 + number(pair[0], "dur") <= b.2 + 1e-3, "{} and {}", pair[0], pair[1]);
+    }
+    spans.iter().map(|e| number(e, "dur") * 1e-6).sum()
+}
+
+#[test]
+fn layers_and_traces() {
+    let folder = Folder::new();
+    write_plan(&folder, "model.plan", KERNEL);
+    write_image(&folder);
+    let line =
+        "infer model.plan --input image.u8 --input image.u8 --check --layers --trace t.json --threads 2";
+    let numbers = json(&folder.ok(&format!("{line} --json")));
+    let layers = numbers["layers"].as_array().unwrap();
+    let names: Vec<_> = layers.iter().map(|l| l["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["conv", "square", "bias"]);
+    let mut seconds = 0.0;
+    for layer in layers {
+        seconds += 2.0 * layer["seconds"].as_f64().unwrap();
+        let (rms, worst) = (&layer["rms_error_bits"], &layer["worst_error_bits"]);
+        let (rms, worst) = (rms.as_f64().unwrap(), worst.as_f64().unwrap());
+        assert!(15.0 < worst && worst < rms && rms < 40.0, "{layer}");
+    }
+    let traced = check_trace(&folder.path("t.json"));
+    assert!((traced - seconds).abs() < 1e-6 * (1.0 + seconds), "{traced} s in events, {seconds} s in layers");
+    let run = 2.0 * numbers["mean_seconds"].as_f64().unwrap();
+    assert!(traced <= 2.0 * run, "{traced} s on two threads in {run} s");
+
+    let table = folder.ok("infer model.plan --input image.u8 --layers");
+    assert!(table.contains("predicted") && table.contains("square"), "{table}");
+    let numbers = json(&folder.ok("infer model.plan --input image.u8 --layers --json"));
+    assert!(numbers["layers"][0]["rms_error_bits"].is_null(), "not compared: {numbers}");
+    folder.fails("infer model.plan --input image.u8 --trace nowhere/t.json", "nowhere/t.json");
+}
+
+#[test]
+fn records_that_leave_the_range_of_a_bootstrap_are_named() {
+    let folder = Folder::new();
+    let (_, data, bytes) = common::bootstrapped();
+    let schedule = common::refresh(&data);
+    let norm = Normalisation { std: vec![1e-3], ..Normalisation::default() };
+    let plan = Plan::assemble(data, schedule, &[norm], Report::default(), 10.0, bytes).unwrap();
+    plan.save(&folder.path("model.plan")).unwrap();
+    // 0, 4 and 1000, of which the bootstrap takes 2 and its lowest modulus some 500.
+    let records: Vec<u8> =
+        [0, 1, 255, 0].iter().flat_map(|x| [[0].as_slice(), &[*x; 512]].concat()).collect();
+    std::fs::write(folder.path("batch.bin"), records).unwrap();
+    let numbers = json(&folder.ok("simulate model.plan --data batch.bin --json"));
+    assert_eq!(numbers["diverging"], serde_json::json!([{ "record": 2, "layer": "refresh" }]));
+    let out_of_range = numbers["out_of_range"].as_array().unwrap();
+    assert_eq!((out_of_range.len(), &out_of_range[0]["record"]), (1, &serde_json::json!(1)));
+    assert!((out_of_range[0]["ratio"].as_f64().unwrap() - 1.96).abs() < 0.01, "{numbers}");
+    let text = folder.ok("simulate model.plan --data batch.bin");
+    assert!(text.contains("1 diverging: 2 (from refresh)"), "{text}");
+    assert!(text.contains("1 out of range: 1 (×1.96 at refresh)"), "{text}");
+}
+
 #[test]
 fn infer_inspect_and_simulate() {
     let folder = Folder::new();
@@ -160,8 +240,19 @@ fn infer_inspect_and_simulate() {
     assert_eq!(many["images"], 3);
     assert!(many["max_abs_error"].as_f64().unwrap() < 1e-5, "{many}");
     assert_eq!(many["results"].as_array().unwrap().len(), 3);
-    let simulated = json(&folder.ok("simulate model.plan --data batch.bin --range 0..3 --json"));
-    assert_eq!((&simulated["images"], &simulated["out_of_range"]), (&3.into(), &0.into()));
+    let simulated = json(&folder.ok("simulate model.plan --data batch.bin --json --check"));
+    let (none, three) = (serde_json::json!([]), &serde_json::json!(3));
+    assert_eq!((&simulated["images"], &simulated["labelled"]), (three, three));
+    assert_eq!((&simulated["diverging"], &simulated["out_of_range"]), (&none, &none));
+    let error = simulated["max_abs_error"].as_f64().unwrap();
+    assert!(error > 0.0 && error < 1e-5, "{simulated}");
+    let same = |options: &str| {
+        let numbers =
+            json(&folder.ok(&format!("simulate model.plan --data batch.bin --json --check {options}")));
+        numbers["max_abs_error"] == simulated["max_abs_error"]
+    };
+    assert!(same("--threads 1") && same("--range 0..3 --threads 3") && !same("--seed 1"));
+    folder.fails("simulate model.plan --data batch.bin --range 1..4", "3 records");
     folder.fails("infer model.plan --input batch.bin --range 0..4", "3 records");
     folder.fails("infer model.plan --input image.u8 --input none.u8", "none.u8");
 

@@ -4,8 +4,8 @@ use fhec_ckks::bootstrap::{
     BootstrapCircuit, BootstrapError, BootstrapSpec, DesignRequest, Designer, KernelCosts,
 };
 use fhec_ckks::noise::Estimate;
-use fhec_ckks::params::Parameters;
-use fhec_ir::plan::{BootstrapData, EvalModData};
+use fhec_ckks::params::{KeyShape, Parameters};
+use fhec_ir::plan::{BootstrapData, EvalModData, Gadget};
 
 use crate::chain::{Chain, ChainError, LOG_N};
 
@@ -122,6 +122,24 @@ impl Chain {
         });
         Ok(chain)
     }
+
+    /// The chain, and the same with a decomposition of their own for low levels: these have faster switches, but steps
+    /// that occur at high levels too need two keys. No others for a chain without a bootstrap.
+    pub fn variants(&self) -> Vec<Self> {
+        let mut variants = vec![self.clone()];
+        let Some(bootstrap) = &self.data.bootstrap else { return variants };
+        let (low, top) = (bootstrap.slots_to_coeffs.len(), bootstrap.header().level_out as usize);
+        let gadget = |level: usize| {
+            let KeyShape { special, digit_limbs, .. } = self.parameters.key_shape(level);
+            Gadget { special: special as u32, digit_limbs: digit_limbs as u32 }
+        };
+        for level in (low + 1..top).filter(|level| gadget(*level) != gadget(level + 1)) {
+            let mut variant = self.clone();
+            variant.data.gadgets[..=level].fill(gadget(level));
+            variants.push(variant);
+        }
+        variants
+    }
 }
 
 /// The description of a bootstrap in a plan.
@@ -165,6 +183,15 @@ pub(crate) mod tests {
         let gadgets = &chain.data.gadgets;
         assert!(gadgets[..6].iter().all(|g| *g == gadgets[6]), "one key per step");
         assert_ne!(gadgets[6], gadgets[15]);
+        let variants = chain.variants();
+        assert!(variants.len() > 1);
+        for variant in &variants[1..] {
+            let gadgets = &variant.data.gadgets;
+            let split = (0..6).find(|level| gadgets[*level] != gadgets[6]).map(|_| gadgets[0]);
+            let low = gadgets.iter().take_while(|g| Some(**g) == split).count();
+            assert!((4..6).contains(&(low - 1)) && gadgets[low..=6].iter().all(|g| *g == gadgets[6]));
+            assert_eq!(gadgets[6..], chain.data.gadgets[6..]);
+        }
         for degree in (2..=126).step_by(2) {
             let (bound, doublings) = (15, 3);
             let spec = EvalModSpec { bound, degree, doublings };

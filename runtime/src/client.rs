@@ -13,6 +13,7 @@ use fhec_ckks::params::Parameters;
 use fhec_ir::plan::ClientSpec;
 use rayon::prelude::*;
 
+use crate::ckks::CkksValue;
 use crate::error::{FileError, RunError};
 use crate::files::{self, Bundle, KeySetId, Kind, NO_PLAN, Tags};
 use crate::{bootstrap, ckks};
@@ -203,6 +204,20 @@ impl Client {
             tensors.push(wanted.layout.unpack(&slots));
         }
         Ok(tensors)
+    }
+
+    /// The slots of a value of a run: real parts of what a ciphertext decrypts to, none for a value that is no ciphertext
+    /// of two polynomials. For the owner of the key, as [`Client::decrypt`].
+    ///
+    /// # Errors
+    /// If the ciphertext is of other parameters.
+    pub fn slots(&self, secret: &SecretKey, value: &CkksValue) -> Result<Option<Vec<f64>>, CkksError> {
+        let CkksValue::Ct(ct) = value else { return Ok(None) };
+        if ct.parts() != 2 {
+            return Ok(None);
+        }
+        let slots = Decryptor::new(secret).decode_for_self(&self.encoder, ct)?;
+        Ok(Some(slots.into_iter().map(|z| z.re).collect()))
     }
 }
 

@@ -43,10 +43,24 @@ pub struct Execution<V> {
     pub seconds: f64,
     /// Most bytes of values alive at once, keys and plaintexts not counted.
     pub peak_value_bytes: usize,
-    /// Time of each instruction on its thread, plaintexts included. Sums over rotations that were executed at once share
-    /// their time evenly, and the rotations take none.
-    pub instruction_seconds: Vec<f32>,
+    /// When and where each instruction ran, plaintexts included. Sums over rotations that were executed at once share
+    /// their time evenly, one after the other; the rotations, and inputs, take none.
+    pub spans: Vec<Span>,
 }
+
+/// When and where an instruction ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Span {
+    /// Seconds since the run began.
+    pub start: f64,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Its thread: 0 is the caller's. An instruction that used them all counts as its first thread's.
+    pub worker: usize,
+}
+
+/// Sees values as they are made, on the thread that made them; inputs are not shown.
+pub type Observer<'a, V> = &'a (dyn Fn(ValueId, &V) + Sync);
 
 /// Executes `schedule` on `inputs`, the ciphertexts of every packed input.
 ///
@@ -58,6 +72,22 @@ pub fn execute<E: Engine>(
     inputs: Vec<Vec<E::Value>>,
     plaintexts: &PlaintextStore<E>,
     options: &ExecuteOptions<'_>,
+) -> Result<Execution<E::Value>, RunError> {
+    execute_observed(engine, schedule, inputs, plaintexts, options, &|_, _| {})
+}
+
+/// [`execute`], showing values to `observe`: all but inputs and rotations that exist only within a sum. Its time is not
+/// the instruction's.
+///
+/// # Errors
+/// As [`execute`].
+pub fn execute_observed<E: Engine>(
+    engine: &E,
+    schedule: &Verified<Schedule>,
+    inputs: Vec<Vec<E::Value>>,
+    plaintexts: &PlaintextStore<E>,
+    options: &ExecuteOptions<'_>,
+    observe: Observer<'_, E::Value>,
 ) -> Result<Execution<E::Value>, RunError> {
     let start = Instant::now();
     let threads = match options.threads {
@@ -80,14 +110,17 @@ pub fn execute<E: Engine>(
         threads,
         pool,
         progress: options.progress,
+        observe,
+        start,
         state: Mutex::new(state),
         changed: Condvar::new(),
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(|| run.work());
+        for worker in 1..threads {
+            let run = &run;
+            scope.spawn(move || run.work(worker));
         }
-        run.work();
+        run.work(0);
     });
     let state = run.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = state.error {
@@ -100,7 +133,7 @@ pub fn execute<E: Engine>(
         outputs: group_outputs(schedule, outputs.ok_or_else(missing)?),
         seconds: start.elapsed().as_secs_f64(),
         peak_value_bytes: state.peak,
-        instruction_seconds: state.seconds,
+        spans: state.spans,
     })
 }
 
@@ -117,7 +150,7 @@ struct State<V> {
     done: usize,
     bytes: usize,
     peak: usize,
-    seconds: Vec<f32>,
+    spans: Vec<Span>,
     error: Option<RunError>,
 }
 
@@ -165,7 +198,7 @@ fn initial<E: Engine>(
         done: 0,
         bytes: 0,
         peak: 0,
-        seconds: vec![0.0; schedule.len()],
+        spans: vec![Span::default(); schedule.len()],
         error: None,
     };
     for (id, node) in schedule.iter() {
@@ -195,6 +228,8 @@ struct Run<'a, E: Engine> {
     threads: usize,
     pool: rayon::ThreadPool,
     progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
+    observe: Observer<'a, E::Value>,
+    start: Instant,
     state: Mutex<State<E::Value>>,
     changed: Condvar,
 }
@@ -211,23 +246,36 @@ impl<E: Engine> Run<'_, E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self) {
+    /// Runs units until all are done or one failed.
+    fn work(&self, worker: usize) {
         while let Some(job) = self.next() {
-            let start = Instant::now();
+            let start = self.start.elapsed().as_secs_f64();
             let run = || self.results(&job);
-            // A panic must not leave the other threads waiting for this one.
             let result =
-                catch_unwind(AssertUnwindSafe(
-                    || if self.threads > 1 { self.pool.install(run) } else { run() },
-                ));
-            let result = result.unwrap_or_else(|panic| {
-                let place = self.schedule.describe(job.unit.results[0]);
-                Err(RunError::Panic { place, message: panic_message(&*panic) })
-            });
+                self.caught(job.unit, || if self.threads > 1 { self.pool.install(run) } else { run() });
+            let span = Span { start, seconds: self.start.elapsed().as_secs_f64() - start, worker };
             let unit = job.unit;
             drop(job);
-            self.finish(unit, result, start.elapsed().as_secs_f32());
+            let result = result.and_then(|values| {
+                self.caught(unit, || {
+                    unit.results.iter().zip(&values).for_each(|(id, value)| (self.observe)(*id, value));
+                    Ok(values)
+                })
+            });
+            self.finish(unit, result, span);
         }
+    }
+
+    /// Makes a panic an error: it must not leave the other threads waiting for this one.
+    fn caught(
+        &self,
+        unit: &Unit,
+        job: impl FnOnce() -> Result<Vec<E::Value>, RunError>,
+    ) -> Result<Vec<E::Value>, RunError> {
+        catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| {
+            let place = self.schedule.describe(unit.results[0]);
+            Err(RunError::Panic { place, message: panic_message(&*panic) })
+        })
     }
 
     fn next(&self) -> Option<Job<'_, E::Value>> {
@@ -295,14 +343,11 @@ impl<E: Engine> Run<'_, E> {
         };
         let place = Place { level: operand.level, scale, extended: operand.kind == Kind::Ext, compact };
         let get = |recipe: &Recipe| self.plaintexts.get(self.engine, &self.vectors, recipe, place);
-        if self.threads > 1 {
-            recipes.par_iter().map(get).collect()
-        } else {
-            recipes.iter().map(get).collect()
-        }
+        let shared = self.threads > 1;
+        if shared { recipes.par_iter().map(get).collect() } else { recipes.iter().map(get).collect() }
     }
 
-    fn finish(&self, unit: &Unit, result: Result<Vec<E::Value>, RunError>, seconds: f32) {
+    fn finish(&self, unit: &Unit, result: Result<Vec<E::Value>, RunError>, span: Span) {
         let mut freed = Vec::new();
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -313,8 +358,10 @@ impl<E: Engine> Run<'_, E> {
             }
             Ok(values) => {
                 state.done += unit.len();
-                for (id, value) in unit.results.iter().zip(values) {
-                    state.seconds[id.index()] = seconds / unit.results.len() as f32;
+                let seconds = span.seconds / unit.results.len() as f64;
+                for (k, (id, value)) in unit.results.iter().zip(values).enumerate() {
+                    let start = span.start + k as f64 * seconds;
+                    state.spans[id.index()] = Span { start, seconds, ..span };
                     state.bytes += self.engine.value_bytes(&value);
                     state.values[id.index()] = Some(Arc::new(value));
                     state.arrived(&self.readers[id.index()]);

@@ -29,5 +29,5 @@ mod units;
 
 pub use engine::Engine;
 pub use error::{EngineError, FileError, RunError};
-pub use executor::{ExecuteOptions, Execution, execute};
+pub use executor::{ExecuteOptions, Execution, Observer, Span, execute, execute_observed};
 pub use plaintexts::PlaintextStore;

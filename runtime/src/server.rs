@@ -9,7 +9,7 @@ use fhec_ir::plan::{Plan, PlanId};
 
 use crate::ckks::{self, CkksEngine, CkksValue};
 use crate::error::RunError;
-use crate::executor::{ExecuteOptions, Execution, execute};
+use crate::executor::{ExecuteOptions, Execution, Observer, execute_observed};
 use crate::files::{Bundle, KeySetId};
 use crate::plaintexts::PlaintextStore;
 
@@ -67,6 +67,19 @@ impl Server {
     /// If the inputs were made for another plan, by another key set, or are not what the plan takes; or the run
     /// fails.
     pub fn run(&self, inputs: Bundle, options: &ExecuteOptions<'_>) -> Result<ServerRun, RunError> {
+        self.run_observed(inputs, options, &|_, _| {})
+    }
+
+    /// [`Server::run`], showing every value as it is made.
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub fn run_observed(
+        &self,
+        inputs: Bundle,
+        options: &ExecuteOptions<'_>,
+        observe: Observer<'_, CkksValue>,
+    ) -> Result<ServerRun, RunError> {
         if inputs.plan != self.id {
             return Err(RunError::Input(format!(
                 "they were encrypted for plan {}, this is {}",
@@ -83,7 +96,8 @@ impl Server {
         }
         let wrap = |cts: Vec<Ciphertext>| cts.into_iter().map(CkksValue::Ct).collect();
         let values = inputs.values.into_iter().map(|(_, cts)| wrap(cts)).collect();
-        let mut execution = execute(&self.engine, &self.plan.schedule, values, &self.plaintexts, options)?;
+        let (engine, schedule) = (&self.engine, &self.plan.schedule);
+        let mut execution = execute_observed(engine, schedule, values, &self.plaintexts, options, observe)?;
         let mut values = Vec::with_capacity(header.outputs.len());
         for (packed, cts) in header.outputs.iter().zip(std::mem::take(&mut execution.outputs)) {
             let cts = cts.iter().map(|v| match &**v {

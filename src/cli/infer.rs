@@ -16,8 +16,10 @@ use serde_json::{Value, json};
 
 use super::check::{Reference, max_abs_error};
 use super::encrypt::load_inputs;
+use super::layers::LayerTable;
 use super::output::{bytes, peak_rss_bytes, top1};
 use super::records::Records;
+use super::trace::Trace;
 use super::{Context, decrypt, load_plan};
 
 /// Keys, encryption, evaluation and decryption in one process.
@@ -25,7 +27,8 @@ use super::{Context, decrypt, load_plan};
 #[command(after_help = "\
 With several inputs of a one-input network, or a range of records, all are run with one set of keys and a summary
 follows. --check also runs in clear and compares: against the network itself if an .onnx is given, else against
-the plan's schedule.
+the plan's schedule. --layers gives the seconds of each layer, summed over its instructions, each on its threads (the
+prediction is for one thread), and −log2 of the rms and the largest difference of its slots from those in clear.
 
 Examples:
   fhec infer model.plan --input cat.png
@@ -46,6 +49,12 @@ pub(crate) struct InferArgs {
     /// Run in clear as well and compare.
     #[arg(long)]
     check: bool,
+    /// Show the time of each layer beside the predicted one and, with --check, the error of its results.
+    #[arg(long)]
+    layers: bool,
+    /// Write when each instruction ran, for chrome://tracing or Perfetto.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Scale pictures of another size.
     #[arg(long)]
     resize: bool,
@@ -107,6 +116,8 @@ struct Session<'a> {
     server: Server,
     check: bool,
     resize: bool,
+    layers: Option<LayerTable>,
+    trace: Option<Trace>,
 }
 
 struct Outcome {
@@ -131,41 +142,37 @@ impl Outcome {
 }
 
 impl Session<'_> {
-    fn infer(&self, task: &Task) -> Result<Outcome> {
-        let tensors = load_inputs(&self.model.plan.client.inputs, &task.sources, self.resize)?;
+    fn infer(&mut self, task: &Task) -> Result<Outcome> {
+        let plan = &self.model.plan;
+        let tensors = load_inputs(&plan.client.inputs, &task.sources, self.resize)?;
         let secret = (&self.keys.secret, self.keys.id);
         let bundle = self.client.encrypt(secret, &tensors)?;
+        let watch = match &self.layers {
+            Some(layers) if self.check => {
+                let inputs = plan.client.inputs.iter().zip(&tensors);
+                let packed = inputs.map(|(i, t)| i.layout.pack(t)).collect();
+                Some(layers.watch(plan, &packed, &self.client, secret.0)?)
+            }
+            _ => None,
+        };
+        let start = self.trace.as_ref().map_or(0.0, Trace::now);
         let progress = self.context.progress("running");
         let report = |done, total| progress.set(done, total);
         let options = ExecuteOptions { threads: self.context.threads, progress: Some(&report) };
-        let run = self.server.run(bundle, &options)?;
+        let observe = |id, value: &_| {
+            watch.iter().for_each(|w| w.observe(id, value));
+        };
+        let run = self.server.run_observed(bundle, &options, &observe)?;
         drop(progress);
         let outputs = self.client.decrypt(secret, &run.outputs)?;
-        let clear =
-            self.check.then(|| self.model.reference.outputs(&self.model.plan, &tensors)).transpose()?;
-        self.profile(&run.execution.instruction_seconds);
+        let clear = self.check.then(|| self.model.reference.outputs(plan, &tensors)).transpose()?;
+        if let Some(layers) = &mut self.layers {
+            layers.add(&run.execution.spans, watch)?;
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.add(&task.sources.join(" "), &plan.schedule, start, &run.execution.spans);
+        }
         Ok(Outcome { outputs, clear, seconds: run.execution.seconds })
-    }
-
-    /// With -vv: measured time by layer.
-    fn profile(&self, seconds: &[f32]) {
-        if self.context.verbose < 2 {
-            return;
-        }
-        let mut layers: Vec<(&str, f64)> = Vec::new();
-        let mut current = "";
-        for ((_, node), s) in self.model.plan.schedule.iter().zip(seconds) {
-            if !node.name.is_empty() {
-                current = &node.name;
-            }
-            match layers.iter_mut().find(|(name, _)| *name == current) {
-                Some((_, sum)) => *sum += f64::from(*s),
-                None => layers.push((current, f64::from(*s))),
-            }
-        }
-        for (name, sum) in layers {
-            self.context.detail(format!("{sum:9.3} s  {name}"));
-        }
     }
 }
 
@@ -195,11 +202,15 @@ impl InferArgs {
         let budget = usize::try_from(self.plaintext_cache << 20).unwrap_or(usize::MAX);
         let server = Server::new(plan, client.parameters(), evaluation, budget)?;
         let (check, resize) = (self.check, self.resize);
-        let session = Session { context, model: &model, client, keys, server, check, resize };
-        match tasks.as_slice() {
-            [task] => session.single(task, seconds_keygen),
-            tasks => session.many(tasks, seconds_keygen),
-        }
+        let layers = self.layers.then(|| LayerTable::new(&model.plan));
+        let trace = self.trace.map(Trace::new);
+        let mut session =
+            Session { context, model: &model, client, keys, server, check, resize, layers, trace };
+        let result = match tasks.as_slice() {
+            [task] => session.single(task, seconds_keygen)?,
+            tasks => session.many(tasks, seconds_keygen)?,
+        };
+        session.finish(result)
     }
 
     fn model(&self, context: &Context) -> Result<Model> {
@@ -218,7 +229,19 @@ impl InferArgs {
 }
 
 impl Session<'_> {
-    fn single(&self, task: &Task, seconds_keygen: f64) -> Result<()> {
+    /// Ends with what runs and layers took.
+    fn finish(&self, mut result: Value) -> Result<()> {
+        if let Some(layers) = &self.layers {
+            layers.show(&self.model.plan, self.context);
+            result["layers"] = layers.json(&self.model.plan);
+        }
+        if self.context.json {
+            self.context.json(&result);
+        }
+        self.trace.as_ref().map_or(Ok(()), Trace::save)
+    }
+
+    fn single(&mut self, task: &Task, seconds_keygen: f64) -> Result<Value> {
         let outcome = self.infer(task)?;
         let names = self.model.plan.client.outputs.iter().map(|o| &o.name);
         for (name, output) in names.zip(&outcome.outputs) {
@@ -227,27 +250,24 @@ impl Session<'_> {
         let (top, peak) = (outcome.top1(), peak_rss_bytes());
         let against = outcome.error().map_or(String::new(), |e| format!(", error {e:.2e} against clear"));
         self.context.answer(format!("largest: {top} ({:.2} s, {}{against})", outcome.seconds, bytes(peak)));
-        if self.context.json {
-            let mut result = json!({
-                "output": outcome.outputs.first(), "top1": top, "seconds": outcome.seconds,
-                "seconds_keygen": seconds_keygen, "peak_rss_bytes": peak,
-            });
-            if outcome.outputs.len() > 1 {
-                result["outputs"] = json!(outcome.outputs);
-            }
-            if let Some(clear) = &outcome.clear {
-                result["clear_output"] = json!(clear.first());
-                result["max_abs_error"] = json!(outcome.error());
-            }
-            if let Some(label) = task.label {
-                result["label"] = json!(label);
-            }
-            self.context.json(&result);
+        let mut result = json!({
+            "output": outcome.outputs.first(), "top1": top, "seconds": outcome.seconds,
+            "seconds_keygen": seconds_keygen, "peak_rss_bytes": peak,
+        });
+        if outcome.outputs.len() > 1 {
+            result["outputs"] = json!(outcome.outputs);
         }
-        Ok(())
+        if let Some(clear) = &outcome.clear {
+            result["clear_output"] = json!(clear.first());
+            result["max_abs_error"] = json!(outcome.error());
+        }
+        if let Some(label) = task.label {
+            result["label"] = json!(label);
+        }
+        Ok(result)
     }
 
-    fn many(&self, tasks: &[Task], seconds_keygen: f64) -> Result<()> {
+    fn many(&mut self, tasks: &[Task], seconds_keygen: f64) -> Result<Value> {
         let (mut seconds, mut worst) = (0.0, None::<f64>);
         let (mut agree, mut labelled, mut correct) = (0, 0, 0);
         let mut results: Vec<Value> = Vec::with_capacity(tasks.len());
@@ -277,15 +297,12 @@ impl Session<'_> {
             summary += &format!(", {correct}/{labelled} correct");
         }
         self.context.answer(&summary);
-        if self.context.json {
-            let ratio = |n: usize, of: usize| (of > 0).then(|| n as f64 / of as f64);
-            self.context.json(&json!({
-                "images": count, "mean_seconds": mean, "seconds_keygen": seconds_keygen,
-                "agreement": self.check.then(|| ratio(agree, count)).flatten(),
-                "accuracy": ratio(correct, labelled), "max_abs_error": worst,
-                "peak_rss_bytes": peak_rss_bytes(), "results": results,
-            }));
-        }
-        Ok(())
+        let ratio = |n: usize, of: usize| (of > 0).then(|| n as f64 / of as f64);
+        Ok(json!({
+            "images": count, "mean_seconds": mean, "seconds_keygen": seconds_keygen,
+            "agreement": self.check.then(|| ratio(agree, count)).flatten(),
+            "accuracy": ratio(correct, labelled), "max_abs_error": worst,
+            "peak_rss_bytes": peak_rss_bytes(), "results": results,
+        }))
     }
 }

@@ -19,12 +19,15 @@ mod infer;
 mod inspect;
 #[cfg(feature = "client")]
 mod keygen;
+#[cfg(feature = "client")]
+mod layers;
 mod output;
 #[cfg(feature = "client")]
 mod records;
 mod run;
 #[cfg(feature = "client")]
 mod simulate;
+mod trace;
 
 use std::ffi::OsString;
 use std::path::Path;

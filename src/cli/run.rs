@@ -11,6 +11,7 @@ use fhec_runtime::server::{DEFAULT_PLAINTEXT_BYTES, Server};
 use serde_json::json;
 
 use super::output::{bytes, peak_rss_bytes};
+use super::trace::Trace;
 use super::{Context, load_plan};
 
 /// Run a plan on encrypted inputs.
@@ -32,6 +33,9 @@ pub(crate) struct RunArgs {
     /// Where to write the encrypted results.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Write when each instruction ran, for chrome://tracing or Perfetto.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 impl RunArgs {
@@ -42,12 +46,18 @@ impl RunArgs {
         let inputs = Bundle::load(&self.input, Direction::Inputs, &parameters, id)?;
         // One run uses every plaintext once or twice: no cache.
         let budget = DEFAULT_PLAINTEXT_BYTES / 16;
-        let server = Server::new((Arc::new(plan), id), &parameters, (Arc::new(evaluation), key_set), budget)?;
+        let plan = Arc::new(plan);
+        let server = Server::new((plan.clone(), id), &parameters, (Arc::new(evaluation), key_set), budget)?;
         let progress = context.progress("running");
         let report = |done, total| progress.set(done, total);
         let options = ExecuteOptions { threads: context.threads, progress: Some(&report) };
         let run = server.run(inputs, &options)?;
         drop(progress);
+        if let Some(path) = self.trace {
+            let mut trace = Trace::new(path);
+            trace.add(&plan.client.network, &plan.schedule, 0.0, &run.execution.spans);
+            trace.save()?;
+        }
         run.outputs.save(&self.output, Direction::Outputs, &parameters)?;
         let (seconds, peak) = (run.execution.seconds, peak_rss_bytes());
         context.say(format!("{}: {seconds:.2} s, peak memory {}", self.output.display(), bytes(peak)));

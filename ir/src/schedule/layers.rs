@@ -61,3 +61,37 @@ impl Layers {
         ciphertexts.filter_map(|(id, _)| result(id)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{PackedValue, ScheduleHeader, random};
+
+    #[test]
+    fn instructions_belong_to_the_layer_before_them() {
+        let packed = |name: &str| PackedValue { name: name.into(), layout: random::flat(16, 1) };
+        let header = ScheduleHeader {
+            slots: 16,
+            moduli: vec![2f64.powi(50), 2f64.powi(40)],
+            inputs: vec![packed("x")],
+            outputs: vec![packed("y")],
+            ..ScheduleHeader::default()
+        };
+        let mut g = Schedule::new("layers", header);
+        let x = g.push_input(0, 0, 1, 2f64.powi(40));
+        let shifted = g.push_inferred(ScheduleOp::Rotate { step: 1 }, vec![x], "conv").unwrap();
+        let sum = g.push_inferred(ScheduleOp::Add, vec![x, shifted], "").unwrap();
+        let product = g.push_inferred(ScheduleOp::Mul, vec![sum, sum], "act").unwrap();
+        let square = g.push_inferred(ScheduleOp::RelinRescale, vec![product], "").unwrap();
+        let late = g.push_inferred(ScheduleOp::AddScalar { value: 1.0 }, vec![sum], "conv").unwrap();
+        g.add_output("y#0", square);
+        let layers = Layers::new(&g);
+        assert_eq!(layers.names, ["conv", "act"]);
+        assert_eq!((layers.of(x), layers.name(x)), (None, ""));
+        assert_eq!(
+            [shifted, sum, product, square, late].map(|id| layers.name(id)),
+            ["conv", "conv", "act", "act", "conv"]
+        );
+        assert_eq!(layers.results(&g), [(sum, 0), (square, 1)]);
+    }
+}

@@ -433,15 +433,17 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
     }
 }
 
-/// Magnitudes below 2^52.
+/// Magnitudes below 2^52; false if there are others.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
+pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) -> bool {
     let k = Consts::new(m);
+    let mut all = k.zero;
     for i in (0..out.len()).step_by(8) {
         let x = &x[i..i + 8];
         // SAFETY: the slice has eight words.
         let x = unsafe { _mm512_loadu_si512(x.as_ptr().cast()) };
         let magnitude = _mm512_abs_epi64(x);
+        all = _mm512_or_si512(all, magnitude);
         let quotient = _mm512_madd52hi_epu64(k.zero, magnitude, k.mu52);
         let product = _mm512_madd52lo_epu64(k.zero, quotient, k.q);
         let r = once(_mm512_sub_epi64(magnitude, product), k.q);
@@ -449,6 +451,7 @@ pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
         let negative = _mm512_cmplt_epi64_mask(x, k.zero);
         store(out, i, _mm512_mask_mov_epi64(r, negative, negated));
     }
+    _mm512_cmpgt_epu64_mask(all, k.mask) == 0
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]

@@ -236,10 +236,14 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
 /// out ← x mod q for signed x.
 pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
     assert_eq!(out.len(), x.len());
-    if x.iter().any(|x| x.unsigned_abs() >= 1 << 52) {
-        return scalar::reduce_signed(m, out, x);
+    #[cfg(target_arch = "x86_64")]
+    if m.ifma && out.len() % 8 == 0 {
+        // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl and ifma.
+        if unsafe { ifma::reduce_signed(m, out, x) } {
+            return;
+        }
     }
-    dispatch!(m, out.len(), reduce_signed(m, out, x))
+    scalar::reduce_signed(m, out, x);
 }
 
 /// Rounded quotients of a base conversion: v ← floor(Σ y_i·inv_i + 1/2) in double precision, where
