@@ -280,6 +280,7 @@ fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -
             giant: model.giant(middle) / rotation,
             product: model.product(middle) / rotation,
             encode: model.lift(middle, 1.0) / rotation,
+            ..minimize_rotations::Prices::default()
         },
         levels: place::LevelPrices::new(rotations),
         bootstrap: Some(bootstrap),

@@ -2,6 +2,7 @@
 
 use fhec_ir::tensor::random::{self, Options};
 use fhec_ir::{schedule, tensor, verify};
+use fhec_passes::assign_layout::Compaction;
 use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
 
 #[test]
@@ -13,7 +14,9 @@ fn lowered_random_networks_equal_their_tensors() {
         let inputs = random::inputs(&graph, seed ^ 0x5eed);
         let want = tensor::run(&graph, &inputs).unwrap();
         for slots in [64, 1024, 4096] {
-            let packed = assign_layout::run(&graph, &assign_layout::Config::new(slots)).unwrap();
+            let compaction = [None, Some(Compaction::First), Some(Compaction::Joins)][seed as usize / 3 % 3];
+            let config = assign_layout::Config { compaction, ..assign_layout::Config::new(slots) };
+            let packed = assign_layout::run(&graph, &config).unwrap();
             let planned = minimize_rotations::run(&verify(packed).unwrap(), &Default::default()).unwrap();
             let placed = match place::run(&verify(planned).unwrap(), &Default::default()) {
                 Ok(placed) => verify(placed).unwrap(),

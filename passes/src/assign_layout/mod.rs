@@ -69,8 +69,10 @@ pub fn run(graph: &Verified<TensorGraph>, config: &Config) -> Result<SlotGraph, 
     };
     let given = config.compaction.unwrap_or(Compaction::Never);
     let mut search = Search { graph, config, memo: Memo::default() };
+    // Pricing large networks takes seconds.
+    let is_decided = config.compaction.is_some() || search.tries() == 0;
     if let [base] = bases[..]
-        && config.compaction.is_some()
+        && is_decided
     {
         return Ok(search.packed(base, &|_| given)?.0);
     }
@@ -127,14 +129,18 @@ impl Search<'_> {
         Ok(is_better)
     }
 
-    /// Decides about one size of maps after the other, largest first, while comparing is quick.
+    /// Sizes of maps that may be decided about.
+    fn tries(&self) -> usize {
+        COMPACTION_LIMIT / WAYS.len() / multiplications(self.graph).max(1)
+    }
+
+    /// Decides about one size of maps after the other, in the order of the network, while comparing is quick.
     fn compacted(&mut self, best: Candidate) -> Result<Candidate, PassError> {
-        let tries = COMPACTION_LIMIT / multiplications(self.graph).max(1);
         let (base, sizes) = (best.base, best.sizes.clone());
         let mut best = Some(best);
         let mut chosen: HashMap<[usize; 2], Compaction> = HashMap::new();
-        for size in sizes.into_iter().take(tries / 2) {
-            for way in [Compaction::First, Compaction::Joins] {
+        for size in sizes.into_iter().take(self.tries()) {
+            for way in WAYS {
                 let other = |s: [usize; 2]| match chosen.get(&s) {
                     _ if s == size => way,
                     known => known.copied().unwrap_or(Compaction::Never),
@@ -148,6 +154,9 @@ impl Search<'_> {
         Ok(best.expect("there was one"))
     }
 }
+
+/// Ways to compact maps of a size.
+const WAYS: [Compaction; 2] = [Compaction::First, Compaction::Joins];
 
 /// Multiplications up to which compacted maps are planned in full to compare them.
 const COMPACTION_LIMIT: usize = 400_000_000;

@@ -2,8 +2,10 @@
 //!
 //! For each map it tries the replicas over which partial sums may be spread and, for each, the baby-step/giant-step
 //! splits of the actual offset set ([`split`]), and keeps the cheapest by the [`Prices`]. Baby steps of one
-//! ciphertext are hoisted and shared by all outputs; giant steps are applied to sums.
+//! ciphertext are hoisted and shared by all outputs; giant steps are applied to sums. A key for every step that occurs
+//! has its price too: among plans that are nearly as cheap those win that share their steps with other maps ([`keys`]).
 
+mod keys;
 mod prices;
 mod split;
 
@@ -12,7 +14,7 @@ use std::collections::HashSet;
 use fhec_ir::layout::Factor;
 use fhec_ir::slot::routing::{Offsets, Routing};
 use fhec_ir::slot::{LinearMap, MapPlan, SlotGraph, SlotOp};
-use fhec_ir::{ConstId, Constant, Op, Verified};
+use fhec_ir::{ConstId, Constant, Op, ValueId, Verified};
 use rayon::prelude::*;
 
 use crate::PassError;
@@ -30,15 +32,49 @@ pub struct Config {
 /// # Errors
 /// None today.
 pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, PassError> {
-    Ok(planned(graph, config, &mut Memo::default()))
+    let kinds = Kind::all(graph);
+    let options = kinds.par_iter().map(|k| options(k.map, &graph.constants, config, OPTIONS)).collect();
+    let fixed = graph.iter().flat_map(|(_, node)| keys::fixed(&node.op));
+    let counts: Vec<usize> = kinds.iter().map(|k| k.values.len()).collect();
+    let key = config.prices.key * graph.header.slots as f64 / Prices::KEY_SLOTS;
+    let chosen = keys::shared(options, &counts, fixed, key);
+    let mut planned = (**graph).clone();
+    for (kind, plan) in kinds.iter().zip(chosen) {
+        kind.set(&mut planned, &plan);
+    }
+    Ok(planned)
 }
 
-/// Plans of maps that were met before: they depend on which entries a map has, not on the entries themselves.
-#[derive(Debug, Default)]
-pub(crate) struct Memo(Vec<(LinearMap, MapPlan)>);
+/// Plans of a map to choose from.
+const OPTIONS: usize = 12;
 
-impl Memo {
-    /// What stands for all maps with the same entries; None for maps whose constants may decide about that.
+/// Linear maps that have the same plans: they differ in numbers only.
+struct Kind<'g> {
+    map: &'g LinearMap,
+    /// What they have in common; None for a map whose constants may decide about its plans.
+    key: Option<LinearMap>,
+    values: Vec<ValueId>,
+}
+
+impl<'g> Kind<'g> {
+    /// The maps without a plan.
+    fn all(graph: &'g SlotGraph) -> Vec<Self> {
+        let mut kinds: Vec<Self> = Vec::new();
+        for (id, node) in graph.iter() {
+            let SlotOp::Linear(map) = &node.op else { continue };
+            if map.plan.is_some() {
+                continue;
+            }
+            let key = Self::key(map, &graph.constants);
+            match kinds.iter_mut().find(|k| key.is_some() && k.key == key) {
+                Some(kind) => kind.values.push(id),
+                None => kinds.push(Self { map, key, values: vec![id] }),
+            }
+        }
+        kinds
+    }
+
+    /// Plans depend on which entries a map has, not on the entries themselves.
     fn key(map: &LinearMap, constants: &[Constant]) -> Option<LinearMap> {
         let mut key = map.clone();
         let mut dense = key.terms.iter().all(|t| t.stages.len() <= 1);
@@ -51,63 +87,71 @@ impl Memo {
         dense.then_some(key)
     }
 
-    fn get(&self, key: &LinearMap) -> Option<&MapPlan> {
-        self.0.iter().find(|(known, _)| known == key).map(|(_, plan)| plan)
+    fn set(&self, graph: &mut SlotGraph, plan: &MapPlan) {
+        for id in &self.values {
+            if let SlotOp::Linear(map) = &mut graph.node_mut(*id).op {
+                map.plan = Some(plan.clone());
+            }
+        }
     }
 }
 
-/// Plans all linear maps that have no plan yet, those of a kind once.
+/// Plans of maps that were met before.
+#[derive(Debug, Default)]
+pub(crate) struct Memo(Vec<(LinearMap, MapPlan)>);
+
+impl Memo {
+    fn get(&self, key: Option<&LinearMap>) -> Option<&MapPlan> {
+        self.0.iter().find(|(known, _)| Some(known) == key).map(|(_, plan)| plan)
+    }
+}
+
+/// The graph with the cheapest plan for each map, keys not counted: for estimates.
 pub(crate) fn planned(graph: &SlotGraph, config: &Config, memo: &mut Memo) -> SlotGraph {
+    let kinds = Kind::all(graph);
+    let due: Vec<&Kind> = kinds.iter().filter(|k| memo.get(k.key.as_ref()).is_none()).collect();
+    let plans: Vec<MapPlan> = due.par_iter().map(|k| plan(k.map, &graph.constants, config).0).collect();
     let mut planned = graph.clone();
-    let mut due = Vec::new();
-    let mut like = Vec::new();
-    for (id, node) in graph.iter() {
-        let SlotOp::Linear(map) = &node.op else { continue };
-        if map.plan.is_some() {
-            continue;
-        }
-        let key = Memo::key(map, &graph.constants);
-        let listed = |key| due.iter().any(|(_, _, k): &(_, _, Option<LinearMap>)| k.as_ref() == Some(key));
-        let is_new = key.as_ref().is_none_or(|key| memo.get(key).is_none() && !listed(key));
-        match (is_new, key) {
-            (true, key) => due.push((id, map, key)),
-            (false, Some(key)) => like.push((id, key)),
-            (false, None) => unreachable!("maps without a key are new"),
-        }
+    for (kind, plan) in due.iter().zip(plans) {
+        kind.set(&mut planned, &plan);
+        memo.0.extend(kind.key.clone().map(|key| (key, plan)));
     }
-    let plans: Vec<_> =
-        due.into_par_iter().map(|(id, map, key)| (id, plan(map, &graph.constants, config).0, key)).collect();
-    let mut set = |id, plan: MapPlan| {
-        if let SlotOp::Linear(map) = &mut planned.node_mut(id).op {
-            map.plan = Some(plan);
+    for kind in &kinds {
+        if let Some(plan) = memo.get(kind.key.as_ref()) {
+            kind.set(&mut planned, plan);
         }
-    };
-    for (id, plan, key) in plans {
-        memo.0.extend(key.map(|key| (key, plan.clone())));
-        set(id, plan);
-    }
-    for (id, key) in like {
-        set(id, memo.get(&key).expect("planned above").clone());
     }
     planned
 }
 
 /// The cheapest plan found for a map, and its price.
 pub fn plan(map: &LinearMap, constants: &[Constant], config: &Config) -> (MapPlan, f64) {
-    let mut best: Option<(MapPlan, f64)> = None;
+    options(map, constants, config, 1).swap_remove(0)
+}
+
+/// The cheapest plans found for a map, at most `most`, cheapest first, and their prices.
+fn options(map: &LinearMap, constants: &[Constant], config: &Config, most: usize) -> Vec<(MapPlan, f64)> {
+    let mut options: Vec<(MapPlan, f64)> = Vec::new();
     let mut offsets = None;
     for reduce in reductions(map) {
         let Ok(routing) = Routing::new(map, &reduce) else { continue };
         let offsets = offsets.get_or_insert_with(|| Offsets::new(&routing, map, constants));
         let classes = routing.classes_of(offsets);
-        let (products, price) = split::cheapest(map, &routing, &classes, &config.prices);
-        let price = price + config.prices.rotation * (reduce.len() * map.output.ciphertexts) as f64;
-        if best.as_ref().is_none_or(|b| price < b.1) {
-            best = Some((MapPlan { products, reduce }, price));
+        // Large plans are not worth the memory that comparing them takes.
+        let most = if classes.len() > LARGE { 1 } else { most };
+        let sums = config.prices.rotation * (reduce.len() * map.output.ciphertexts) as f64;
+        for way in split::cheapest(map, &routing, &classes, &config.prices, most) {
+            options.push((MapPlan { products: way.products, reduce: reduce.clone() }, way.price + sums));
         }
+        options.sort_by(|a, b| a.1.total_cmp(&b.1));
+        options.truncate(most);
     }
-    best.expect("no reduction is always possible")
+    assert!(!options.is_empty(), "no reduction is always possible");
+    options
 }
+
+/// Products above which only the cheapest plan is looked at.
+const LARGE: usize = 10_000;
 
 /// Chains of output replicas that partial sums can be spread over: from any stride up to the inputs' period.
 fn reductions(map: &LinearMap) -> Vec<Vec<Factor>> {

@@ -16,10 +16,18 @@ pub struct Prices {
     pub product: f64,
     /// Encoding one plaintext of full length.
     pub encode: f64,
+    /// Holding the key of one more rotation step, in a ring of [`Prices::KEY_SLOTS`] slots: 50 MB there. In proportion
+    /// to the slots in others.
+    pub key: f64,
+}
+
+impl Prices {
+    /// The slots that the price of a key is meant for.
+    pub const KEY_SLOTS: f64 = (1 << 15) as f64;
 }
 
 impl Default for Prices {
     fn default() -> Self {
-        Self { rotation: 1.0, hoist: 0.4, baby: 0.22, giant: 0.8, product: 0.05, encode: 0.05 }
+        Self { rotation: 1.0, hoist: 0.4, baby: 0.22, giant: 0.8, product: 0.05, encode: 0.05, key: 1.0 }
     }
 }

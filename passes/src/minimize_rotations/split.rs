@@ -63,13 +63,22 @@ fn unit(routing: &Routing, classes: &[Class]) -> usize {
     all >> all.trailing_zeros().min(usize::BITS - 1) | usize::from(all == 0)
 }
 
-/// The cheapest split's products, sorted, and its price.
+/// One way to split all offsets of a map.
+pub(super) struct Way {
+    /// Sorted.
+    pub products: Vec<Product>,
+    /// In rotations.
+    pub price: f64,
+}
+
+/// The cheapest ways to split the offsets of a map, at most `most`, cheapest first.
 pub(super) fn cheapest(
     map: &LinearMap,
     routing: &Routing,
     classes: &[Class],
     prices: &Prices,
-) -> (Vec<Product>, f64) {
+    most: usize,
+) -> Vec<Way> {
     let slots = map.output.slots;
     let mut units = vec![1, unit(routing, classes)];
     units.dedup();
@@ -105,11 +114,14 @@ pub(super) fn cheapest(
             + prices.baby * babies.len() as f64
             + prices.giant * giants.len() as f64
     };
-    let (split, steps) =
-        splits.map(|s| (s, price(s))).min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are splits");
-    let mut products: Vec<Product> = classes.iter().map(|c| cut(split, c)).collect();
-    products.sort_unstable();
+    let mut priced: Vec<(Split, f64)> = splits.map(|s| (s, price(s))).collect();
+    priced.sort_by(|a, b| a.1.total_cmp(&b.1));
     let each = prices.product + prices.encode * map.output.period() as f64 / slots as f64;
-    let price = steps + each * products.len() as f64;
-    (products, price)
+    let way = |(split, steps): (Split, f64)| {
+        let mut products: Vec<Product> = classes.iter().map(|c| cut(split, c)).collect();
+        products.sort_unstable();
+        let price = steps + each * products.len() as f64;
+        Way { products, price }
+    };
+    priced.into_iter().take(most).map(way).collect()
 }

@@ -1,0 +1,94 @@
+//! Plans that share rotation steps, and so their keys.
+
+use std::collections::{BTreeSet, HashMap};
+
+use fhec_ir::slot::{MapPlan, SlotOp};
+
+/// Rounds over all kinds of maps; they settle earlier as a rule.
+const ROUNDS: usize = 4;
+
+/// Steps of an op that are not a matter of choice.
+pub(super) fn fixed(op: &SlotOp) -> Vec<u32> {
+    match op {
+        SlotOp::ShiftSum { shifts, .. } => {
+            shifts.iter().flat_map(|s| (0..s.extent.ilog2()).map(|k| (s.stride << k) as u32)).collect()
+        }
+        SlotOp::Linear(map) => map.plan.iter().flat_map(steps).collect(),
+        _ => vec![],
+    }
+}
+
+/// The rotation steps of a plan.
+pub(super) fn steps(plan: &MapPlan) -> BTreeSet<u32> {
+    let parts = plan.products.iter().flat_map(|p| [p.baby, p.giant]);
+    let sums = plan.reduce.iter().map(|f| f.stride as u32);
+    parts.chain(sums).filter(|step| *step != 0).collect()
+}
+
+/// A plan for each kind of maps, of `counts` maps each, from its options and their prices: beginning with the first ones,
+/// one kind after the other takes what is cheapest beside the others, each step that no other one has priced at `key`.
+pub(super) fn shared(
+    options: Vec<Vec<(MapPlan, f64)>>,
+    counts: &[usize],
+    fixed: impl Iterator<Item = u32>,
+    key: f64,
+) -> Vec<MapPlan> {
+    let steps: Vec<Vec<BTreeSet<u32>>> =
+        options.iter().map(|plans| plans.iter().map(|(plan, _)| steps(plan)).collect()).collect();
+    let mut uses: HashMap<u32, usize> = HashMap::new();
+    fixed.for_each(|step| *uses.entry(step).or_default() += 1);
+    let mut chosen = vec![0; options.len()];
+    for steps in &steps {
+        steps[0].iter().for_each(|step| *uses.entry(*step).or_default() += 1);
+    }
+    for _ in 0..ROUNDS {
+        let before = chosen.clone();
+        for (k, steps) in steps.iter().enumerate() {
+            for step in &steps[chosen[k]] {
+                *uses.entry(*step).or_default() -= 1;
+            }
+            let price = |option: &usize| {
+                let new = steps[*option].iter().filter(|step| uses.get(step).is_none_or(|n| *n == 0)).count();
+                options[k][*option].1 * counts[k] as f64 + key * new as f64
+            };
+            let best = (0..steps.len()).min_by(|a, b| price(a).total_cmp(&price(b)));
+            chosen[k] = best.expect("every map has a plan");
+            for step in &steps[chosen[k]] {
+                *uses.entry(*step).or_default() += 1;
+            }
+        }
+        if chosen == before {
+            break;
+        }
+    }
+    options.into_iter().zip(chosen).map(|(mut plans, at)| plans.swap_remove(at).0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fhec_ir::layout::Factor;
+    use fhec_ir::slot::Product;
+
+    fn plan(babies: &[u32], sums: &[usize]) -> MapPlan {
+        let product = |&baby| Product { out_ct: 0, giant: 0, operand: 0, in_ct: 0, baby };
+        let reduce = sums.iter().map(|&stride| Factor { extent: 2, stride }).collect();
+        MapPlan { products: babies.iter().map(product).collect(), reduce }
+    }
+
+    #[test]
+    fn a_dearer_plan_wins_if_others_have_its_keys() {
+        let one = vec![(plan(&[0, 1, 2, 3], &[8]), 1.0)];
+        let two = vec![(plan(&[0, 5, 6, 7], &[]), 1.0), (plan(&[0, 1, 2, 8], &[]), 1.5)];
+        let chosen = |counts: &[usize], key, fixed: Vec<u32>| {
+            let plans = shared(vec![one.clone(), two.clone()], counts, fixed.into_iter(), key);
+            assert_eq!(plans[0], one[0].0);
+            two.iter().position(|(plan, _)| *plan == plans[1]).unwrap()
+        };
+        assert_eq!(chosen(&[1, 1], 0.1, vec![]), 0, "three keys for 0.3");
+        assert_eq!(chosen(&[1, 1], 0.2, vec![]), 1, "three keys for 0.6");
+        assert_eq!(chosen(&[1, 2], 0.2, vec![]), 0, "twice the loss");
+        assert_eq!(chosen(&[1, 1], 0.2, vec![6]), 0, "one of them is there");
+        assert_eq!(steps(&one[0].0), BTreeSet::from([1, 2, 3, 8]));
+    }
+}
