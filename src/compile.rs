@@ -524,11 +524,19 @@ impl Driver<'_> {
         let mut placed = timed(&mut stages.placement, || placed(self.options, graph, &ranges, chains?))?;
         placed.sort_by(|a, b| a.report.seconds.total_cmp(&b.report.seconds));
         let (mut best, mut least) = (f64::NEG_INFINITY, u64::MAX);
+        let mut refusal = None;
         for Placed { chain, config, report } in placed {
             tracing::info!("{} levels of {} bits: {report:?}", report.levels, chain.data.scale_bits);
             let (program, start) =
                 (planned.program.clone(), |pipeline: &mut Pipeline| pipeline.start_at("place"));
-            let rest = self.run_with(program, log_n, Some(&chain), config, &start)?;
+            // A placement may leave a bootstrap's operand no scale that suits its range.
+            let rest = match self.run_with(program, log_n, Some(&chain), config, &start) {
+                Ok(rest) => rest,
+                Err(error) => {
+                    refusal = Some(error);
+                    continue;
+                }
+            };
             let Program::Schedule(schedule) = &rest.program else {
                 return Err(PassError::Misplaced { pass: "lower", ir: rest.program.ir() }.into());
             };
@@ -556,6 +564,9 @@ impl Driver<'_> {
                 let attempt = Attempt { program: rest.program, snapshots };
                 return Ok(self.finish(attempt, Some(plan), stages, observe));
             }
+        }
+        if let Some(refusal) = refusal.filter(|_| best == f64::NEG_INFINITY && least == u64::MAX) {
+            return Err(refusal.into());
         }
         if best == f64::NEG_INFINITY {
             return Err(CompileError::Memory { least, budget: self.options.memory_budget });
