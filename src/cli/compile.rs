@@ -104,7 +104,7 @@ struct NormFile {
 #[command(after_help = "\
 Examples:
   fhec model.onnx -o model.plan
-  fhec resnet20.onnx -o resnet20.plan --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616
+  fhec resnet20.onnx -o resnet20.plan --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
   fhec model.onnx --stop-after place --dump-after place")]
 pub(crate) struct CompileArgs {
     /// The network.
