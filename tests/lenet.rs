@@ -78,7 +78,7 @@ fn every_stage_evaluates_alike() {
 #[test]
 fn a_plan_with_bootstraps() {
     let folder = Folder::new();
-    folder.ok(&format!("{LENET} --bootstrap true --levels 4 -o boot.plan"));
+    folder.ok(&format!("{LENET} --bootstrap true --levels 4 --precision-bits 12 -o boot.plan"));
     let plan = json(&folder.ok("inspect boot.plan --json"));
     assert!(plan["bootstraps"].as_u64().unwrap() >= 1, "{plan}");
     assert_eq!(plan["n"], 65536);

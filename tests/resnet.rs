@@ -95,13 +95,12 @@ impl Net {
 /// Bounds on the slots of every value, with some room above a few images.
 fn ranges(graph: &Verified<SlotGraph>) -> Vec<f64> {
     let mut ranges = vec![0.0f64; graph.len()];
-    for seed in 100..104 {
-        let observe = &mut |id: ValueId, slots: &slot::interp::Slots| {
-            let range = &mut ranges[id.index()];
-            *range = slots.iter().flatten().fold(*range, |most, x| most.max(1.5 * x.abs()));
-        };
-        slot::interp::run_observed(graph, &[image(seed)], observe).unwrap();
-    }
+    let samples: Vec<_> = (100..104).map(|seed| [image(seed)]).collect();
+    let observe = &mut |_, id: ValueId, slots: &slot::interp::Slots| {
+        let range = &mut ranges[id.index()];
+        *range = slots.iter().flatten().fold(*range, |most, x| most.max(1.5 * x.abs()));
+    };
+    slot::interp::run_all(graph, &samples, observe).unwrap();
     ranges
 }
 

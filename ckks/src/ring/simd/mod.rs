@@ -236,7 +236,7 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
 pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
     assert_eq!(out.len(), x.len());
     #[cfg(target_arch = "x86_64")]
-    if m.ifma && out.len() % 8 == 0 {
+    if m.ifma && out.len().is_multiple_of(8) {
         // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl and ifma.
         if unsafe { ifma::reduce_signed(m, out, x) } {
             return;
