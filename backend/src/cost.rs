@@ -267,8 +267,7 @@ impl<'p> CostModel<'p> {
             let known = highest.entry((step, gadgets[level as usize])).or_default();
             *known = level.max(*known);
         }
-        let n = 1u64 << self.parameters.log_n;
-        highest.into_values().map(|level| gadgets[level as usize].key_bytes(level, n)).sum()
+        highest.into_values().map(|level| self.parameters.key_bytes(level)).sum()
     }
 
     /// Memory of an evaluation, but for keys and matrices.

@@ -77,8 +77,7 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
 /// Predicted memory of evaluating a schedule that was lowered for `chain`, but for its plaintexts.
 pub fn memory(chain: &Chain, schedule: &Schedule) -> MemoryReport {
     let costs = CostModel::new(&chain.data, &CostTable::default());
-    let n = 1 << chain.data.log_n;
-    let keys = KeyManifest::for_needs(&key_needs(schedule), &chain.data.gadgets, n);
+    let keys = KeyManifest::for_needs(&key_needs(schedule), &chain.data);
     let bootstrap_bytes = chain.bootstrap.map_or(0, |b| b.key_bytes);
     MemoryReport {
         keys: KeyManifest { bootstrap_bytes, ..keys }.bytes(),

@@ -5,6 +5,7 @@ use super::circuit::{BootstrapCircuit, Matrix};
 use super::spec::BootstrapSpec;
 use crate::cost::{KernelCosts, Pricing};
 use crate::params::KeyShape;
+use crate::ring::packed_bits;
 use std::collections::BTreeSet;
 
 /// What time and keys of a bootstrap depend on.
@@ -17,6 +18,9 @@ pub(super) struct Outline<'a> {
     /// The matrices in the order applied: those of SlotsToCoeffs, then those of CoeffsToSlots.
     pub(super) low_matrices: Vec<&'a Matrix>,
     pub(super) high_matrices: Vec<&'a Matrix>,
+    /// Bits in which keys keep words, by prime and by special prime.
+    pub(super) q_bits: Vec<usize>,
+    pub(super) p_bits: Vec<usize>,
     /// Levels below EvalMod's first at which the polynomial multiplies.
     pub(super) products: &'a [usize],
 }
@@ -59,7 +63,10 @@ impl Outline<'_> {
         }
         let encapsulation = [KeyShape::dense_to_sparse(), KeyShape::sparse_to_dense(spec.top_level())];
         let shapes = rotations.into_iter().map(|(_, shape)| shape).chain([middle; 2]).chain(encapsulation);
-        shapes.map(|shape| shape.bytes(self.log_n)).sum()
+        let bits = |shape: &KeyShape| {
+            self.q_bits[..shape.q_limbs()].iter().chain(&self.p_bits[..shape.special]).sum::<usize>()
+        };
+        shapes.map(|shape| shape.packed_bytes(self.log_n, bits(&shape))).sum()
     }
 }
 
@@ -89,6 +96,8 @@ impl BootstrapCircuit {
             top: self.parameters().key_shape(self.spec().top_level()),
             low_matrices: matrices(&self.slots_to_coeffs),
             high_matrices: matrices(&self.coeffs_to_slots),
+            q_bits: self.parameters().q().iter().map(|q| packed_bits(*q)).collect(),
+            p_bits: self.parameters().p().iter().map(|p| packed_bits(*p)).collect(),
             products,
         }
     }

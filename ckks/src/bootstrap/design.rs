@@ -83,6 +83,11 @@ pub struct BootstrapDesign {
     pub circuit: BootstrapCircuit,
 }
 
+/// Bits of primes next to 2^`width`, of which some are a little larger, but none beyond 2^50.
+fn word_bits(width: f64) -> usize {
+    (width.min(WIDE - 0.1) + 0.05).ceil() as usize
+}
+
 /// log2 n cut into `count` runs of stages, as even as possible, longer ones first.
 fn even_split(log_slots: u32, count: u32) -> Vec<u32> {
     (0..count).map(|i| log_slots / count + u32::from(i < log_slots % count)).collect()
@@ -255,6 +260,8 @@ impl Designer {
                     top,
                     low_matrices: matrices.slots_to_coeffs.iter().map(|m| &**m).collect(),
                     high_matrices: matrices.coeffs_to_slots.iter().map(|m| &**m).collect(),
+                    q_bits: q.iter().map(|width| word_bits(*width)).collect(),
+                    p_bits: p.iter().map(|width| word_bits(*width)).collect(),
                     products: &products,
                 };
                 if request.key_bytes.is_none_or(|most| outline.key_bytes() <= most) {

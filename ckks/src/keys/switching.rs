@@ -3,7 +3,7 @@
 use super::expand_uniform;
 use crate::error::{CkksError, Result};
 use crate::params::{KeyShape, Parameters, ParametersId};
-use crate::ring::{KeyRow, RnsPoly};
+use crate::ring::{KeyRow, PackedPoly, RnsPoly};
 use crate::sampling::{Domain, Seed};
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl SwitchingKey {
         let rows = b
             .into_iter()
             .enumerate()
-            .map(|(digit, b)| KeyRow { b, a: uniform_half(params, &shape, &seed, digit) })
+            .map(|(digit, b)| KeyRow::new(params.ring(), &b, &uniform_half(params, &shape, &seed, digit)))
             .collect();
         Self { id: params.id(), shape, seed, rows }
     }
@@ -45,7 +45,7 @@ impl SwitchingKey {
             return Err(CkksError::LevelTooHigh { what: "truncated key", level, max });
         }
         let shape = self.shape.truncated(level);
-        let cut = |poly: &RnsPoly| poly.truncated(shape.q_limbs(), shape.special);
+        let cut = |poly: &PackedPoly| poly.truncated(shape.q_limbs(), shape.special);
         let rows = self.rows[..shape.digits()].iter();
         let rows = rows.map(|row| KeyRow { b: cut(&row.b), a: cut(&row.a) }).collect();
         Ok(Self { id: self.id, shape, seed: self.seed, rows })
@@ -53,7 +53,7 @@ impl SwitchingKey {
 
     /// Bytes held in memory.
     pub fn bytes(&self) -> usize {
-        self.rows.iter().map(|r| (r.b.words().len() + r.a.words().len()) * 8).sum()
+        self.rows.iter().map(|r| r.b.bytes() + r.a.bytes()).sum()
     }
 }
 

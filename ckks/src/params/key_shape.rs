@@ -39,9 +39,10 @@ impl KeyShape {
         self.level + 1 + self.special
     }
 
-    /// Bytes of a key of this shape in memory, both halves, in a ring of degree 2^`log_n`: 2·β·(ℓ+1+k)·N words.
-    pub fn bytes(&self, log_n: u32) -> usize {
-        (2 * self.digits() * self.total_limbs() * 8) << log_n
+    /// Bytes of a key of this shape in memory, both halves, in a ring of degree 2^`log_n` where the moduli of its limbs
+    /// have so many bits in all.
+    pub(crate) fn packed_bytes(&self, log_n: u32, bits: usize) -> usize {
+        ((2 * self.digits() * bits) << log_n) / 8
     }
 
     /// Number of digits of the key.

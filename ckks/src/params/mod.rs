@@ -9,7 +9,7 @@ mod primes;
 pub mod security_table;
 
 use crate::error::KeyName;
-use crate::ring::Ring;
+use crate::ring::{Ring, packed_bits};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -298,9 +298,10 @@ impl Parameters {
             && p >= q - 1.0
     }
 
-    /// Bytes of a key-switching key of `shape` in memory ([`KeyShape::bytes`]).
+    /// Bytes of a key-switching key of `shape` in memory, both halves: 2·β·N words of each of the ℓ+1+k moduli, packed.
     pub fn key_bytes(&self, shape: &KeyShape) -> usize {
-        shape.bytes(self.log_n())
+        let moduli = self.q()[..shape.q_limbs()].iter().chain(&self.p()[..shape.special]);
+        shape.packed_bytes(self.log_n(), moduli.map(|q| packed_bits(*q)).sum())
     }
 
     /// The ring with its tables, built on first use.

@@ -9,6 +9,7 @@ mod base_conversion;
 mod modulus;
 mod ntt;
 mod ops;
+pub(crate) mod packed;
 pub(crate) mod par;
 mod poly;
 mod pool;
@@ -34,6 +35,7 @@ pub(crate) use automorphism::rotation_element;
 pub use modulus::Modulus;
 pub(crate) use ntt::MIN_LOG_N;
 pub use ntt::NttTable;
+pub(crate) use packed::{PackedPoly, packed_bits};
 pub use poly::RnsPoly;
 pub(crate) use switch::{AddendOver, Digits, KeyRow, Multiplicand, Terms};
 

@@ -1,13 +1,22 @@
 //! The ring side of hybrid key switching: decomposition (ModUp), inner product, ModDown and rescale.
 
+use super::packed::PackedPoly;
 use super::pool::Buffer;
 use super::simd::{Addend, Factor, Image, TILE};
 use super::{Limbs, Ring, RnsPoly, par, simd};
 
 /// A key polynomial pair of one digit.
+#[derive(PartialEq, Eq)]
 pub(crate) struct KeyRow {
-    pub(crate) b: RnsPoly,
-    pub(crate) a: RnsPoly,
+    pub(crate) b: PackedPoly,
+    pub(crate) a: PackedPoly,
+}
+
+impl KeyRow {
+    /// The row (b, a).
+    pub(crate) fn new(ring: &Ring, b: &RnsPoly, a: &RnsPoly) -> Self {
+        Self { b: PackedPoly::new(ring, b), a: PackedPoly::new(ring, a) }
+    }
 }
 
 /// What an inner product with digits consists of.
@@ -302,8 +311,8 @@ impl Ring {
                         .iter()
                         .zip(*rows)
                         .map(|(d, row)| {
-                            let at = pick(&row.b);
-                            (*d, &row.b.limb(at)[range.clone()], &row.a.limb(at)[range.clone()])
+                            let at = if i < q_limbs { i } else { row.b.q_limbs() + i - q_limbs };
+                            (*d, row.b.limb(at).part(start, len), row.a.limb(at).part(start, len))
                         })
                         .collect();
                     let blocks = &table.blocks[start / 8..(start + len) / 8];

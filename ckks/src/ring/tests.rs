@@ -175,7 +175,7 @@ fn inner_product_selects_limbs_of_longer_keys() {
         digit
     });
     let rows: Vec<_> = (0..3)
-        .map(|s| switch::KeyRow { b: random(&ring, 4, 2, 10 + s), a: random(&ring, 4, 2, 20 + s) })
+        .map(|s| switch::KeyRow::new(&ring, &random(&ring, 4, 2, 10 + s), &random(&ring, 4, 2, 20 + s)))
         .collect();
     let addend = random(&ring, 2, 0, 30);
     let [b, a] = ring.inner_product(
@@ -183,9 +183,9 @@ fn inner_product_selects_limbs_of_longer_keys() {
         &decomposed,
         switch::Terms { rows: &rows, addend: switch::AddendOver::Q([Some(&addend), None]), image: None },
     );
-    let short: Vec<_> = rows.iter().map(|r| (r.b.truncated(2, 2), r.a.truncated(2, 2))).collect();
-    let mut expected_b = ring.mul_acc(2, 2, &[(&digits[0], &short[0].0), (&digits[1], &short[1].0)]);
-    let expected_a = ring.mul_acc(2, 2, &[(&digits[0], &short[0].1), (&digits[1], &short[1].1)]);
+    let short: Vec<_> = rows.iter().map(|r| [&r.b, &r.a].map(|x| x.truncated(2, 2).unpack(&ring))).collect();
+    let mut expected_b = ring.mul_acc(2, 2, &[(&digits[0], &short[0][0]), (&digits[1], &short[1][0])]);
+    let expected_a = ring.mul_acc(2, 2, &[(&digits[0], &short[0][1]), (&digits[1], &short[1][1])]);
     assert_eq!(a, expected_a);
     let mut lifted = ring.zero(2, 2);
     for i in 0..2 {
@@ -246,7 +246,7 @@ fn rotated_sums_are_sums_of_rotations() {
     let ring = Ring::new(log_n, &q, &p);
     let c = [random(&ring, 3, 0, 1), random(&ring, 3, 0, 2)];
     let digits = ring.mod_up(&c[1], 2, 2);
-    let row = |s| KeyRow { b: random(&ring, 3, 2, s), a: random(&ring, 3, 2, s + 1) };
+    let row = |s| KeyRow::new(&ring, &random(&ring, 3, 2, s), &random(&ring, 3, 2, s + 1));
     let keys = [[row(50), row(60)], [row(70), row(80)]];
     let rotations = [None, Some((&keys[0][..], 5)), Some((&keys[1][..], 125))];
     let full: Vec<_> = (0..20).map(|s| random(&ring, 3, 2, 140 + s)).collect();
@@ -295,7 +295,7 @@ fn workout(ring: &Ring) -> Vec<RnsPoly> {
     let x = random(ring, 4, 0, 1);
     let digits = ring.mod_up(&x, 2, 2);
     let rows: Vec<_> = (0..2)
-        .map(|s| switch::KeyRow { b: random(ring, 4, 2, 10 + s), a: random(ring, 4, 2, 20 + s) })
+        .map(|s| switch::KeyRow::new(ring, &random(ring, 4, 2, 10 + s), &random(ring, 4, 2, 20 + s)))
         .collect();
     let addend = switch::AddendOver::Q([Some(&x), None]);
     let mut terms = switch::Terms { rows: &rows, addend, image: None };
@@ -305,7 +305,10 @@ fn workout(ring: &Ring) -> Vec<RnsPoly> {
     // Images of digits and addends times the key: the image of their product with its inverse image.
     let fifth = inverse_element(ring.n(), 5);
     let image = |p: &RnsPoly| ring.automorphism(p, fifth);
-    let back: Vec<_> = rows.iter().map(|r| switch::KeyRow { b: image(&r.b), a: image(&r.a) }).collect();
+    let back: Vec<_> = rows
+        .iter()
+        .map(|r| switch::KeyRow::new(ring, &image(&r.b.unpack(ring)), &image(&r.a.unpack(ring))))
+        .collect();
     terms.rows = &back;
     let unrotated = ring.inner_product(&x, &digits, terms).map(|p| ring.automorphism(&p, 5));
     terms.rows = &rows;

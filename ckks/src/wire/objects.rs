@@ -132,7 +132,9 @@ impl Payload for EvaluationKeySet {
         self.iter().try_for_each(|(name, key)| put_record(out, &(name, key.shape)))?;
         for (_, key) in self.iter() {
             out.write_all(&key.seed)?;
-            key.rows.iter().try_for_each(|row| limbs::put(params.ring(), &row.b, out))?;
+            key.rows
+                .iter()
+                .try_for_each(|row| limbs::put(params.ring(), &row.b.unpack(params.ring()), out))?;
         }
         Ok(())
     }

@@ -12,9 +12,9 @@ use crate::schedule::{Schedule, ScheduleOp};
 
 impl KeyManifest {
     /// The keys for the given needs: per step and gadget one key, of the highest level at which it is used.
-    /// `gadgets` must have an entry for each level that occurs; `n` is the ring degree. Bootstraps have keys of their
-    /// own: their size is set afterwards.
-    pub fn for_needs(needs: &KeyNeeds, gadgets: &[Gadget], n: u64) -> Self {
+    /// The parameters must have every level that occurs. Bootstraps have keys of their own: their size is set afterwards.
+    pub fn for_needs(needs: &KeyNeeds, parameters: &ParameterData) -> Self {
+        let gadgets = &parameters.gadgets;
         let mut rotations: BTreeMap<(u32, Gadget), u32> = BTreeMap::new();
         for &(step, level) in &needs.rotations {
             let highest = rotations.entry((step, gadgets[level as usize])).or_default();
@@ -25,7 +25,7 @@ impl KeyManifest {
             let highest = relinearisation.entry(gadgets[level as usize]).or_default();
             *highest = level.max(*highest);
         }
-        let bytes = |level: u32| gadgets[level as usize].key_bytes(level, n);
+        let bytes = |level: u32| parameters.key_bytes(level);
         let rotations: BTreeSet<_> = rotations.into_iter().map(|((step, _), level)| (step, level)).collect();
         let levels: BTreeSet<_> = relinearisation.into_values().collect();
         Self {
@@ -103,8 +103,7 @@ impl Plan {
         if parameters.gadgets.len() != schedule.header.moduli.len() {
             return Err(PlanError::Inconsistent("the schedule was planned for another chain".into()));
         }
-        let n = 1u64.checked_shl(parameters.log_n).unwrap_or(0);
-        let keys = KeyManifest::for_needs(&key_needs(&schedule), &parameters.gadgets, n);
+        let keys = KeyManifest::for_needs(&key_needs(&schedule), &parameters);
         let keys = KeyManifest { bootstrap_bytes, ..keys };
         let client = ClientSection::of(&schedule, normalisations, precision_bits)?;
         let plan = Self { parameters, schedule, keys, client, report };

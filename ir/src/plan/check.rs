@@ -168,9 +168,7 @@ fn check_keys(parameters: &ParameterData, keys: &KeyManifest) -> Checked {
         "the manifest's bootstrap keys are not the parameters'".into()
     })?;
     let (levels, slots) = (parameters.q.len() as u32, 1u32 << (parameters.log_n - 1));
-    let size_ok = |level: u32, bytes: u64| {
-        level < levels && parameters.gadgets[level as usize].key_bytes(level, 1 << parameters.log_n) == bytes
-    };
+    let size_ok = |level: u32, bytes: u64| level < levels && parameters.key_bytes(level) == bytes;
     let relinearisation = keys.relinearisation.is_sorted_by_key(|k| k.level)
         && keys.relinearisation.windows(2).all(|w| w[0].level != w[1].level)
         && keys.relinearisation.iter().all(|k| size_ok(k.level, k.bytes));

@@ -19,11 +19,6 @@ impl Gadget {
     pub fn digits(self, level: u32) -> u32 {
         (level + 1).div_ceil(self.digit_limbs.max(1))
     }
-
-    /// Bytes in memory of a key-switching key of `level`: 2·β·(ℓ+1+k)·N words of 8 bytes.
-    pub fn key_bytes(self, level: u32, n: u64) -> u64 {
-        16 * u64::from(self.digits(level)) * (u64::from(level) + 1 + u64::from(self.special)) * n
-    }
 }
 
 /// A parameter set as data; the engine builds and checks its own from it.
@@ -43,6 +38,22 @@ pub struct ParameterData {
     pub gadgets: Vec<Gadget>,
     /// The bootstrap that the chain was made for.
     pub bootstrap: Option<BootstrapData>,
+}
+
+impl ParameterData {
+    /// Bytes in memory of a key-switching key of `level`: 2·β·N words of each of the ℓ+1+k moduli, of as many bits as
+    /// the modulus has (64 if those are more than 57). Levels beyond the chain count as the highest.
+    pub fn key_bytes(&self, level: u32) -> u64 {
+        let level = level.min(self.gadgets.len().saturating_sub(1) as u32);
+        let Some(gadget) = self.gadgets.get(level as usize) else { return 0 };
+        let bits = |q: &u64| match 64 - q.leading_zeros() {
+            bits @ ..=57 => u64::from(bits),
+            _ => 64,
+        };
+        let moduli =
+            self.q.iter().take(level as usize + 1).chain(self.p.iter().take(gadget.special as usize));
+        2 * u64::from(gadget.digits(level)) * moduli.map(bits).sum::<u64>() * (1u64 << self.log_n.min(31)) / 8
+    }
 }
 
 /// A bootstrap as data, on a chain q_0 | SlotsToCoeffs | residual levels | EvalMod | CoeffsToSlots: the engine derives

@@ -166,19 +166,20 @@ fn bootstraps_that_contradict_the_rest_or_ask_for_too_much_are_refused() {
 
 #[test]
 fn a_key_serves_lower_levels_of_its_gadget_only() {
-    let gadgets = plan(4).parameters.gadgets;
+    let parameters = plan(4).parameters;
+    let gadgets = &parameters.gadgets;
     let needs = crate::schedule::keys::KeyNeeds {
         rotations: [(1, 0), (1, 1), (1, 3), (5, 2)].into(),
         relinearisations: [0, 3].into(),
     };
-    let manifest = KeyManifest::for_needs(&needs, &gadgets, 32);
+    let manifest = KeyManifest::for_needs(&needs, &parameters);
     let levels: Vec<_> = manifest.rotations.iter().map(|k| (k.step, k.level)).collect();
     assert_eq!(levels, [(1, 1), (1, 3), (5, 2)]);
-    assert_eq!(manifest.rotation_for(1, 0, &gadgets), Some(1));
-    assert_eq!(manifest.rotation_for(1, 2, &gadgets), Some(3));
-    assert_eq!(manifest.rotation_for(5, 3, &gadgets), None);
-    assert_eq!(manifest.rotation_for(5, 1, &gadgets), None);
-    assert_eq!(manifest.relinearisation_for(2, &gadgets), Some(3));
+    assert_eq!(manifest.rotation_for(1, 0, gadgets), Some(1));
+    assert_eq!(manifest.rotation_for(1, 2, gadgets), Some(3));
+    assert_eq!(manifest.rotation_for(5, 3, gadgets), None);
+    assert_eq!(manifest.rotation_for(5, 1, gadgets), None);
+    assert_eq!(manifest.relinearisation_for(2, gadgets), Some(3));
 }
 
 /// The sections of a plan with one of them changed, with right checksums: what an attacker would write.

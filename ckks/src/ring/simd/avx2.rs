@@ -15,7 +15,7 @@
 //! X ≤ 8·(2^50 − 1)^2 + 2^50 < 2^103, so that the fold's high part is below 2^52. One factor of each
 //! product must be below q, hence X/q < 2^53.
 
-use super::{Addend, Factor, Image, Modulus, TILE};
+use super::{Addend, Factor, Image, Modulus, Packed, TILE};
 use std::arch::x86_64::*;
 
 /// Products accumulated between folds.
@@ -273,6 +273,14 @@ fn sum_of_tile(k: &Consts, out0: &mut [u64], out1: &mut [u64], group: &[(usize, 
     }
 }
 
+/// Words i, …, i + 7 of a packed limb.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load_packed(x: &Packed<'_>, i: usize) -> Doubles {
+    let words: [u64; STEP] = std::array::from_fn(|k| x.word(i + k));
+    load_doubles(&words, 0)
+}
+
 /// Words 8v and on of an input: read through the image if there is one.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -295,7 +303,7 @@ pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
-    rows: &[(&[u64], &[u64], &[u64])],
+    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
     addend: Addend<'_>,
     image: Option<Image<'_>>,
 ) {
@@ -314,7 +322,7 @@ fn inner_product_of<const IMAGE: bool>(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
-    rows: &[(&[u64], &[u64], &[u64])],
+    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
     addend: Addend<'_>,
     image: Image<'_>,
 ) {
@@ -339,8 +347,8 @@ fn inner_product_of<const IMAGE: bool>(
             }
             for (d, b, a) in chunk {
                 let d = load_image::<IMAGE>(d, v, &image);
-                sum0.add(d, load_doubles(b, i));
-                sum1.add(d, load_doubles(a, i));
+                sum0.add(d, load_packed(b, i));
+                sum1.add(d, load_packed(a, i));
             }
         }
         store(out0, i, k.fold(sum0));

@@ -4,7 +4,7 @@
 //! 64-bit lanes. With q < 2^50 each term adds less than 2^52 to lo and 2^48 to hi, so
 //! [`FOLD_TERMS`] = 15 terms plus the carry keep hi below 2^52, which the fold needs.
 
-use super::{Addend, Factor, Image, Modulus, Shoup, TILE};
+use super::{Addend, Factor, Image, Modulus, Packed, Shoup, TILE, packed_bits};
 use std::arch::x86_64::*;
 
 /// Terms accumulated between folds.
@@ -356,12 +356,47 @@ fn load_image<const IMAGE: bool>(x: &[u64], v: usize, image: &Image<'_>) -> __m5
     }
 }
 
-#[target_feature(enable = "avx512f,avx512ifma")]
+/// Reads eight packed words: the bytes in which each lies go to its lane, where it is shifted down.
+struct Unpack {
+    bits: usize,
+    /// The bytes of a block.
+    mask: __mmask64,
+    /// For each byte of each lane the byte of the block.
+    order: __m512i,
+    shifts: __m512i,
+    low: __m512i,
+}
+
+impl Unpack {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    fn new(bits: usize) -> Self {
+        let order: [u8; 64] = std::array::from_fn(|byte| (byte / 8 * bits / 8 + byte % 8) as u8);
+        let shifts: [u64; 8] = std::array::from_fn(|lane| (lane * bits % 8) as u64);
+        // SAFETY: the array has 64 bytes.
+        let order = unsafe { _mm512_loadu_si512(order.as_ptr().cast()) };
+        let low = splat(u64::MAX >> (64 - bits));
+        Self { bits, mask: u64::MAX >> (64 - bits), order, shifts: load(&shifts, 0), low }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    fn load(&self, block: &[u8]) -> __m512i {
+        assert_eq!(block.len(), self.bits);
+        _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(self.bits * AHEAD / 8).cast());
+        // SAFETY: of the slice's bytes, as many are read as it has.
+        let bytes = unsafe { _mm512_maskz_loadu_epi8(self.mask, block.as_ptr().cast()) };
+        let windows = _mm512_permutexvar_epi8(self.order, bytes);
+        _mm512_and_si512(_mm512_srlv_epi64(windows, self.shifts), self.low)
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512bw,avx512vbmi")]
 pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
-    rows: &[(&[u64], &[u64], &[u64])],
+    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
     addend: Addend<'_>,
     image: Option<Image<'_>>,
 ) {
@@ -375,16 +410,17 @@ pub(crate) fn inner_product(
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
+#[target_feature(enable = "avx512f,avx512ifma,avx512bw,avx512vbmi")]
 fn inner_product_of<const IMAGE: bool>(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
-    rows: &[(&[u64], &[u64], &[u64])],
+    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
     addend: Addend<'_>,
     image: Image<'_>,
 ) {
     let k = Consts::new(m);
+    let unpack = Unpack::new(packed_bits(m.q));
     let c = splat(addend.factor);
     // The addend counts as one of the first fold's terms.
     let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
@@ -407,9 +443,8 @@ fn inner_product_of<const IMAGE: bool>(
                 (hi0, hi1) = (k.zero, k.zero);
             }
             for (d, b, a) in chunk {
-                prefetch(b, i);
-                prefetch(a, i);
-                let (d, b, a) = (load_image::<IMAGE>(d, v, &image), load(b, i), load(a, i));
+                let (b, a) = (unpack.load(b.block(v)), unpack.load(a.block(v)));
+                let d = load_image::<IMAGE>(d, v, &image);
                 lo0 = _mm512_madd52lo_epu64(lo0, d, b);
                 hi0 = _mm512_madd52hi_epu64(hi0, d, b);
                 lo1 = _mm512_madd52lo_epu64(lo1, d, a);

@@ -15,6 +15,7 @@ pub(crate) mod scalar;
 mod tests;
 
 use super::modulus::{Modulus, Shoup};
+use super::packed::{Packed, packed_bits};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use ntt_ifma::Tables as NttTables;
 
@@ -25,6 +26,8 @@ pub(crate) fn ifma_available() -> bool {
         is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vbmi")
             && is_x86_feature_detected!("avx512ifma")
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -85,7 +88,7 @@ macro_rules! dispatch {
     ($modulus:expr, $len:expr, $name:ident($($arg:expr),*)) => {{
         #[cfg(target_arch = "x86_64")]
         if $modulus.ifma && $len % 8 == 0 {
-            // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl and ifma.
+            // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl, bw, vbmi and ifma.
             return unsafe { ifma::$name($($arg),*) };
         }
         scalar::$name($($arg),*)
@@ -207,12 +210,14 @@ pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
-    rows: &[(&[u64], &[u64], &[u64])],
+    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
     addend: Addend<'_>,
     image: Option<Image<'_>>,
 ) {
     let n = out0.len();
     assert_eq!(out1.len(), n);
+    let bits = packed_bits(m.q);
+    assert!(rows.iter().all(|(_, b, a)| b.bits() == bits && a.bits() == bits));
     assert!(rows.iter().all(|(_, b, a)| b.len() == n && a.len() == n) && addend.factor < m.q);
     let mut inputs = rows.iter().map(|r| r.0).chain(addend.limbs.into_iter().flatten());
     match image {
@@ -237,7 +242,7 @@ pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
     assert_eq!(out.len(), x.len());
     #[cfg(target_arch = "x86_64")]
     if m.ifma && out.len().is_multiple_of(8) {
-        // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl and ifma.
+        // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl, bw, vbmi and ifma.
         if unsafe { ifma::reduce_signed(m, out, x) } {
             return;
         }

@@ -1,6 +1,6 @@
 //! Portable kernels: the definition the vector versions are tested against.
 
-use super::{Addend, Factor, Image, Modulus, Shoup, TILE};
+use super::{Addend, Factor, Image, Modulus, Packed, Shoup, TILE};
 
 /// Terms a 128-bit accumulator takes between reductions: products are below 2^122.
 const WIDE_TERMS: usize = 32;
@@ -105,7 +105,7 @@ pub(crate) fn inner_product(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
-    rows: &[(&[u64], &[u64], &[u64])],
+    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
     addend: Addend<'_>,
     image: Option<Image<'_>>,
 ) {
@@ -118,8 +118,8 @@ pub(crate) fn inner_product(
             addend.limbs.map(|x| x.map_or(0, |x| u128::from(m.reduce_wide(wide(x[from], addend.factor)))));
         for chunk in rows.chunks(WIDE_TERMS) {
             for (d, b, a) in chunk {
-                acc0 += wide(d[from], b[i]);
-                acc1 += wide(d[from], a[i]);
+                acc0 += wide(d[from], b.word(i));
+                acc1 += wide(d[from], a.word(i));
             }
             acc0 = u128::from(m.reduce_wide(acc0));
             acc1 = u128::from(m.reduce_wide(acc1));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::params::ntt_primes;
+use crate::ring::packed::PackedLimb;
 
 struct Lcg(u64);
 
@@ -89,13 +90,17 @@ fn products_and_accumulations() {
             mul_acc_pair(m, o2, o3, &pairs);
             assert_eq!(o2, o0);
             results.push(o3.clone());
-            let keys: Vec<_> = rows.iter().map(|r| (&r[0][..], &r[1][..], &r[2][..])).collect();
+            let packed: Vec<_> =
+                rows.iter().map(|r| [1, 2].map(|half| PackedLimb::new(&r[half], m.q))).collect();
+            let keys: Vec<_> =
+                rows.iter().zip(&packed).map(|(r, [b, a])| (&r[0][..], b.get(), a.get())).collect();
             let addend = rng.limb(N, m.q);
             let limbs = [count % 2 == 1, count % 3 == 0].map(|on| on.then_some(&addend[..]));
             inner_product(m, o2, o3, &keys, Addend { limbs, factor: m.q - 1 }, None);
             results.extend([o2.clone(), o3.clone()]);
             // The last half of the output only, read through an automorphism.
-            let half: Vec<_> = keys.iter().map(|(d, b, a)| (*d, &b[N - HALF..], &a[N - HALF..])).collect();
+            let half: Vec<_> =
+                keys.iter().map(|(d, b, a)| (*d, b.part(N - HALF, HALF), a.part(N - HALF, HALF))).collect();
             let blocks: Vec<u32> =
                 (0..HALF as u32 / 8).map(|v| ((v * 5 + 3) % (N as u32 / 8)) << 3 | (v & 7)).collect();
             let lanes = std::array::from_fn(|c| std::array::from_fn(|l| ((l * (2 * c + 1) + c) % 8) as u64));
@@ -180,7 +185,8 @@ fn twin_times() {
     let (mut out0, mut out1) = (vec![0; n], vec![0; n]);
     let pairs: Vec<_> = (0..16).map(|t| (&limbs[t][..], Factor::Full(&limbs[16 + t]))).collect();
     let triples: Vec<_> = (0..16).map(|t| (&limbs[t][..], &limbs[32 + t][..], pairs[t].1)).collect();
-    let rows: Vec<_> = (0..9).map(|t| (&limbs[t][..], &limbs[16 + t][..], &limbs[32 + t][..])).collect();
+    let packed: Vec<_> = limbs.iter().map(|limb| PackedLimb::new(limb, q)).collect();
+    let rows: Vec<_> = (0..9).map(|t| (&limbs[t][..], packed[16 + t].get(), packed[32 + t].get())).collect();
     let sources: Vec<_> = (0..9).map(|t| (&limbs[t][..], q - 1 - t as u64)).collect();
     let tiles = rng.limb(16 * 2 * TILE, q);
     let group = [(0..16).map(|t| (t, Factor::Full(&limbs[16 + t][..TILE]))).collect()];
