@@ -104,3 +104,46 @@ impl Sets {
         self.0[a] = b;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fhec_ir::schedule::random::{self, Options};
+
+    use super::*;
+
+    fn schedule(seed: u64) -> fhec_ir::Verified<Schedule> {
+        let moduli = vec![2f64.powi(50), 2f64.powi(40), 2f64.powi(40), 2f64.powi(40), 2f64.powi(40)];
+        random::schedule(
+            seed,
+            &Options { slots: 16, moduli, scale: 2f64.powi(40), steps: 60, bootstrap: None },
+        )
+    }
+
+    #[test]
+    fn every_instruction_is_in_one_unit_and_operands_come_before() {
+        let mut fused = 0;
+        for seed in 0..200 {
+            let schedule = schedule(seed);
+            let units = units(&schedule);
+            let mut made = vec![0; schedule.len()];
+            units.iter().flat_map(|u| u.rotations.iter().chain(&u.results)).for_each(|v| made[v.index()] += 1);
+            for (id, node) in schedule.iter() {
+                let is_input = matches!(node.op, ScheduleOp::Input { .. });
+                assert_eq!(made[id.index()], usize::from(!is_input), "{}", schedule.describe(id));
+            }
+            for unit in &units {
+                assert!(unit.operands.is_sorted() && unit.operands.last() < unit.results.first());
+                let inside = |v: &ValueId| unit.rotations.contains(v);
+                let reads = unit.results.iter().flat_map(|v| &schedule.node(*v).args);
+                assert!(reads.clone().all(|v| inside(v) || unit.operands.contains(v)));
+                fused += usize::from(!unit.rotations.is_empty());
+            }
+            // Nothing outside a unit reads its rotations.
+            for unit in &units {
+                let read = |v: &ValueId| unit.operands.contains(v);
+                assert!(units.iter().flat_map(|u| &u.rotations).all(|v| !read(v)));
+            }
+        }
+        assert!(fused > 20, "{fused} units of rotations");
+    }
+}
