@@ -126,7 +126,10 @@ mod tests {
             let schedule = schedule(seed);
             let units = units(&schedule);
             let mut made = vec![0; schedule.len()];
-            units.iter().flat_map(|u| u.rotations.iter().chain(&u.results)).for_each(|v| made[v.index()] += 1);
+            units
+                .iter()
+                .flat_map(|u| u.rotations.iter().chain(&u.results))
+                .for_each(|v| made[v.index()] += 1);
             for (id, node) in schedule.iter() {
                 let is_input = matches!(node.op, ScheduleOp::Input { .. });
                 assert_eq!(made[id.index()], usize::from(!is_input), "{}", schedule.describe(id));
