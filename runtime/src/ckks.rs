@@ -208,7 +208,12 @@ impl Engine for CkksEngine {
 
     fn encode(&self, vector: &[f64], place: Place) -> Result<CkksPlain, EngineError> {
         if place.compact {
-            return Ok(CkksPlain::Compact(self.encoder.encode_compact(vector, place.scale)?));
+            match self.encoder.encode_compact(vector, place.scale) {
+                Ok(plain) => return Ok(CkksPlain::Compact(plain)),
+                // Too wide for a word, but perhaps not for the level's modulus.
+                Err(CkksError::CoefficientTooLarge { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let level = place.level as usize;
         let special = if place.extended { self.gadget(level)?.special } else { 0 };

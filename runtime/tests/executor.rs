@@ -220,6 +220,23 @@ mod encrypted {
     use fhec_runtime::server::Server;
 
     #[test]
+    fn plaintexts_too_wide_for_a_word_are_transformed_at_once() {
+        use fhec_runtime::ckks::{CkksEngine, CkksPlain};
+        let parameters = common::small_parameters(10, 4);
+        let (plan, _) = common::plan(&parameters, common::random_schedule(&parameters, 1, 10));
+        let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
+        let keys = client.generate_keys(None).unwrap().evaluation;
+        let engine = CkksEngine::new(&parameters, &plan.parameters, &plan.keys, keys).unwrap();
+        let encode = |scale: f64, level| {
+            engine.encode(&[1.0; 4], Place { level, scale, extended: true, compact: true })
+        };
+        assert!(matches!(encode(2f64.powi(40), 3), Ok(CkksPlain::Compact(_))));
+        assert!(matches!(encode(2f64.powi(70), 3), Ok(CkksPlain::Plain(_))));
+        assert!(encode(2f64.powi(70), 0).is_err());
+        assert!(encode(f64::NAN, 3).is_err());
+    }
+
+    #[test]
     fn ckks_engine_is_within_the_modelled_noise() {
         let parameters = common::small_parameters(10, 4);
         let mut ratios = Vec::new();
