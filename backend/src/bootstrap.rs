@@ -187,10 +187,10 @@ pub(crate) mod tests {
         assert!(variants.len() > 1);
         for variant in &variants[1..] {
             let gadgets = &variant.data.gadgets;
-            let split = (0..6).find(|level| gadgets[*level] != gadgets[6]).map(|_| gadgets[0]);
-            let low = gadgets.iter().take_while(|g| Some(**g) == split).count();
-            assert!((4..6).contains(&(low - 1)) && gadgets[low..=6].iter().all(|g| *g == gadgets[6]));
-            assert_eq!(gadgets[6..], chain.data.gadgets[6..]);
+            let low = gadgets.iter().take_while(|g| **g == gadgets[0]).count();
+            assert!((5..=6).contains(&low), "one decomposition up to level 4 or 5: {gadgets:?}");
+            assert_ne!(gadgets[0], gadgets[6]);
+            assert_eq!(gadgets[low..], chain.data.gadgets[low..]);
         }
         for degree in (2..=126).step_by(2) {
             let (bound, doublings) = (15, 3);
