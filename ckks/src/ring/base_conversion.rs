@@ -16,7 +16,7 @@ pub(crate) struct BaseConverter {
     inv: Vec<f64>,
     /// (D/q_i)^-1 mod q_i per source.
     pub(crate) hat_inv: Vec<u64>,
-    /// Per modulus of the ring: D/q_i per source, and −D.
+    /// Per modulus of the ring: D/q_i per source, and −D, in the modulus' form.
     targets: Vec<(Vec<u64>, u64)>,
     /// Per modulus of the ring: D^-1 (0 for the sources themselves).
     pub(crate) product_inv: Vec<u64>,
@@ -40,10 +40,10 @@ impl BaseConverter {
         let (targets, product_inv) = (0..ring.moduli())
             .map(|j| {
                 let m = ring.modulus(j);
-                let hats = indices.iter().map(|i| m.product(others(*i))).collect();
+                let hats = indices.iter().map(|i| m.in_form(m.product(others(*i)))).collect();
                 let product = m.product(others(usize::MAX));
                 let inverse = if indices.contains(&j) { 0 } else { m.inv(product) };
-                ((hats, m.neg(product)), inverse)
+                ((hats, m.in_form(m.neg(product))), inverse)
             })
             .unzip();
         Self { inv, hat_inv, targets, product_inv }
@@ -66,11 +66,15 @@ impl BaseConverter {
                 let with_inv: Vec<_> = sources.iter().copied().zip(self.inv.iter().copied()).collect();
                 let v = &mut quotients[..size];
                 simd::rounded_quotients(ring.modulus(0), v, &with_inv);
-                for (index, limb) in &mut limbs {
-                    let (hats, minus) = &self.targets[*index];
-                    let rows: Vec<_> = sources.iter().copied().zip(hats.iter().copied()).collect();
-                    simd::convert(ring.modulus(*index), &mut limb[at..][..size], &rows, (v, *minus));
-                }
+                let mut targets: Vec<_> = limbs
+                    .iter_mut()
+                    .map(|(index, limb)| {
+                        let (hats, minus) = &self.targets[*index];
+                        let out = &mut limb[at..][..size];
+                        simd::Target { m: ring.modulus(*index), out, hats, minus: *minus }
+                    })
+                    .collect();
+                simd::convert(&mut targets, &sources, v);
             }
         });
     }

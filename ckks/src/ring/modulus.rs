@@ -18,6 +18,8 @@ pub struct Modulus {
     pub(crate) r52: Shoup,
     /// floor(2^52 / q).
     pub(crate) mu52: u64,
+    /// 1/q modulo 2^52.
+    pub(crate) inv52: u64,
     /// Whether AVX-512 IFMA kernels serve this modulus on this machine.
     pub(crate) ifma: bool,
     /// Whether AVX2 kernels do, for operations that have one and where IFMA is missing.
@@ -59,6 +61,12 @@ pub(crate) fn reduce_once(x: u64, q: u64) -> u64 {
     x.min(x.wrapping_sub(q))
 }
 
+/// 1/q modulo 2^52 for odd q, by Newton's iteration: each step doubles the number of correct bits.
+fn inv_2_52(q: u64) -> u64 {
+    let newton = |x: u64, _| x.wrapping_mul(2u64.wrapping_sub(q.wrapping_mul(x)));
+    (0..6).fold(q, newton) & ((1 << 52) - 1)
+}
+
 impl Modulus {
     /// Constants of the prime `q`, using the fastest kernels this machine has.
     pub(crate) fn new(q: u64) -> Self {
@@ -83,6 +91,7 @@ impl Modulus {
             r64: Shoup::new(((1u128 << 64) % u128::from(q)) as u64, q),
             r52: Shoup::new((1 << 52) % q, q),
             mu52: (1 << 52) / q,
+            inv52: inv_2_52(q),
             ifma: false,
             avx2: false,
         }
@@ -140,6 +149,18 @@ impl Modulus {
     pub(crate) fn residue_i128(&self, x: i128) -> u64 {
         let r = self.reduce_wide(x.unsigned_abs());
         if x < 0 { self.neg(r) } else { r }
+    }
+
+    /// x in the form of the factors that the kernels reduce by Montgomery's method: x·2^52 mod q where IFMA kernels
+    /// serve, else x itself.
+    #[inline(always)]
+    pub(crate) fn in_form(&self, x: u64) -> u64 {
+        if self.ifma { self.r52.mul(x, self.q) } else { x }
+    }
+
+    /// What takes the form of [`Modulus::in_form`] off as a factor.
+    pub(crate) fn form_inverse(&self) -> u64 {
+        if self.ifma { self.inv(self.r52.w) } else { 1 }
     }
 
     /// The constant `w` mod q in Shoup form.

@@ -3,16 +3,18 @@
 
 use super::{Ring, RnsPoly, par};
 
-/// Bits of a word modulo q in a [`PackedPoly`]: those of q, or 64 where eight bytes might not hold a word that begins
-/// within the first.
+/// Bits of a word modulo q in a [`PackedPoly`]: those of q, rounded up to half bytes, and to whole ones from where eight
+/// bytes might not hold a word that begins within the first. Words of whole bytes are the fastest to unpack.
 pub(crate) fn packed_bits(q: u64) -> usize {
-    match u64::BITS - q.leading_zeros() {
-        bits @ ..=57 => bits as usize,
+    match (u64::BITS - q.leading_zeros()) as usize {
+        bits @ ..=60 => bits.next_multiple_of(4),
         _ => 64,
     }
 }
 
-/// A polynomial of full degree whose limbs are packed.
+/// A polynomial of full degree whose limbs are packed, in the form of their moduli ([`Modulus::in_form`]).
+///
+/// [`Modulus::in_form`]: super::Modulus::in_form
 #[derive(PartialEq, Eq)]
 pub(crate) struct PackedPoly {
     /// All limbs, and eight bytes more, so that any word can be read by eight bytes.
@@ -38,7 +40,10 @@ impl PackedPoly {
         let mut rest = &mut bytes[..length];
         let outs =
             limbs.iter().map(|(_, bits)| rest.split_off_mut(..n / 8 * bits).expect("as long as all limbs"));
-        par::for_each(n, outs.collect(), |i, out| pack(poly.limb(i), limbs[i].1, out));
+        par::for_each(n, outs.collect(), |i, out| {
+            let m = ring.modulus(ring.index(q_limbs, i));
+            pack(poly.limb(i).iter().map(|x| m.in_form(*x)), limbs[i].1, out);
+        });
         Self { bytes, limbs, n, q_limbs }
     }
 
@@ -67,8 +72,9 @@ impl PackedPoly {
     pub(crate) fn unpack(&self, ring: &Ring) -> RnsPoly {
         let mut poly = ring.uninit(self.q_limbs, self.special());
         par::for_limbs(self.n, poly.words_mut(), |i, limb| {
-            let packed = self.limb(i);
-            limb.iter_mut().enumerate().for_each(|(k, x)| *x = packed.word(k));
+            let (packed, m) = (self.limb(i), ring.modulus(ring.index(self.q_limbs, i)));
+            let back = m.form_inverse();
+            limb.iter_mut().enumerate().for_each(|(k, x)| *x = m.mul(packed.word(k), back));
         });
         poly
     }
@@ -87,12 +93,12 @@ impl PackedPoly {
     }
 }
 
-/// Writes the words of `limb` with `bits` bits each, lowest first.
-fn pack(limb: &[u64], bits: usize, out: &mut [u8]) {
-    for (words, out) in limb.chunks_exact(8).zip(out.chunks_exact_mut(bits)) {
+/// Writes `words` with `bits` bits each, lowest first.
+fn pack(mut words: impl Iterator<Item = u64>, bits: usize, out: &mut [u8]) {
+    for out in out.chunks_exact_mut(bits) {
         let (mut buffer, mut filled, mut at) = (0u128, 0, 0);
-        for word in words {
-            buffer |= u128::from(*word) << filled;
+        for word in words.by_ref().take(8) {
+            buffer |= u128::from(word) << filled;
             filled += bits;
             while filled >= 8 {
                 out[at] = buffer as u8;
@@ -133,6 +139,11 @@ impl<'a> Packed<'a> {
         &self.bytes[v * self.bits..][..self.bits]
     }
 
+    /// All blocks.
+    pub(crate) fn blocks(&self) -> &'a [u8] {
+        &self.bytes[..self.len / 8 * self.bits]
+    }
+
     /// Word i.
     pub(crate) fn word(&self, i: usize) -> u64 {
         let bit = i % 8 * self.bits;
@@ -142,17 +153,17 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// A limb modulo q, packed, for tests of kernels.
+/// A limb, packed, for tests of kernels.
 #[cfg(test)]
 pub(crate) struct PackedLimb(Vec<u8>, usize);
 
 #[cfg(test)]
 impl PackedLimb {
-    pub(crate) fn new(limb: &[u64], q: u64) -> Self {
-        let bits = packed_bits(q);
+    pub(crate) fn new(limb: &[u64], m: &super::Modulus) -> Self {
+        let bits = packed_bits(m.q);
         let mut bytes = vec![0; limb.len() / 8 * bits + 8];
         let length = bytes.len() - 8;
-        pack(limb, bits, &mut bytes[..length]);
+        pack(limb.iter().map(|x| m.in_form(*x)), bits, &mut bytes[..length]);
         Self(bytes, bits)
     }
 
@@ -165,6 +176,7 @@ impl PackedLimb {
 mod tests {
     use super::*;
     use crate::params::ntt_primes;
+    use crate::ring::Modulus;
 
     #[test]
     fn packing_keeps_all_words() {
@@ -183,10 +195,12 @@ mod tests {
         assert_eq!(packed.bytes(), bits * 8);
         assert!(packed.truncated(3, 1) == PackedPoly::new(&ring, &poly.truncated(3, 1)));
         let part = packed.limb(2).part(16, 24);
-        assert!((0..part.len()).all(|i| part.word(i) == poly.limb(2)[16 + i]));
-        for bits in [56, 57, 58, 61] {
-            let words: Vec<u64> = (0..16).map(|i| (1 << bits) - 1 - i).collect();
-            let packed = PackedLimb::new(&words, (1 << bits) - 1);
+        let m = ring.modulus(2);
+        assert!((0..part.len()).all(|i| part.word(i) == m.in_form(poly.limb(2)[16 + i])));
+        for bits in [40, 41, 48, 49, 52, 53, 56, 57, 60, 61] {
+            let q = (1 << bits) - 1;
+            let words: Vec<u64> = (0..16).map(|i| q - 1 - i).collect();
+            let packed = PackedLimb::new(&words, &Modulus::portable(q));
             assert!(words.iter().enumerate().all(|(i, x)| packed.get().word(i) == *x), "{bits}");
         }
     }

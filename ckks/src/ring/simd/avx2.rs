@@ -15,7 +15,7 @@
 //! X ≤ 8·(2^50 − 1)^2 + 2^50 < 2^103, so that the fold's high part is below 2^52. One factor of each
 //! product must be below q, hence X/q < 2^53.
 
-use super::{Addend, Factor, Image, Modulus, Packed, TILE};
+use super::{Addend, Factor, Image, Modulus, Packed, TILE, Target};
 use std::arch::x86_64::*;
 
 /// Products accumulated between folds.
@@ -357,8 +357,10 @@ fn inner_product_of<const IMAGE: bool>(
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
-    let k = Consts::new(m);
+pub(crate) fn convert(target: &mut Target<'_>, ys: &[&[u64]], v: &[u64]) {
+    let k = Consts::new(target.m);
+    let out = &mut *target.out;
+    let ys: Vec<_> = ys.iter().copied().zip(target.hats.iter().copied()).collect();
     // The quotient's term counts as one of the first fold's.
     let (first, rest) = ys.split_at(ys.len().min(FOLD_TERMS - 1));
     for start in (0..out.len()).step_by(TILE) {
@@ -369,11 +371,11 @@ pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[
             for (constant, (_, c)) in constants.iter_mut().zip(chunk) {
                 *constant = _mm256_set1_pd(*c as f64);
             }
-            let c_v = [_mm256_set1_pd(v.1 as f64); 2];
+            let c_v = [_mm256_set1_pd(target.minus as f64); 2];
             for i in (start..end).step_by(STEP) {
                 let mut sum = fresh;
                 if sweep == 0 {
-                    sum.add(load_doubles(v.0, i), c_v);
+                    sum.add(load_doubles(v, i), c_v);
                 } else {
                     sum = Sum::from(chunk.len(), load(out, i));
                 }

@@ -4,7 +4,7 @@
 //! 64-bit lanes. With q < 2^50 each term adds less than 2^52 to lo and 2^48 to hi, so
 //! [`FOLD_TERMS`] = 15 terms plus the carry keep hi below 2^52, which the fold needs.
 
-use super::{Addend, Factor, Image, Modulus, Packed, Shoup, TILE, packed_bits};
+use super::{Addend, Factor, Image, Modulus, Packed, Shoup, TILE, Target, packed_bits};
 use std::arch::x86_64::*;
 
 /// Terms accumulated between folds.
@@ -40,12 +40,14 @@ fn once(x: __m512i, q: __m512i) -> __m512i {
 }
 
 /// Broadcast constants of one modulus.
+#[derive(Clone, Copy)]
 struct Consts {
     q: __m512i,
     two_q: __m512i,
     r52: __m512i,
     r52_shoup: __m512i,
     mu52: __m512i,
+    inv52: __m512i,
     mask: __m512i,
     zero: __m512i,
 }
@@ -60,6 +62,7 @@ impl Consts {
             r52: splat(m.r52.w),
             r52_shoup: splat(m.r52.w52),
             mu52: splat(m.mu52),
+            inv52: splat(m.inv52),
             mask: splat((1 << 52) - 1),
             zero: _mm512_setzero_si512(),
         }
@@ -79,6 +82,24 @@ impl Consts {
         let rh = _mm512_and_si512(rh, self.mask);
         let rl = _mm512_sub_epi64(lo, _mm512_madd52lo_epu64(self.zero, ql, self.q));
         _mm512_add_epi64(rh, rl)
+    }
+
+    /// (lo + hi·2^52)/2^52 modulo q by Montgomery's method, for a sum of at most 15 products of a factor below 2^50
+    /// with one below q: above −q (as a wrapped word) and below 15/4·q.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn montgomery(&self, lo: __m512i, hi: __m512i) -> __m512i {
+        // The low words of lo and of quotient·q are equal, so that the difference of the high ones is exact.
+        let quotient = _mm512_madd52lo_epu64(self.zero, lo, self.inv52);
+        let hi = _mm512_add_epi64(hi, _mm512_srli_epi64::<52>(lo));
+        _mm512_sub_epi64(hi, _mm512_madd52hi_epu64(self.zero, quotient, self.q))
+    }
+
+    /// Adds q to what is negative.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn lifted(&self, x: __m512i) -> __m512i {
+        _mm512_min_epu64(x, _mm512_add_epi64(x, self.q))
     }
 
     /// Value below 4q → below q.
@@ -334,7 +355,7 @@ fn sums<const G: usize, const LOG: u32>(
 
 /// Words read ahead: the hardware's prefetchers stop at every page, and the streams of an inner
 /// product reach the ends of their pages at the same time.
-const AHEAD: usize = 256;
+const AHEAD: usize = 512;
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -342,25 +363,14 @@ fn prefetch(a: &[u64], i: usize) {
     _mm_prefetch::<_MM_HINT_T0>(a.as_ptr().wrapping_add(i + AHEAD).cast());
 }
 
-/// Vector `v` of a tile: read through the image if there is one.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load_image<const IMAGE: bool>(x: &[u64], v: usize, image: &Image<'_>) -> __m512i {
-    if IMAGE {
-        let t = image.blocks[v];
-        let order = load(&image.lanes[(t & 7) as usize], 0);
-        _mm512_permutexvar_epi64(order, load(x, 8 * (t >> 3) as usize))
-    } else {
-        prefetch(x, 8 * v);
-        load(x, 8 * v)
-    }
-}
-
-/// Reads eight packed words: the bytes in which each lies go to its lane, where it is shifted down.
+/// Reads eight packed words: the bytes in which each lies go to its lane. Words that are not of whole bytes are shifted
+/// down there, and rid of what others left above.
 struct Unpack {
     bits: usize,
     /// The bytes of a block.
-    mask: __mmask64,
+    block: __mmask64,
+    /// The bytes of the lanes that are the word's.
+    lanes: __mmask64,
     /// For each byte of each lane the byte of the block.
     order: __m512i,
     shifts: __m512i,
@@ -371,23 +381,61 @@ impl Unpack {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     fn new(bits: usize) -> Self {
+        const ONES: u64 = u64::from_ne_bytes([1; 8]);
         let order: [u8; 64] = std::array::from_fn(|byte| (byte / 8 * bits / 8 + byte % 8) as u8);
         let shifts: [u64; 8] = std::array::from_fn(|lane| (lane * bits % 8) as u64);
         // SAFETY: the array has 64 bytes.
         let order = unsafe { _mm512_loadu_si512(order.as_ptr().cast()) };
-        let low = splat(u64::MAX >> (64 - bits));
-        Self { bits, mask: u64::MAX >> (64 - bits), order, shifts: load(&shifts, 0), low }
+        let lanes = ONES * ((1 << (bits / 8)) - 1);
+        Self {
+            bits,
+            block: u64::MAX >> (64 - bits),
+            lanes,
+            order,
+            shifts: load(&shifts, 0),
+            low: splat(u64::MAX >> (64 - bits)),
+        }
     }
 
+    /// Block `v` of packed words.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    fn load(&self, block: &[u8]) -> __m512i {
-        assert_eq!(block.len(), self.bits);
-        _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(self.bits * AHEAD / 8).cast());
-        // SAFETY: of the slice's bytes, as many are read as it has.
-        let bytes = unsafe { _mm512_maskz_loadu_epi8(self.mask, block.as_ptr().cast()) };
-        let windows = _mm512_permutexvar_epi8(self.order, bytes);
-        _mm512_and_si512(_mm512_srlv_epi64(windows, self.shifts), self.low)
+    fn load<const SHIFTED: bool>(&self, words: &Packed<'_>, v: usize) -> __m512i {
+        // SAFETY: the slice is a block.
+        unsafe { self.load_from::<SHIFTED>(words.block(v).as_ptr()) }
+    }
+
+    /// The block at `block`.
+    ///
+    /// # Safety
+    /// As many bytes as a word has bits must lie there.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    unsafe fn load_from<const SHIFTED: bool>(&self, block: *const u8) -> __m512i {
+        _mm_prefetch::<_MM_HINT_T1>(block.wrapping_add(self.bits * AHEAD / 8).cast());
+        // SAFETY: as many bytes are read as the caller says are there.
+        let bytes = unsafe { _mm512_maskz_loadu_epi8(self.block, block.cast()) };
+        if SHIFTED {
+            let windows = _mm512_permutexvar_epi8(self.order, bytes);
+            _mm512_and_si512(_mm512_srlv_epi64(windows, self.shifts), self.low)
+        } else {
+            _mm512_maskz_permutexvar_epi8(self.lanes, self.order, bytes)
+        }
+    }
+}
+
+/// Sums of both halves of an inner product.
+struct Halves {
+    lo: [__m512i; 2],
+    hi: [__m512i; 2],
+}
+
+impl Halves {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn add(&mut self, half: usize, x: __m512i, y: __m512i) {
+        self.lo[half] = _mm512_madd52lo_epu64(self.lo[half], x, y);
+        self.hi[half] = _mm512_madd52hi_epu64(self.hi[half], x, y);
     }
 }
 
@@ -400,18 +448,63 @@ pub(crate) fn inner_product(
     addend: Addend<'_>,
     image: Option<Image<'_>>,
 ) {
-    match image {
-        Some(image) => inner_product_of::<true>(m, out0, out1, rows, addend, image),
-        None => {
-            let image = Image { blocks: &[], lanes: &[[0; 8]; 8] };
-            inner_product_of::<false>(m, out0, out1, rows, addend, image);
-        }
+    let shifted = !packed_bits(m.q).is_multiple_of(8);
+    let none = Image { blocks: &[], lanes: &[[0; 8]; 8] };
+    match (image, shifted) {
+        (Some(image), true) => inner_product_of::<true, true>(m, out0, out1, rows, addend, image),
+        (Some(image), false) => inner_product_of::<true, false>(m, out0, out1, rows, addend, image),
+        (None, true) => inner_product_of::<false, true>(m, out0, out1, rows, addend, none),
+        (None, false) => inner_product_of::<false, false>(m, out0, out1, rows, addend, none),
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512bw,avx512vbmi")]
-fn inner_product_of<const IMAGE: bool>(
+fn inner_product_of<const IMAGE: bool, const SHIFTED: bool>(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
+    addend: Addend<'_>,
+    image: Image<'_>,
+) {
+    // With the number of rows known there are no loops within the loop.
+    match rows.len() {
+        1 => few_rows::<IMAGE, SHIFTED, 1>(m, out0, out1, rows, addend, image),
+        2 => few_rows::<IMAGE, SHIFTED, 2>(m, out0, out1, rows, addend, image),
+        3 => few_rows::<IMAGE, SHIFTED, 3>(m, out0, out1, rows, addend, image),
+        _ => any_rows::<IMAGE, SHIFTED>(m, out0, out1, rows, addend, image),
+    }
+}
+
+/// Where vector `v` of a tile lies in what is read through the image, and the order of its lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn image_of<const IMAGE: bool>(image: &Image<'_>, v: usize) -> (usize, __m512i) {
+    if IMAGE {
+        let t = image.blocks[v];
+        (8 * (t >> 3) as usize, load(&image.lanes[(t & 7) as usize], 0))
+    } else {
+        (8 * v, _mm512_setzero_si512())
+    }
+}
+
+/// The vector of `x` at a place from [`image_of`].
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_at<const IMAGE: bool>(x: &[u64], (at, order): (usize, __m512i)) -> __m512i {
+    if IMAGE {
+        _mm512_permutexvar_epi64(order, load(x, at))
+    } else {
+        prefetch(x, at);
+        load(x, at)
+    }
+}
+
+/// At most three rows: their sum, divided by 2^52, is below q.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512bw,avx512vbmi")]
+fn few_rows<const IMAGE: bool, const SHIFTED: bool, const ROWS: usize>(
     m: &Modulus,
     out0: &mut [u64],
     out1: &mut [u64],
@@ -421,38 +514,78 @@ fn inner_product_of<const IMAGE: bool>(
 ) {
     let k = Consts::new(m);
     let unpack = Unpack::new(packed_bits(m.q));
-    let c = splat(addend.factor);
+    let c = splat(m.in_form(addend.factor));
+    let digits: [&[u64]; ROWS] = std::array::from_fn(|j| rows[j].0);
+    let keys: [[*const u8; 2]; ROWS] =
+        std::array::from_fn(|j| [&rows[j].1, &rows[j].2].map(|packed| packed.blocks().as_ptr()));
+    let blocks = rows.iter().flat_map(|(_, b, a)| [b, a]).map(|packed| packed.blocks().len() / unpack.bits);
+    assert!(blocks.min().is_some_and(|blocks| out0.len() / 8 <= blocks));
+    let [x0, x1] = addend.limbs;
+    let outs = out0.chunks_exact_mut(8).zip(out1.chunks_exact_mut(8));
+    for (v, (o0, o1)) in outs.enumerate() {
+        let place = image_of::<IMAGE>(&image, v);
+        let (mut lo, mut hi) = ([k.zero; 2], [k.zero; 2]);
+        if let Some(x) = x0 {
+            let x = load_at::<IMAGE>(x, place);
+            lo[0] = _mm512_madd52lo_epu64(lo[0], x, c);
+            hi[0] = _mm512_madd52hi_epu64(hi[0], x, c);
+        }
+        if let Some(x) = x1 {
+            let x = load_at::<IMAGE>(x, place);
+            lo[1] = _mm512_madd52lo_epu64(lo[1], x, c);
+            hi[1] = _mm512_madd52hi_epu64(hi[1], x, c);
+        }
+        for j in 0..ROWS {
+            let d = load_at::<IMAGE>(digits[j], place);
+            for half in 0..2 {
+                // SAFETY: the assertion above says that all of them have block v.
+                let y = unsafe { unpack.load_from::<SHIFTED>(keys[j][half].add(v * unpack.bits)) };
+                lo[half] = _mm512_madd52lo_epu64(lo[half], d, y);
+                hi[half] = _mm512_madd52hi_epu64(hi[half], d, y);
+            }
+        }
+        store(o0, 0, k.lifted(k.montgomery(lo[0], hi[0])));
+        store(o1, 0, k.lifted(k.montgomery(lo[1], hi[1])));
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512bw,avx512vbmi")]
+fn any_rows<const IMAGE: bool, const SHIFTED: bool>(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
+    addend: Addend<'_>,
+    image: Image<'_>,
+) {
+    let k = Consts::new(m);
+    let unpack = Unpack::new(packed_bits(m.q));
+    let c = splat(m.in_form(addend.factor));
     // The addend counts as one of the first fold's terms.
     let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
     for v in 0..out0.len() / 8 {
-        let i = 8 * v;
-        let (mut lo0, mut hi0, mut lo1, mut hi1) = (k.zero, k.zero, k.zero, k.zero);
-        if let Some(x) = addend.limbs[0] {
-            let x = load_image::<IMAGE>(x, v, &image);
-            lo0 = _mm512_madd52lo_epu64(lo0, x, c);
-            hi0 = _mm512_madd52hi_epu64(hi0, x, c);
-        }
-        if let Some(x) = addend.limbs[1] {
-            let x = load_image::<IMAGE>(x, v, &image);
-            lo1 = _mm512_madd52lo_epu64(lo1, x, c);
-            hi1 = _mm512_madd52hi_epu64(hi1, x, c);
+        let place = image_of::<IMAGE>(&image, v);
+        let mut sum = Halves { lo: [k.zero; 2], hi: [k.zero; 2] };
+        for half in 0..2 {
+            if let Some(x) = addend.limbs[half] {
+                sum.add(half, load_at::<IMAGE>(x, place), c);
+            }
         }
         for (j, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
             if j > 0 {
-                (lo0, lo1) = (k.fold(lo0, hi0), k.fold(lo1, hi1));
-                (hi0, hi1) = (k.zero, k.zero);
+                sum.lo = [k.fold(sum.lo[0], sum.hi[0]), k.fold(sum.lo[1], sum.hi[1])];
+                sum.hi = [k.zero; 2];
             }
             for (d, b, a) in chunk {
-                let (b, a) = (unpack.load(b.block(v)), unpack.load(a.block(v)));
-                let d = load_image::<IMAGE>(d, v, &image);
-                lo0 = _mm512_madd52lo_epu64(lo0, d, b);
-                hi0 = _mm512_madd52hi_epu64(hi0, d, b);
-                lo1 = _mm512_madd52lo_epu64(lo1, d, a);
-                hi1 = _mm512_madd52hi_epu64(hi1, d, a);
+                let d = load_at::<IMAGE>(d, place);
+                sum.add(0, d, unpack.load::<SHIFTED>(b, v));
+                sum.add(1, d, unpack.load::<SHIFTED>(a, v));
             }
         }
-        store(out0, i, k.finish(k.fold(lo0, hi0)));
-        store(out1, i, k.finish(k.fold(lo1, hi1)));
+        for (half, out) in [&mut *out0, &mut *out1].into_iter().enumerate() {
+            store(out, 8 * v, k.finish(k.lifted(k.montgomery(sum.lo[half], sum.hi[half]))));
+        }
     }
 }
 
@@ -500,52 +633,68 @@ pub(crate) fn rounded_quotients(_m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)
     }
 }
 
+/// Two targets read each source once.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
-    let k = Consts::new(m);
-    let wide = out.len() / 32 * 32;
-    convert_lanes::<4>(&k, out, ys, v, 0..wide);
-    convert_lanes::<1>(&k, out, ys, v, wide..out.len());
+pub(crate) fn convert<const TARGETS: usize>(targets: &mut [Target<'_>], ys: &[&[u64]], v: &[u64]) {
+    let wide = v.len() / 32 * 32;
+    convert_lanes::<TARGETS, 4>(targets, ys, v, 0..wide);
+    convert_lanes::<TARGETS, 1>(targets, ys, v, wide..v.len());
 }
 
 /// The words of `range`, LANES vectors at a time: one chain of accumulations would wait for itself.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn convert_lanes<const LANES: usize>(
-    k: &Consts,
-    out: &mut [u64],
-    ys: &[(&[u64], u64)],
-    v: (&[u64], u64),
+fn convert_lanes<const TARGETS: usize, const LANES: usize>(
+    targets: &mut [Target<'_>],
+    ys: &[&[u64]],
+    v: &[u64],
     range: std::ops::Range<usize>,
 ) {
-    // The quotient's term counts as one of the first fold's.
-    let (first, rest) = ys.split_at(ys.len().min(FOLD_TERMS - 1));
+    let targets: &mut [Target<'_>; TARGETS] = targets.try_into().expect("as many as the caller says");
+    let hats = targets.each_ref().map(|t| t.hats);
+    let zero = _mm512_setzero_si512();
+    let (mut k, mut minus) = ([Consts::new(targets[0].m); TARGETS], [zero; TARGETS]);
+    for t in 0..TARGETS {
+        (k[t], minus[t]) = (Consts::new(targets[t].m), splat(targets[t].minus));
+    }
+    let mut outs = targets.each_mut().map(|t| &mut t.out[range.clone()]);
     for i in range.step_by(8 * LANES) {
-        let mut lo = [k.zero; LANES];
-        let mut hi = [k.zero; LANES];
-        let add = |lo: &mut [__m512i; LANES], hi: &mut [__m512i; LANES], y: &[u64], c: u64| {
+        let (mut lo, mut hi) = ([[zero; LANES]; TARGETS], [[zero; LANES]; TARGETS]);
+        for l in 0..LANES {
+            let x = load(v, i + 8 * l);
+            for t in 0..TARGETS {
+                lo[t][l] = _mm512_madd52lo_epu64(zero, x, minus[t]);
+                hi[t][l] = _mm512_madd52hi_epu64(zero, x, minus[t]);
+            }
+        }
+        for (j, y) in ys.iter().enumerate() {
+            // The quotient's term counts as one of the first fold's.
+            if (j + 1) % FOLD_TERMS == 0 {
+                for t in 0..TARGETS {
+                    for l in 0..LANES {
+                        (lo[t][l], hi[t][l]) = (k[t].fold(lo[t][l], hi[t][l]), zero);
+                    }
+                }
+            }
+            let mut c = [zero; TARGETS];
+            for t in 0..TARGETS {
+                c[t] = splat(hats[t][j]);
+            }
             let y = &y[i..i + 8 * LANES];
-            let c = splat(c);
             for l in 0..LANES {
                 let x = load(y, 8 * l);
-                lo[l] = _mm512_madd52lo_epu64(lo[l], x, c);
-                hi[l] = _mm512_madd52hi_epu64(hi[l], x, c);
+                for t in 0..TARGETS {
+                    lo[t][l] = _mm512_madd52lo_epu64(lo[t][l], x, c[t]);
+                    hi[t][l] = _mm512_madd52hi_epu64(hi[t][l], x, c[t]);
+                }
             }
-        };
-        add(&mut lo, &mut hi, v.0, v.1);
-        for (y, c) in first {
-            add(&mut lo, &mut hi, y, *c);
         }
-        for chunk in rest.chunks(FOLD_TERMS) {
+        for t in 0..TARGETS {
+            let out = outs[t].split_off_mut(..8 * LANES).expect("the range is a multiple of the lanes");
             for l in 0..LANES {
-                (lo[l], hi[l]) = (k.fold(lo[l], hi[l]), k.zero);
+                let sum = k[t].lifted(k[t].montgomery(lo[t][l], hi[t][l]));
+                store(out, 8 * l, k[t].finish(sum));
             }
-            for (y, c) in chunk {
-                add(&mut lo, &mut hi, y, *c);
-            }
-        }
-        for l in 0..LANES {
-            store(out, i + 8 * l, k.finish(k.fold(lo[l], hi[l])));
         }
     }
 }

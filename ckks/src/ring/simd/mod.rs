@@ -204,7 +204,7 @@ pub(crate) struct Image<'a> {
 }
 
 /// out0 ← Σ d_j·b_j + x_0·c and out1 ← Σ d_j·a_j + x_1·c: the inner product of a key switch, of a limb
-/// or a part of one. `rows` holds (d_j, b_j, a_j). With an image, d and x are whole limbs; without,
+/// or a part of one. `rows` holds (d_j, b_j, a_j), b and a in the modulus' form. With an image, d and x are whole limbs; without,
 /// they are as long as the output.
 pub(crate) fn inner_product(
     m: &Modulus,
@@ -217,6 +217,7 @@ pub(crate) fn inner_product(
     let n = out0.len();
     assert_eq!(out1.len(), n);
     let bits = packed_bits(m.q);
+    assert!(!m.ifma || n.is_multiple_of(8), "the scalar version knows no form");
     assert!(rows.iter().all(|(_, b, a)| b.bits() == bits && a.bits() == bits));
     assert!(rows.iter().all(|(_, b, a)| b.len() == n && a.len() == n) && addend.factor < m.q);
     let mut inputs = rows.iter().map(|r| r.0).chain(addend.limbs.into_iter().flatten());
@@ -257,9 +258,50 @@ pub(crate) fn rounded_quotients(m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]
     dispatch!(m, v.len(), rounded_quotients(m, v, ys))
 }
 
-/// One target limb of a base conversion: out ← Σ y_i·c_i + v·c_v mod q.
+/// A target limb of a base conversion, with the constants of its modulus, in the modulus' form.
+pub(crate) struct Target<'a> {
+    pub(crate) m: &'a Modulus,
+    pub(crate) out: &'a mut [u64],
+    /// By source.
+    pub(crate) hats: &'a [u64],
+    pub(crate) minus: u64,
+}
+
+/// Base conversion: in each target out ← Σ y_i·hat_i + v·minus mod q.
 /// The y_i < 2^50 are residues of other moduli, v is small (below 2^50).
-pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
-    assert!(v.0.len() == out.len() && ys.iter().all(|(y, c)| y.len() == out.len() && *c < m.q));
-    dispatch_all!(m, out.len(), convert(m, out, ys, v))
+pub(crate) fn convert(targets: &mut [Target<'_>], ys: &[&[u64]], v: &[u64]) {
+    let n = v.len();
+    assert!(ys.iter().all(|y| y.len() == n));
+    for targets in targets.chunks_mut(2) {
+        for t in &*targets {
+            assert!(t.out.len() == n && t.hats.len() == ys.len());
+            assert!(!t.m.ifma || n.is_multiple_of(8), "the scalar version knows no form");
+        }
+        #[cfg(target_arch = "x86_64")]
+        if targets.iter().all(|t| t.m.ifma) {
+            // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl, bw, vbmi and ifma.
+            unsafe {
+                match targets.len() {
+                    1 => ifma::convert::<1>(targets, ys, v),
+                    _ => ifma::convert::<2>(targets, ys, v),
+                }
+            }
+            continue;
+        }
+        for target in targets {
+            convert_one(target, ys, v);
+        }
+    }
+}
+
+fn convert_one(target: &mut Target<'_>, ys: &[&[u64]], v: &[u64]) {
+    #[cfg(target_arch = "x86_64")]
+    if target.m.ifma {
+        // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl, bw, vbmi and ifma.
+        return unsafe { ifma::convert::<1>(std::slice::from_mut(target), ys, v) };
+    } else if target.m.avx2 && v.len().is_multiple_of(8) {
+        // SAFETY: `avx2` is only set after `avx2_available` confirmed avx2 and fma.
+        return unsafe { avx2::convert(target, ys, v) };
+    }
+    scalar::convert(target, ys, v);
 }

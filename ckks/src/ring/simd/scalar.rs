@@ -1,6 +1,6 @@
 //! Portable kernels: the definition the vector versions are tested against.
 
-use super::{Addend, Factor, Image, Modulus, Packed, Shoup, TILE};
+use super::{Addend, Factor, Image, Modulus, Packed, Shoup, TILE, Target};
 
 /// Terms a 128-bit accumulator takes between reductions: products are below 2^122.
 const WIDE_TERMS: usize = 32;
@@ -146,13 +146,14 @@ pub(crate) fn rounded_quotients(_m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)
     }
 }
 
-pub(crate) fn convert(m: &Modulus, out: &mut [u64], ys: &[(&[u64], u64)], v: (&[u64], u64)) {
-    for i in 0..out.len() {
-        let mut acc = wide(v.0[i], v.1);
-        for chunk in ys.chunks(WIDE_TERMS) {
-            let sum = chunk.iter().fold(acc, |acc, (y, c)| acc + wide(y[i], *c));
+pub(crate) fn convert(target: &mut Target<'_>, ys: &[&[u64]], v: &[u64]) {
+    let m = target.m;
+    for (i, out) in target.out.iter_mut().enumerate() {
+        let mut acc = wide(v[i], target.minus);
+        for (ys, hats) in ys.chunks(WIDE_TERMS).zip(target.hats.chunks(WIDE_TERMS)) {
+            let sum = ys.iter().zip(hats).fold(acc, |acc, (y, c)| acc + wide(y[i], *c));
             acc = u128::from(m.reduce_wide(sum));
         }
-        out[i] = acc as u64;
+        *out = acc as u64;
     }
 }

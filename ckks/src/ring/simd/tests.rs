@@ -91,7 +91,7 @@ fn products_and_accumulations() {
             assert_eq!(o2, o0);
             results.push(o3.clone());
             let packed: Vec<_> =
-                rows.iter().map(|r| [1, 2].map(|half| PackedLimb::new(&r[half], m.q))).collect();
+                rows.iter().map(|r| [1, 2].map(|half| PackedLimb::new(&r[half], m))).collect();
             let keys: Vec<_> =
                 rows.iter().zip(&packed).map(|(r, [b, a])| (&r[0][..], b.get(), a.get())).collect();
             let addend = rng.limb(N, m.q);
@@ -145,10 +145,17 @@ fn base_conversion_kernels() {
             let mut v = vec![0; N];
             rounded_quotients(m, &mut v, &with_inv);
             assert!(v.iter().all(|v| *v <= count as u64));
-            let with_c: Vec<_> = ys.iter().map(|y| (&y[..], rng.next() % m.q)).collect();
-            let mut out = vec![0; N];
-            convert(m, &mut out, &with_c, (&v, m.q - 1));
-            results.extend([v, out]);
+            let sources: Vec<&[u64]> = ys.iter().map(|y| &y[..]).collect();
+            let mut out = [vec![0; N], vec![0; N], vec![0; N]];
+            let hats: Vec<Vec<u64>> =
+                out.iter().map(|_| ys.iter().map(|_| m.in_form(rng.next() % m.q)).collect()).collect();
+            let minus = m.in_form(m.q - 1);
+            let targets = out.iter_mut().zip(&hats);
+            let mut targets: Vec<_> =
+                targets.map(|(out, hats)| Target { m, out: &mut out[..], hats, minus }).collect();
+            convert(&mut targets, &sources, &v);
+            results.extend(out);
+            results.push(v);
         }
         results
     });
@@ -167,7 +174,9 @@ fn extreme_sums() {
             assert_eq!(out, [count as u64 % q; 8], "{count} products modulo {q}");
             mul_acc(m, &mut out, &vec![(&zero[..], Factor::Full(&most)); count]);
             assert_eq!(out, zero);
-            convert(m, &mut out, &vec![(&largest[..], q - 1); count], (&largest, q - 1));
+            let c = m.in_form(q - 1);
+            let target = Target { m, out: &mut out, hats: &vec![c; count], minus: c };
+            convert(&mut [target], &vec![&largest[..]; count], &largest);
             let sum = (count as u128 + 1) * u128::from(top) * u128::from(q - 1);
             assert_eq!(out, [(sum % u128::from(q)) as u64; 8], "{count} sources modulo {q}");
         }
@@ -185,9 +194,10 @@ fn twin_times() {
     let (mut out0, mut out1) = (vec![0; n], vec![0; n]);
     let pairs: Vec<_> = (0..16).map(|t| (&limbs[t][..], Factor::Full(&limbs[16 + t]))).collect();
     let triples: Vec<_> = (0..16).map(|t| (&limbs[t][..], &limbs[32 + t][..], pairs[t].1)).collect();
-    let packed: Vec<_> = limbs.iter().map(|limb| PackedLimb::new(limb, q)).collect();
+    let packed: Vec<_> = limbs.iter().map(|limb| PackedLimb::new(limb, &moduli[2])).collect();
     let rows: Vec<_> = (0..9).map(|t| (&limbs[t][..], packed[16 + t].get(), packed[32 + t].get())).collect();
-    let sources: Vec<_> = (0..9).map(|t| (&limbs[t][..], q - 1 - t as u64)).collect();
+    let sources: Vec<_> = (0..9).map(|t| &limbs[t][..]).collect();
+    let hats: Vec<_> = (0..9).map(|t| q - 1 - t).collect();
     let tiles = rng.limb(16 * 2 * TILE, q);
     let group = [(0..16).map(|t| (t, Factor::Full(&limbs[16 + t][..TILE]))).collect()];
     let addend = Addend { limbs: [Some(&limbs[40]), None], factor: 5 };
@@ -220,7 +230,13 @@ fn twin_times() {
     show("mul_acc_tile", tile);
     show("inner_product", time(&mut |m| inner_product(m, &mut out0, &mut out1, &rows, addend, None)));
     show("with an image", time(&mut |m| inner_product(m, &mut out0, &mut out1, &rows, addend, image)));
-    show("convert", time(&mut |m| convert(m, &mut out0, &sources, (&limbs[20], 7))));
+    show(
+        "convert",
+        time(&mut |m| {
+            let target = |out| Target { m, out, hats: &hats, minus: 7 };
+            convert(&mut [target(&mut out0), target(&mut out1)], &sources, &limbs[20]);
+        }),
+    );
 }
 
 #[test]
