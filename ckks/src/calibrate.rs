@@ -143,7 +143,7 @@ impl Lab {
             .map(|(k, rows)| Some((&rows[..], rotation_element(ring.n(), 1 << k))))
             .collect();
         // One sum per plaintext, over all rotations; one empty sum makes the rotations alone.
-        let sum = |p| (0..KEYS).map(|k| (k, Multiplicand::Evaluations(p))).collect();
+        let sum = |p| (0..KEYS).map(|k| (k, Multiplicand::InForm(p))).collect();
         let mut groups: Vec<Vec<(usize, Multiplicand<'_>)>> = plaintexts.iter().map(sum).collect();
         if groups.is_empty() {
             groups.push(vec![]);

@@ -14,7 +14,7 @@ mod tests;
 use crate::error::{CkksError, Result};
 use crate::noise::{Estimate, NoiseModel};
 use crate::params::{Parameters, ParametersId};
-use crate::ring::{MIN_LOG_N, RnsPoly, par, simd};
+use crate::ring::{MIN_LOG_N, Ring, RnsPoly, par, simd};
 pub use compact::CompactPlaintext;
 use fft::SpecialFft;
 use num_complex::Complex64;
@@ -64,6 +64,18 @@ pub struct Plaintext {
     pub(crate) poly: RnsPoly,
     pub(crate) scale: f64,
     pub(crate) estimate: Estimate,
+}
+
+/// A plaintext over QP whose residues are in the form in which sums over rotations multiply with them
+/// ([`Evaluator::rotated_sums_ext`](crate::eval::Evaluator::rotated_sums_ext)).
+pub struct FormedPlaintext(pub(crate) Plaintext);
+
+impl FormedPlaintext {
+    /// Brings a plaintext into the form.
+    pub(crate) fn new(ring: &Ring, mut plaintext: Plaintext) -> Self {
+        ring.bring_in_form(&mut plaintext.poly);
+        Self(plaintext)
+    }
 }
 
 impl PartialEq for Plaintext {

@@ -2,7 +2,7 @@
 
 use super::{Evaluator, check_scales};
 use crate::cipher::{Ciphertext, ExtCiphertext};
-use crate::encoding::{CompactPlaintext, Plaintext};
+use crate::encoding::{CompactPlaintext, FormedPlaintext, Plaintext};
 use crate::error::{CkksError, KeyName, Result};
 use crate::keys::SwitchingKey;
 use crate::noise::Estimate;
@@ -47,6 +47,8 @@ impl Hoisted {
 pub enum Multiplier<'a> {
     /// Transformed for its level.
     Plain(&'a Plaintext),
+    /// The same as it is multiplied with.
+    Formed(&'a FormedPlaintext),
     /// Transformed when it is used, limb by limb.
     Compact(&'a CompactPlaintext),
 }
@@ -54,6 +56,12 @@ pub enum Multiplier<'a> {
 impl<'a> From<&'a Plaintext> for Multiplier<'a> {
     fn from(plaintext: &'a Plaintext) -> Self {
         Self::Plain(plaintext)
+    }
+}
+
+impl<'a> From<&'a FormedPlaintext> for Multiplier<'a> {
+    fn from(plaintext: &'a FormedPlaintext) -> Self {
+        Self::Formed(plaintext)
     }
 }
 
@@ -67,6 +75,7 @@ impl<'a> Multiplier<'a> {
     fn scale(self) -> f64 {
         match self {
             Self::Plain(p) => p.scale,
+            Self::Formed(p) => p.0.scale,
             Self::Compact(p) => p.scale,
         }
     }
@@ -74,6 +83,7 @@ impl<'a> Multiplier<'a> {
     fn estimate(self) -> Estimate {
         match self {
             Self::Plain(p) => p.estimate,
+            Self::Formed(p) => p.0.estimate,
             Self::Compact(p) => p.estimate,
         }
     }
@@ -81,6 +91,7 @@ impl<'a> Multiplier<'a> {
     fn polynomial(self) -> Multiplicand<'a> {
         match self {
             Self::Plain(p) => Multiplicand::Evaluations(&p.poly),
+            Self::Formed(p) => Multiplicand::InForm(&p.0.poly),
             Self::Compact(p) => Multiplicand::Coefficients(&p.coefficients),
         }
     }
@@ -210,6 +221,7 @@ impl Evaluator {
     fn check_multiplier(&self, multiplier: Multiplier<'_>, hoisted: &Hoisted) -> Result<()> {
         match multiplier {
             Multiplier::Plain(p) => self.check_plain_ext(p, hoisted.level(), hoisted.shape.special),
+            Multiplier::Formed(p) => self.check_plain_ext(&p.0, hoisted.level(), hoisted.shape.special),
             Multiplier::Compact(p) => {
                 self.check(p.id)?;
                 p.check(self.params.log_q_at(hoisted.level()))

@@ -2,7 +2,7 @@
 
 use super::{Evaluator, check_levels};
 use crate::cipher::{Ciphertext, ExtCiphertext};
-use crate::encoding::{Encoder, Plaintext};
+use crate::encoding::{Encoder, FormedPlaintext};
 use crate::error::{CkksError, KeyName, Result};
 use crate::params::KeyShape;
 use num_complex::Complex64;
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct LinearTransform {
     babies: Vec<usize>,
     /// Giant step and its diagonals: (index of the baby step, plaintext over QP).
-    groups: Vec<(usize, Vec<(usize, Plaintext)>)>,
+    groups: Vec<(usize, Vec<(usize, FormedPlaintext)>)>,
     shape: KeyShape,
 }
 
@@ -62,7 +62,8 @@ impl LinearTransform {
                 }
                 let mut rotated = values.clone();
                 rotated.rotate_right(giant % values.len());
-                terms.push((index, encoder.encode_ext(&rotated, shape.level, shape.special, scale)?));
+                let plaintext = encoder.encode_ext(&rotated, shape.level, shape.special, scale)?;
+                terms.push((index, FormedPlaintext::new(encoder.parameters().ring(), plaintext)));
             }
             Ok((giant, terms))
         };
@@ -89,7 +90,7 @@ impl LinearTransform {
 
     /// Bytes of the encoded diagonals.
     pub fn bytes(&self) -> usize {
-        self.groups.iter().flat_map(|(_, terms)| terms).map(|(_, p)| p.bytes()).sum()
+        self.groups.iter().flat_map(|(_, terms)| terms).map(|(_, p)| p.0.bytes()).sum()
     }
 }
 

@@ -103,6 +103,8 @@ impl Digits {
 pub(crate) enum Multiplicand<'a> {
     /// In the NTT domain.
     Evaluations(&'a RnsPoly),
+    /// In the NTT domain and in the form of its moduli.
+    InForm(&'a RnsPoly),
     /// Of its subring, in number a power of two of at least 2^MIN_LOG_N.
     Coefficients(&'a [i64]),
 }
@@ -111,7 +113,7 @@ impl<'a> Multiplicand<'a> {
     /// Words of a limb.
     fn words(&self) -> usize {
         match self {
-            Self::Evaluations(b) => b.n(),
+            Self::Evaluations(b) | Self::InForm(b) => b.n(),
             Self::Coefficients(x) => x.len(),
         }
     }
@@ -119,7 +121,7 @@ impl<'a> Multiplicand<'a> {
     /// The polynomial whose limbs of so many words are there to be read.
     fn limb(&self, words: usize) -> Option<&'a RnsPoly> {
         match self {
-            Self::Evaluations(b) if b.n() == words => Some(b),
+            Self::InForm(b) if b.n() == words => Some(b),
             _ => None,
         }
     }
@@ -335,7 +337,7 @@ impl Ring {
         out
     }
 
-    /// The limbs modulo modulus `index` of all plaintexts that have none, or a shorter one than their group needs: the
+    /// The limbs modulo modulus `index` of all plaintexts that have none in form, or a shorter one than their group needs: the
     /// first tiles of all of them, then the second ones, and so on, as they are read.
     fn lifted(
         &self,
@@ -354,9 +356,13 @@ impl Ring {
         for (words, b) in terms {
             let limb = &mut scratch[..b.words()];
             match b {
-                Multiplicand::Evaluations(b) => limb.copy_from_slice(b.limb(pick(b))),
+                Multiplicand::Evaluations(b) => {
+                    let words = limb.iter_mut().zip(b.limb(pick(b)));
+                    words.for_each(|(x, b)| *x = self.modulus(index).in_form(*b));
+                }
+                Multiplicand::InForm(b) => limb.copy_from_slice(b.limb(pick(b))),
                 Multiplicand::Coefficients(x) => {
-                    simd::reduce_signed(self.modulus(index), limb, x);
+                    simd::reduce_in_form(self.modulus(index), limb, x);
                     self.short_ntt(index, x.len().trailing_zeros()).forward(limb);
                 }
             }
@@ -372,6 +378,15 @@ impl Ring {
             before += tile;
         }
         lifted
+    }
+
+    /// Brings the limbs of `x` into the form of their moduli.
+    pub(crate) fn bring_in_form(&self, x: &mut RnsPoly) {
+        let q_limbs = x.q_limbs();
+        for (i, limb) in x.limbs_mut().into_iter().enumerate() {
+            let m = self.modulus(self.index(q_limbs, i));
+            limb.iter_mut().for_each(|x| *x = m.in_form(*x));
+        }
     }
 
     /// Product of the first `special` special primes modulo modulus `index`.

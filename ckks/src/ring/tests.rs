@@ -288,6 +288,16 @@ fn rotated_sums_are_sums_of_rotations() {
     let mut terms = terms.clone();
     terms[1][0].1 = Multiplicand::Coefficients(&coefficients);
     assert_eq!(rotated_sums(&terms), sums);
+    let formed = |b: &RnsPoly| {
+        let mut formed = b.clone();
+        ring.bring_in_form(&mut formed);
+        formed
+    };
+    let (full, short): (Vec<_>, _) = (full.iter().map(formed).collect(), formed(&short));
+    let mut terms = terms.clone();
+    terms[0].iter_mut().zip(&full).for_each(|(term, b)| term.1 = Multiplicand::InForm(b));
+    terms[1][0].1 = Multiplicand::InForm(&short);
+    assert_eq!(rotated_sums(&terms), sums);
 }
 
 /// A chain of operations that touches every kernel; returns all results.

@@ -326,13 +326,10 @@ fn sums<const G: usize, const LOG: u32>(
             *operand = 2 * TILE * groups[0][first + j].0;
             factors.iter_mut().zip(groups).for_each(|(f, group)| *f = group[first + j].1.words());
         }
+        // Below q once what is negative is lifted: a sum of products below q², divided by 2^52.
+        let small = count as u64 * m.q <= 1 << 52;
         for i in (0..len).step_by(8) {
             let (mut lo, mut hi) = ([[k.zero; 2]; G], [[k.zero; 2]; G]);
-            if first > 0 {
-                for (lo, out) in lo.iter_mut().zip(outs.iter()) {
-                    *lo = [load(out[0], i), load(out[1], i)];
-                }
-            }
             for (operand, factors) in operands.iter().zip(&factors).take(count) {
                 let x = [load(tiles, operand + i), load(tiles, operand + TILE + i)];
                 for g in 0..G {
@@ -345,8 +342,10 @@ fn sums<const G: usize, const LOG: u32>(
             }
             for (g, out) in outs.iter_mut().enumerate() {
                 for (half, out) in out.iter_mut().enumerate() {
-                    let sum = k.fold(lo[g][half], hi[g][half]);
-                    store(out, i, if first + count == terms { k.finish(sum) } else { sum });
+                    let sum = k.lifted(k.montgomery(lo[g][half], hi[g][half]));
+                    let sum = if small { sum } else { k.finish(sum) };
+                    let before = if first > 0 { load(out, i) } else { k.zero };
+                    store(out, i, once(_mm512_add_epi64(before, sum), k.q));
                 }
             }
         }
@@ -600,9 +599,9 @@ pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Sho
     }
 }
 
-/// Magnitudes below 2^52; false if there are others.
+/// Magnitudes below 2^52; false if there are others. Times 2^52 if FORM.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) -> bool {
+pub(crate) fn reduce_signed<const FORM: bool>(m: &Modulus, out: &mut [u64], x: &[i64]) -> bool {
     let k = Consts::new(m);
     let mut all = k.zero;
     for i in (0..out.len()).step_by(8) {
@@ -611,9 +610,13 @@ pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) -> bool {
         let x = unsafe { _mm512_loadu_si512(x.as_ptr().cast()) };
         let magnitude = _mm512_abs_epi64(x);
         all = _mm512_or_si512(all, magnitude);
-        let quotient = _mm512_madd52hi_epu64(k.zero, magnitude, k.mu52);
-        let product = _mm512_madd52lo_epu64(k.zero, quotient, k.q);
-        let r = once(_mm512_sub_epi64(magnitude, product), k.q);
+        let r = if FORM {
+            k.shoup(magnitude, k.r52, k.r52_shoup)
+        } else {
+            let quotient = _mm512_madd52hi_epu64(k.zero, magnitude, k.mu52);
+            _mm512_sub_epi64(magnitude, _mm512_madd52lo_epu64(k.zero, quotient, k.q))
+        };
+        let r = once(r, k.q);
         let negated = once(_mm512_sub_epi64(k.q, r), k.q);
         let negative = _mm512_cmplt_epi64_mask(x, k.zero);
         store(out, i, _mm512_mask_mov_epi64(r, negative, negated));

@@ -166,7 +166,8 @@ pub(crate) fn mul_acc_pair(
 pub(crate) const TILE: usize = 512;
 
 /// One tile of [`mul_acc_pair`] for each of some groups: both halves of the sum over (t, b) of operand t times b.
-/// `tiles` holds the operands' halves one after another, [`TILE`] words each; b are tiles too. A sum without terms is 0.
+/// `tiles` holds the operands' halves one after another, [`TILE`] words each; b are tiles too, in the modulus' form. A
+/// sum without terms is 0.
 /// The groups have the same operands, and factors that repeat equally often.
 pub(crate) fn mul_acc_tile(
     m: &Modulus,
@@ -176,6 +177,7 @@ pub(crate) fn mul_acc_tile(
 ) {
     let Some(len) = outs.first().map(|out| out[0].len()) else { return };
     assert!(outs.iter().flatten().all(|out| out.len() == len) && len <= TILE && outs.len() == groups.len());
+    assert!(!m.ifma || len.is_multiple_of(8), "the scalar version knows no form");
     debug_assert!(groups.iter().all(|group| alike(group, &groups[0])));
     dispatch_all!(m, len, mul_acc_tile(m, outs, groups, tiles))
 }
@@ -244,11 +246,25 @@ pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
     #[cfg(target_arch = "x86_64")]
     if m.ifma && out.len().is_multiple_of(8) {
         // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl, bw, vbmi and ifma.
-        if unsafe { ifma::reduce_signed(m, out, x) } {
+        if unsafe { ifma::reduce_signed::<false>(m, out, x) } {
             return;
         }
     }
     scalar::reduce_signed(m, out, x);
+}
+
+/// out ← x mod q for signed x, in the modulus' form.
+pub(crate) fn reduce_in_form(m: &Modulus, out: &mut [u64], x: &[i64]) {
+    assert_eq!(out.len(), x.len());
+    #[cfg(target_arch = "x86_64")]
+    if m.ifma && out.len().is_multiple_of(8) {
+        // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl, bw, vbmi and ifma.
+        if unsafe { ifma::reduce_signed::<true>(m, out, x) } {
+            return;
+        }
+    }
+    scalar::reduce_signed(m, out, x);
+    out.iter_mut().for_each(|x| *x = m.in_form(*x));
 }
 
 /// Rounded quotients of a base conversion: v ← floor(Σ y_i·inv_i + 1/2) in double precision, where

@@ -116,7 +116,8 @@ fn products_and_accumulations() {
 fn tiles_of_accumulations() {
     twins(|m, rng| {
         let tiles = rng.limb(5 * 2 * TILE, m.q);
-        let factors: Vec<_> = (0..20).map(|_| rng.limb(N, m.q)).collect();
+        let factors: Vec<Vec<u64>> =
+            (0..20).map(|_| rng.limb(N, m.q).into_iter().map(|x| m.in_form(x)).collect()).collect();
         let mut results = Vec::new();
         for (count, log) in [(1, 0), (0, 0), (8, 1), (20, 0), (17, 2), (16, 3)] {
             let len = TILE - 8;
@@ -249,6 +250,9 @@ fn signed_reduction() {
             reduce_signed(m, &mut out, &x);
             let q = i128::from(m.q);
             assert!(out.iter().zip(&x).all(|(r, x)| i128::from(*r) == i128::from(*x).rem_euclid(q)));
+            let mut formed = vec![0; N];
+            reduce_in_form(m, &mut formed, &x);
+            assert!(formed.iter().zip(&out).all(|(formed, r)| *formed == m.in_form(*r)));
             vec![out]
         });
     }
