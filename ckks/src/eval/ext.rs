@@ -106,6 +106,39 @@ impl Evaluator {
         Ok(ExtCiphertext { id: a.id, parts, scale: a.scale, estimate })
     }
 
+    /// Σ rot(x_k, step_k) over QP: giant steps and their sum, which is all that is written.
+    ///
+    /// # Errors
+    /// `Empty`; those of [`Evaluator::giant_ext`] and [`Evaluator::add_ext`].
+    pub fn giant_sum_ext(&self, terms: &[(&ExtCiphertext, i64)]) -> Result<ExtCiphertext> {
+        let mut terms: Vec<_> =
+            terms.iter().map(|(x, step)| (*x, self.params.normalized_step(*step))).collect();
+        // What is not rotated comes first: the others are added as they are made.
+        terms.sort_by_key(|(_, step)| *step != 0);
+        let (first, rest) = terms.split_first().ok_or(CkksError::Empty("giant_sum_ext"))?;
+        let mut sum = self.giant_ext(first.0, first.1)?;
+        for (x, step) in rest {
+            if *step == 0 {
+                self.add_assign_ext(&mut sum, x)?;
+                continue;
+            }
+            self.check(x.id)?;
+            check_levels(sum.level(), x.level())?;
+            check_special(sum.special(), x.special())?;
+            check_scales(sum.scale, x.scale)?;
+            let name = KeyName::Rotation(*step);
+            let shape = &self.giant_shape(name, x)?;
+            let key = self.keys.find(name, x.level(), Some(shape))?;
+            let down = self.ring().mod_down_ref(&x.parts[1], 0);
+            let image = Some(self.params.galois_element(name));
+            let terms = Terms { rows: &key.rows, addend: AddendOver::QP([Some(&x.parts[0]), None]), image };
+            sum.parts = self.ring().switch_key_onto(sum.parts, &down, shape.digit_limbs, terms);
+            let rotated = self.noise.giant(x.estimate, x.level(), shape);
+            sum.estimate = self.noise.add(sum.estimate, rotated);
+        }
+        Ok(sum)
+    }
+
     /// The gadget of a key for `name` with as many special primes as `a`: the widest digits first.
     fn giant_shape(&self, name: KeyName, a: &ExtCiphertext) -> Result<KeyShape> {
         let (level, special) = (a.level(), a.special());

@@ -1,7 +1,7 @@
 //! Linear transforms of the slots by double-hoisted baby steps and giant steps.
 
 use super::{Evaluator, check_levels};
-use crate::cipher::{Ciphertext, ExtCiphertext};
+use crate::cipher::Ciphertext;
 use crate::encoding::{Encoder, FormedPlaintext};
 use crate::error::{CkksError, KeyName, Result};
 use crate::params::KeyShape;
@@ -111,14 +111,8 @@ impl Evaluator {
             .collect();
         let inner = self.rotated_sums_ext(&hoisted, &steps, &terms)?;
         drop(hoisted);
-        let mut sum: Option<ExtCiphertext> = None;
-        for ((giant, _), inner) in transform.groups.iter().zip(inner) {
-            let outer = if *giant == 0 { inner } else { self.giant_ext(&inner, *giant as i64)? };
-            match &mut sum {
-                None => sum = Some(outer),
-                Some(sum) => self.add_assign_ext(sum, &outer)?,
-            }
-        }
-        self.mod_down_rescale(&sum.ok_or(CkksError::Empty("linear transform"))?)
+        let giants = transform.groups.iter().map(|(giant, _)| *giant as i64);
+        let terms: Vec<_> = inner.iter().zip(giants).collect();
+        self.mod_down_rescale(&self.giant_sum_ext(&terms)?)
     }
 }

@@ -156,6 +156,17 @@ fn rotations_plain_hoisted_and_over_qp() {
             t.check(&t.eval.mod_down(&ext).unwrap(), &expected, 1e-7);
             let giant = t.eval.giant_ext(&ext, 7).unwrap();
             t.check(&t.eval.mod_down(&giant).unwrap(), &rotated(&x, step + 7), 1e-7);
+            let terms = [(&ext, 7), (&ext, 0), (&giant, 100), (&giant, 0)];
+            let sum = t.eval.giant_sum_ext(&terms).unwrap();
+            let one_by_one = terms.map(|(x, step)| t.eval.giant_ext(x, step).unwrap());
+            let mut expected = one_by_one[0].clone();
+            one_by_one[1..].iter().for_each(|x| t.eval.add_assign_ext(&mut expected, x).unwrap());
+            assert_eq!(sum.parts, expected.parts);
+            assert!(matches!(t.eval.giant_sum_ext(&[]), Err(CkksError::Empty(_))));
+            assert!(matches!(
+                t.eval.giant_sum_ext(&[(&ext, 0), (&ext, 3)]),
+                Err(CkksError::MissingKey { .. })
+            ));
         }
         let conjugated: Vec<_> = x.iter().map(|x| x.conj()).collect();
         t.check(&t.eval.conjugate(&a).unwrap(), &conjugated, 1e-7);

@@ -44,12 +44,15 @@ impl<'a> AddendOver<'a> {
     /// Limb `i` of polynomials with `q_limbs` ciphertext limbs and `special` special limbs.
     fn limb(self, ring: &Ring, i: usize, q_limbs: usize, special: usize) -> Addend<'a> {
         match self {
-            Self::Q(_) if i >= q_limbs => Addend { limbs: [None; 2], factor: 0 },
+            Self::Q(_) if i >= q_limbs => Addend { limbs: [None; 2], factor: 0, outputs: false },
             Self::Q(halves) => {
                 let limbs = halves.map(|x| x.map(|x| x.limb(i)));
-                Addend { limbs, factor: ring.p_mod(special, i) }
+                Addend { limbs, factor: ring.p_mod(special, i), outputs: false }
             }
-            Self::QP(halves) => Addend { limbs: halves.map(|x| x.map(|x| x.limb(i))), factor: 1 },
+            Self::QP(halves) => {
+                let limbs = halves.map(|x| x.map(|x| x.limb(i)));
+                Addend { limbs, factor: 1, outputs: false }
+            }
         }
     }
 }
@@ -216,7 +219,7 @@ impl Ring {
     /// (Σ d_j·b_j + x_0, Σ d_j·a_j + x_1) over the limbs of the digits of `source`; key rows may have
     /// more ciphertext limbs than the digits, addends have theirs.
     pub(crate) fn inner_product(&self, source: &RnsPoly, digits: &Digits, terms: Terms<'_>) -> [RnsPoly; 2] {
-        self.products(source, digits, false, terms)
+        self.products(source, digits, false, terms, None)
     }
 
     /// [`Ring::inner_product`] of the digits of `x`: a key switch over QP, without ModDown. The digits
@@ -228,13 +231,34 @@ impl Ring {
         special: usize,
         terms: Terms<'_>,
     ) -> [RnsPoly; 2] {
-        self.products(x, &self.lift(x, special, digit_limbs), true, terms)
+        self.products(x, &self.lift(x, special, digit_limbs), true, terms, None)
     }
 
-    /// Inner products of digits whose converted limbs are coefficients (`transform`) or evaluations.
-    fn products(&self, source: &RnsPoly, digits: &Digits, transform: bool, terms: Terms<'_>) -> [RnsPoly; 2] {
+    /// [`Ring::switch_key`] added to `sum`.
+    pub(crate) fn switch_key_onto(
+        &self,
+        sum: [RnsPoly; 2],
+        x: &RnsPoly,
+        digit_limbs: usize,
+        terms: Terms<'_>,
+    ) -> [RnsPoly; 2] {
+        self.products(x, &self.lift(x, sum[0].special(), digit_limbs), true, terms, Some(sum))
+    }
+
+    /// Inner products of digits whose converted limbs are coefficients (`transform`) or evaluations; added to `sum` if
+    /// there is one.
+    fn products(
+        &self,
+        source: &RnsPoly,
+        digits: &Digits,
+        transform: bool,
+        terms: Terms<'_>,
+        sum: Option<[RnsPoly; 2]>,
+    ) -> [RnsPoly; 2] {
         let (n, q_limbs, special) = (self.n(), digits.q_limbs, digits.special);
-        let mut out = [(); 2].map(|()| self.uninit(q_limbs, special));
+        let outputs = sum.is_some();
+        let mut out = sum.unwrap_or_else(|| [(); 2].map(|()| self.uninit(q_limbs, special)));
+        assert!(out.iter().all(|x| (x.q_limbs(), x.special()) == (q_limbs, special)));
         let table = terms.image.map(|g| self.permutation(g));
         let [out0, out1] = &mut out;
         par::for_limbs2(n, out0.words_mut(), out1.words_mut(), |i, o0, o1| {
@@ -259,7 +283,7 @@ impl Ring {
                     (limb(j), row.b.limb(at), row.a.limb(at))
                 })
                 .collect();
-            let addend = terms.addend.limb(self, i, q_limbs, special);
+            let addend = Addend { outputs, ..terms.addend.limb(self, i, q_limbs, special) };
             let image = table.as_ref().map(|t| Image { blocks: &t.blocks, lanes: &t.lanes });
             simd::inner_product(m, o0, o1, &rows, addend, image);
         });

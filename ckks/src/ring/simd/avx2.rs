@@ -351,8 +351,13 @@ fn inner_product_of<const IMAGE: bool>(
                 sum1.add(d, load_packed(a, i));
             }
         }
-        store(out0, i, k.fold(sum0));
-        store(out1, i, k.fold(sum1));
+        for (out, sum) in [(&mut *out0, sum0), (&mut *out1, sum1)] {
+            let out = &mut out[i..i + STEP];
+            let before: [u64; STEP] =
+                if addend.outputs { std::array::from_fn(|l| out[l]) } else { [0; STEP] };
+            store(out, 0, k.fold(sum));
+            out.iter_mut().zip(before).for_each(|(x, before)| *x = m.add(*x, before));
+        }
     }
 }
 

@@ -543,8 +543,10 @@ fn few_rows<const IMAGE: bool, const SHIFTED: bool, const ROWS: usize>(
                 hi[half] = _mm512_madd52hi_epu64(hi[half], d, y);
             }
         }
-        store(o0, 0, k.lifted(k.montgomery(lo[0], hi[0])));
-        store(o1, 0, k.lifted(k.montgomery(lo[1], hi[1])));
+        for (half, out) in [o0, o1].into_iter().enumerate() {
+            let x = k.lifted(k.montgomery(lo[half], hi[half]));
+            store(out, 0, if addend.outputs { once(_mm512_add_epi64(load(out, 0), x), k.q) } else { x });
+        }
     }
 }
 
@@ -583,7 +585,12 @@ fn any_rows<const IMAGE: bool, const SHIFTED: bool>(
             }
         }
         for (half, out) in [&mut *out0, &mut *out1].into_iter().enumerate() {
-            store(out, 8 * v, k.finish(k.lifted(k.montgomery(sum.lo[half], sum.hi[half]))));
+            let x = k.finish(k.lifted(k.montgomery(sum.lo[half], sum.hi[half])));
+            store(
+                out,
+                8 * v,
+                if addend.outputs { once(_mm512_add_epi64(load(out, 8 * v), x), k.q) } else { x },
+            );
         }
     }
 }

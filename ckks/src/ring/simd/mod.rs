@@ -189,11 +189,13 @@ pub(crate) fn alike(a: &[(usize, Factor<'_>)], b: &[(usize, Factor<'_>)]) -> boo
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && fits(&a.1) && fits(&b.1))
 }
 
-/// Two polynomials' limbs to add to an inner product, either may be absent, times a constant c < q.
+/// What to add to an inner product: two polynomials' limbs, either may be absent, times a constant c < q; and what the
+/// outputs hold.
 #[derive(Clone, Copy)]
 pub(crate) struct Addend<'a> {
     pub(crate) limbs: [Option<&'a [u64]>; 2],
     pub(crate) factor: u64,
+    pub(crate) outputs: bool,
 }
 
 /// An automorphism through which digits and addends are read: word 8v + l of the output is made
@@ -205,7 +207,7 @@ pub(crate) struct Image<'a> {
     pub(crate) lanes: &'a [[u64; 8]; 8],
 }
 
-/// out0 ← Σ d_j·b_j + x_0·c and out1 ← Σ d_j·a_j + x_1·c: the inner product of a key switch, of a limb
+/// out0 ← Σ d_j·b_j + x_0·c and out1 ← Σ d_j·a_j + x_1·c, or added to them: the inner product of a key switch, of a limb
 /// or a part of one. `rows` holds (d_j, b_j, a_j), b and a in the modulus' form. With an image, d and x are whole limbs; without,
 /// they are as long as the output.
 pub(crate) fn inner_product(

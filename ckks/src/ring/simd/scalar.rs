@@ -124,8 +124,9 @@ pub(crate) fn inner_product(
             acc0 = u128::from(m.reduce_wide(acc0));
             acc1 = u128::from(m.reduce_wide(acc1));
         }
-        out0[i] = acc0 as u64;
-        out1[i] = acc1 as u64;
+        let sum = |out: u64, x: u128| if addend.outputs { m.add(out, x as u64) } else { x as u64 };
+        out0[i] = sum(out0[i], acc0);
+        out1[i] = sum(out1[i], acc1);
     }
 }
 
