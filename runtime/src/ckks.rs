@@ -9,7 +9,7 @@ use fhec_ckks::keys::EvaluationKeySet;
 use fhec_ckks::params::{KeyShape, Parameters, ParametersLiteral, SIGMA, Secret};
 use fhec_ckks::{CkksError, KeyName};
 use fhec_ir::plan::{Gadget, KeyManifest, ParameterData};
-use fhec_ir::schedule::{Kind, Schedule, ScheduleOp, ScheduleType};
+use fhec_ir::schedule::{Kind, ScheduleOp, ScheduleType};
 use fhec_ir::{Node, ValueId};
 
 use crate::bootstrap::Bootstrap;
@@ -199,10 +199,12 @@ impl Engine for CkksEngine {
     type Value = CkksValue;
     type Plain = CkksPlain;
 
-    fn prepare(&self, schedule: &Schedule) -> Result<(), EngineError> {
-        if schedule.iter().any(|(_, node)| matches!(node.op, ScheduleOp::Bootstrap { .. })) {
-            self.bootstrap.as_ref().ok_or(EngineError::NoBootstrap)?.ready()?;
-        }
+    fn needs_preparation(&self, op: &ScheduleOp) -> bool {
+        matches!(op, ScheduleOp::Bootstrap { .. })
+    }
+
+    fn prepare(&self) -> Result<(), EngineError> {
+        self.bootstrap.as_ref().ok_or(EngineError::NoBootstrap)?.ready()?;
         Ok(())
     }
 

@@ -49,13 +49,18 @@ pub trait Engine: Sync {
     /// An encoded plaintext.
     type Plain: Send + Sync;
 
-    /// Called before the instructions of `schedule` are executed, on the thread pool of the run: for what many of them
-    /// share.
+    /// Whether instructions like `op` need [`Engine::prepare`] to have been called before.
+    fn needs_preparation(&self, op: &ScheduleOp) -> bool {
+        let _ = op;
+        false
+    }
+
+    /// Makes what several instructions share. Called once in a run that has instructions which need it, beside
+    /// others, on the thread pool of the run.
     ///
     /// # Errors
-    /// If the engine cannot execute such a schedule.
-    fn prepare(&self, schedule: &Schedule) -> Result<(), EngineError> {
-        let _ = schedule;
+    /// If the engine cannot execute such instructions.
+    fn prepare(&self) -> Result<(), EngineError> {
         Ok(())
     }
 

@@ -6,8 +6,11 @@
 //! under way as threads, and all share one pool for their limbs and plaintexts: a long one that began beside a short
 //! one is not left with a single thread. Sums over rotations of the same decomposed ciphertexts are one instruction here: see
 //! [`units`](crate::units).
+//!
+//! A thread that finds nothing ready works ahead: it encodes plaintexts of the units to come (`ahead.rs`), and before
+//! those of the first unit that needs it, it prepares the engine ([`Engine::prepare`]). The pool takes such work up
+//! where it has nothing else to do.
 
-use std::any::Any;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,14 +18,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use fhec_ir::schedule::interp::group_outputs;
-use fhec_ir::schedule::recipes::RecipeVectors;
-use fhec_ir::schedule::{Kind, Recipe, Schedule, ScheduleOp};
-use fhec_ir::{Node, ValueId, Verified};
-use rayon::prelude::*;
+use fhec_ir::schedule::{Schedule, ScheduleOp};
+use fhec_ir::{ValueId, Verified};
 
-use crate::engine::{Engine, Place, RotatedSums};
+use crate::ahead::{Plaintexts, panic_message};
+use crate::engine::{Engine, RotatedSums};
 use crate::error::RunError;
 use crate::plaintexts::PlaintextStore;
+use crate::preparation::Preparation;
 use crate::units::{Unit, units};
 
 /// How to execute.
@@ -99,12 +102,11 @@ pub fn execute_observed<E: Engine>(
     let units = units(schedule);
     let readers = readers(schedule, &units);
     let state = initial(engine, schedule, (&units, &readers), inputs)?;
-    pool.install(|| engine.prepare(schedule)).map_err(RunError::Prepare)?;
     let run = Run {
         engine,
         schedule,
-        plaintexts,
-        vectors: RecipeVectors::new(schedule),
+        plaintexts: Plaintexts::new(engine, schedule, &units, plaintexts),
+        preparation: Preparation::new(engine, schedule, &units),
         units,
         readers,
         threads,
@@ -221,8 +223,8 @@ fn initial<E: Engine>(
 struct Run<'a, E: Engine> {
     engine: &'a E,
     schedule: &'a Schedule,
-    plaintexts: &'a PlaintextStore<E>,
-    vectors: RecipeVectors<'a>,
+    plaintexts: Plaintexts<'a, E>,
+    preparation: Preparation,
     units: Vec<Unit>,
     readers: Vec<Vec<usize>>,
     threads: usize,
@@ -236,6 +238,7 @@ struct Run<'a, E: Engine> {
 
 /// A unit to be run.
 struct Job<'r, V> {
+    k: usize,
     unit: &'r Unit,
     operands: Vec<Arc<V>>,
 }
@@ -250,9 +253,7 @@ impl<E: Engine> Run<'_, E> {
     fn work(&self, worker: usize) {
         while let Some(job) = self.next() {
             let start = self.start.elapsed().as_secs_f64();
-            let run = || self.results(&job);
-            let result =
-                self.caught(job.unit, || if self.threads > 1 { self.pool.install(run) } else { run() });
+            let result = self.caught(job.unit, || self.results(&job));
             let span = Span { start, seconds: self.start.elapsed().as_secs_f64() - start, worker };
             let unit = job.unit;
             drop(job);
@@ -279,6 +280,7 @@ impl<E: Engine> Run<'_, E> {
     }
 
     fn next(&self) -> Option<Job<'_, E::Value>> {
+        let mut ahead = true;
         let mut state = self.lock();
         loop {
             if state.error.is_some() || state.done == self.schedule.len() {
@@ -289,29 +291,45 @@ impl<E: Engine> Run<'_, E> {
                 state.running += 1;
                 let unit = &self.units[k];
                 let operands = unit.operands.iter().filter_map(|v| state.values[v.index()].clone()).collect();
-                return Some(Job { unit, operands });
+                return Some(Job { k, unit, operands });
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if ahead {
+                drop(state);
+                ahead = self.work_ahead();
+                state = self.lock();
+            } else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                ahead = true;
+            }
         }
+    }
+
+    /// Does a part of what units to come need. False if there is nothing to do now.
+    fn work_ahead(&self) -> bool {
+        let due = self.preparation.due();
+        self.plaintexts.ahead(due.unwrap_or(usize::MAX), &self.pool)
+            || due.is_some() && self.preparation.run(self.engine, &self.pool)
     }
 
     /// The unit's results, in order.
     fn results(&self, job: &Job<'_, E::Value>) -> Result<Vec<E::Value>, RunError> {
-        let Job { unit, operands } = job;
+        let Job { k, unit, operands } = job;
         let place = |id: ValueId| self.schedule.describe(id);
-        let compact = !unit.rotations.is_empty();
-        let plains = unit.results.iter().map(|id| {
-            let plains = self.plains(self.schedule.node(*id), compact);
-            plains.map_err(|message| RunError::Plaintext { place: place(*id), message })
-        });
-        let plains = plains.collect::<Result<Vec<_>, _>>()?;
+        let pool = (self.threads > 1).then_some(&self.pool);
+        if self.preparation.needed(*k) {
+            self.preparation.wait(self.engine, &self.pool)?;
+        }
+        let plains = self.plaintexts.take((*k, unit), pool)?;
+        // Room for others ahead.
+        self.changed.notify_all();
         let of = |id: &ValueId| &*operands[unit.operands.binary_search(id).expect("operands are listed")];
         let first = unit.results[0];
-        let values = if unit.rotations.is_empty() {
-            let node = self.schedule.node(first);
-            let args: Vec<&E::Value> = node.args.iter().map(of).collect();
-            self.engine.apply(first, node, &args, &plains[0]).map(|value| vec![value])
-        } else {
+        let compute = || {
+            if unit.rotations.is_empty() {
+                let node = self.schedule.node(first);
+                let args: Vec<&E::Value> = node.args.iter().map(of).collect();
+                return self.engine.apply(first, node, &args, &plains[0]).map(|value| vec![value]);
+            }
             self.engine.rotated_sums(&RotatedSums {
                 schedule: self.schedule,
                 rotations: &unit.rotations,
@@ -320,6 +338,7 @@ impl<E: Engine> Run<'_, E> {
                 plains: &plains,
             })
         };
+        let values = pool.map_or_else(&compute, |pool| pool.install(&compute));
         let values = values.map_err(|source| RunError::Instruction { place: place(first), source })?;
         for (id, value) in unit.results.iter().zip(&values) {
             let (expected, found) = (*self.schedule.ty(*id), self.engine.ty(value));
@@ -331,20 +350,6 @@ impl<E: Engine> Run<'_, E> {
             }
         }
         Ok(values)
-    }
-
-    fn plains(&self, node: &Node<ScheduleOp>, compact: bool) -> Result<Vec<Arc<E::Plain>>, String> {
-        let recipes = node.op.recipes();
-        let Some(first) = node.args.first() else { return Ok(vec![]) };
-        let operand = self.schedule.ty(*first);
-        let scale = match node.op {
-            ScheduleOp::MulAcc { plain_scale, .. } => plain_scale,
-            _ => operand.scale,
-        };
-        let place = Place { level: operand.level, scale, extended: operand.kind == Kind::Ext, compact };
-        let get = |recipe: &Recipe| self.plaintexts.get(self.engine, &self.vectors, recipe, place);
-        let shared = self.threads > 1;
-        if shared { recipes.par_iter().map(get).collect() } else { recipes.iter().map(get).collect() }
     }
 
     fn finish(&self, unit: &Unit, result: Result<Vec<E::Value>, RunError>, span: Span) {
@@ -387,9 +392,4 @@ impl<E: Engine> Run<'_, E> {
             progress(done, self.schedule.len());
         }
     }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "unknown".into())
 }

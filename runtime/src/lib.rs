@@ -2,7 +2,7 @@
 //!
 //! * [`engine`]: what executes instructions. [`clear`] computes on slots with modelled noise, [`ckks`] on
 //!   ciphertexts; both carry exact levels and scales.
-//! * [`executor`]: data flow over a schedule on all cores, with any engine. [`plaintexts`] encodes and caches.
+//! * [`executor`]: data flow over a schedule on all cores, with any engine, plaintexts encoded ahead of their use. [`plaintexts`] keeps them.
 //! * [`bootstrap`]: the bootstrap that a plan describes.
 //! * [`simulate`]: many images in clear, for what becomes of a data set.
 //! * [`server`]: a plan with its engine, ready to run ciphertext files.
@@ -11,6 +11,7 @@
 //!
 //! Without the feature `client` nothing here can decrypt, and no type holds a secret key.
 
+mod ahead;
 pub mod bootstrap;
 pub mod ckks;
 pub mod clear;
@@ -23,6 +24,7 @@ pub mod files;
 #[cfg(feature = "client")]
 pub mod input;
 pub mod plaintexts;
+mod preparation;
 pub mod server;
 pub mod simulate;
 mod units;

@@ -1,15 +1,15 @@
-//! Plaintexts on demand: recipes evaluated, encoded and kept as far as a budget allows.
+//! Encoded plaintexts kept between runs, as far as a budget allows.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fhec_ir::schedule::Recipe;
-use fhec_ir::schedule::recipes::RecipeVectors;
 
 use crate::engine::{Engine, Place};
 
+/// Which plaintext: a recipe at a place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
+pub(crate) struct Key {
     recipe: Recipe,
     level: u32,
     scale_bits: u64,
@@ -18,7 +18,7 @@ struct Key {
 }
 
 impl Key {
-    fn new(recipe: &Recipe, place: Place) -> Self {
+    pub(crate) fn new(recipe: &Recipe, place: Place) -> Self {
         Self {
             recipe: *recipe,
             level: place.level,
@@ -36,21 +36,30 @@ struct Cached<P> {
     misses: u64,
 }
 
+/// Part of a budget that is for plaintexts encoded ahead of their use, as a divisor.
+const AHEAD: usize = 8;
+
 /// Encoded plaintexts of one plan, kept between runs.
 ///
-/// What fits the budget stays; when it is full, further plaintexts are encoded anew in each run. Runs visit all
-/// plaintexts in the same order again and again, where forgetting the least recently used one would forget each
-/// just before it is needed.
+/// What fits seven eighths of the budget stays; when these are full, further plaintexts are encoded anew in each run, as
+/// many of them ahead of their use as the last eighth holds. Runs visit all plaintexts in the same order again and
+/// again, where forgetting the least recently used one would forget each just before it is needed.
 pub struct PlaintextStore<E: Engine> {
     budget: usize,
     cached: Mutex<Cached<E::Plain>>,
 }
 
 impl<E: Engine> PlaintextStore<E> {
-    /// A store that keeps up to `budget` bytes.
+    /// A store of `budget` bytes.
     pub fn new(budget: usize) -> Self {
         let cached = Cached { plains: HashMap::new(), bytes: 0, hits: 0, misses: 0 };
         Self { budget, cached: Mutex::new(cached) }
+    }
+
+    /// The smallest budget with which `bytes` are kept.
+    pub fn budget_for(bytes: usize) -> usize {
+        // One more for what the divisions lose.
+        bytes.saturating_add(bytes / (AHEAD - 1)).saturating_add(1)
     }
 
     fn lock(&self) -> MutexGuard<'_, Cached<E::Plain>> {
@@ -63,42 +72,39 @@ impl<E: Engine> PlaintextStore<E> {
         self.lock().bytes
     }
 
-    /// (Plaintexts found, plaintexts encoded) so far.
+    /// Bytes that a run may encode ahead beside those held.
+    pub(crate) fn ahead_bytes(&self) -> usize {
+        self.budget / AHEAD
+    }
+
+    /// (Plaintexts found, plaintexts not found and so encoded) so far; each once in a run.
     pub fn statistics(&self) -> (u64, u64) {
         let cached = self.lock();
         (cached.hits, cached.misses)
     }
 
-    /// The plaintext of a recipe for a place. `vectors` is told that the recipe was used once.
-    ///
-    /// # Errors
-    /// If the recipe cannot be evaluated or encoded.
-    pub fn get(
-        &self,
-        engine: &E,
-        vectors: &RecipeVectors<'_>,
-        recipe: &Recipe,
-        place: Place,
-    ) -> Result<Arc<E::Plain>, String> {
-        let key = Key::new(recipe, place);
-        {
-            let mut cached = self.lock();
-            if let Some(plain) = cached.plains.get(&key).cloned() {
-                cached.hits += 1;
-                drop(cached);
-                vectors.release(recipe);
-                return Ok(plain);
-            }
-            cached.misses += 1;
-        }
-        let vector = vectors.get(recipe);
-        vectors.release(recipe);
-        let plain = Arc::new(engine.encode(&vector?, place).map_err(|e| e.to_string())?);
-        let bytes = engine.plain_bytes(&plain);
+    /// The plaintext, if it is held.
+    pub(crate) fn find(&self, key: &Key) -> Option<Arc<E::Plain>> {
         let mut cached = self.lock();
-        if cached.bytes + bytes <= self.budget && cached.plains.insert(key, plain.clone()).is_none() {
+        let found = cached.plains.get(key).cloned();
+        match found {
+            Some(_) => cached.hits += 1,
+            None => cached.misses += 1,
+        }
+        found
+    }
+
+    /// Holds a plaintext of so many bytes from now on if there is room. True if it is held.
+    pub(crate) fn keep(&self, key: Key, plain: &Arc<E::Plain>, bytes: usize) -> bool {
+        let mut cached = self.lock();
+        if cached.plains.contains_key(&key) {
+            return true;
+        }
+        let fits = cached.bytes.saturating_add(bytes) <= self.budget - self.ahead_bytes();
+        if fits {
+            cached.plains.insert(key, plain.clone());
             cached.bytes += bytes;
         }
-        Ok(plain)
+        fits
     }
 }
