@@ -108,7 +108,7 @@ impl<'a, E: Engine> Plaintexts<'a, E> {
         let mut of: Vec<Vec<Vec<usize>>> = Vec::with_capacity(units.len());
         let mut before = vec![0; units.len()];
         for (k, unit) in units.iter().enumerate() {
-            let compact = !unit.rotations.is_empty();
+            let compact = !unit.inner.is_empty();
             of.push(unit.results.iter().map(|id| result(id, compact)).collect());
             let last = of[k].iter().flatten().max().map_or(0, |last| last + 1);
             if let Some(next) = before.get_mut(k + 1..).and_then(<[usize]>::first_mut) {
@@ -235,7 +235,7 @@ impl<'a, E: Engine> Plaintexts<'a, E> {
         let work = || {
             let vector = self.vectors.get(recipe);
             (0..*uses).for_each(|_| self.vectors.release(recipe));
-            self.engine.encode(&*vector?, *place).map_err(|e| e.to_string())
+            self.engine.encode(&vector?, *place).map_err(|e| e.to_string())
         };
         let encoded = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(plain)) => Ok(Arc::new(plain)),

@@ -13,7 +13,7 @@ use fhec_ir::schedule::{Kind, ScheduleOp, ScheduleType};
 use fhec_ir::{Node, ValueId};
 
 use crate::bootstrap::Bootstrap;
-use crate::engine::{Engine, Place, RotatedSums};
+use crate::engine::{Engine, GiantSum, Place, RotatedSums};
 use crate::error::{EngineError, RunError};
 
 /// Builds and checks the engine's parameters from a plan's. This is where security is checked.
@@ -304,6 +304,18 @@ impl Engine for CkksEngine {
             }
         }
         totals.into_iter().map(|sum| sum.map(CkksValue::Ext).ok_or(EngineError::Kind(0))).collect()
+    }
+
+    fn giant_sum(&self, sum: &GiantSum<'_, CkksValue>) -> Result<CkksValue, EngineError> {
+        let term = |(k, id): (usize, &ValueId)| match (sum.giants.binary_search(id), sum.schedule.node(*id)) {
+            (Ok(_), Node { op: ScheduleOp::Giant { step }, args, .. }) => {
+                Ok((sum.operand(args[0])?.ext(0)?, i64::from(*step)))
+            }
+            _ => Ok((sum.operand(*id)?.ext(k)?, 0)),
+        };
+        let terms = sum.schedule.node(sum.sum).args.iter().enumerate().map(term);
+        let terms: Vec<_> = terms.collect::<Result<_, EngineError>>()?;
+        Ok(CkksValue::Ext(self.evaluator.giant_sum_ext(&terms)?))
     }
 
     fn ty(&self, value: &CkksValue) -> ScheduleType {

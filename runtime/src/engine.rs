@@ -42,6 +42,29 @@ impl<'a, V, P> RotatedSums<'a, V, P> {
     }
 }
 
+/// A sum of giant steps.
+pub struct GiantSum<'a, V> {
+    /// The schedule.
+    pub schedule: &'a Schedule,
+    /// The `Add` instruction.
+    pub sum: ValueId,
+    /// Its operands that are `Giant` instructions to be executed with it, in ascending order; each occurs once.
+    pub giants: &'a [ValueId],
+    /// The operands of these, and its others, in ascending order.
+    pub operands: Vec<(ValueId, &'a V)>,
+}
+
+impl<'a, V> GiantSum<'a, V> {
+    /// An operand that is there.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn operand(&self, id: ValueId) -> Result<&'a V, EngineError> {
+        let at = self.operands.binary_search_by_key(&id, |(id, _)| *id).map_err(|_| EngineError::Kind(0))?;
+        Ok(self.operands[at].1)
+    }
+}
+
 /// Executes single instructions. Engines know nothing of order, lifetimes or caching.
 pub trait Engine: Sync {
     /// A schedule value.
@@ -103,6 +126,25 @@ pub trait Engine: Sync {
             self.apply(*id, node, &args, plains)
         };
         sums.results.iter().zip(sums.plains).map(sum).collect()
+    }
+
+    /// Executes a sum of giant steps. Unless an engine knows better, instruction by instruction.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`].
+    fn giant_sum(&self, sum: &GiantSum<'_, Self::Value>) -> Result<Self::Value, EngineError> {
+        let mut giants = Vec::with_capacity(sum.giants.len());
+        for id in sum.giants {
+            let node = sum.schedule.node(*id);
+            giants.push(self.apply(*id, node, &[sum.operand(node.args[0])?], &[])?);
+        }
+        let node = sum.schedule.node(sum.sum);
+        let arg = |id: &ValueId| match sum.giants.binary_search(id) {
+            Ok(at) => Ok(&giants[at]),
+            Err(_) => sum.operand(*id),
+        };
+        let args: Vec<_> = node.args.iter().map(arg).collect::<Result<_, EngineError>>()?;
+        self.apply(sum.sum, node, &args, &[])
     }
 
     /// Kind, level and scale of a value as the engine has them.

@@ -22,7 +22,7 @@ use fhec_ir::schedule::{Schedule, ScheduleOp};
 use fhec_ir::{ValueId, Verified};
 
 use crate::ahead::{Plaintexts, panic_message};
-use crate::engine::{Engine, RotatedSums};
+use crate::engine::{Engine, GiantSum, RotatedSums};
 use crate::error::RunError;
 use crate::plaintexts::PlaintextStore;
 use crate::preparation::Preparation;
@@ -79,7 +79,7 @@ pub fn execute<E: Engine>(
     execute_observed(engine, schedule, inputs, plaintexts, options, &|_, _| {})
 }
 
-/// [`execute`], showing values to `observe`: all but inputs and rotations that exist only within a sum. Its time is not
+/// [`execute`], showing values to `observe`: all but inputs, and rotations that exist only within a sum. Its time is not
 /// the instruction's.
 ///
 /// # Errors
@@ -325,20 +325,25 @@ impl<E: Engine> Run<'_, E> {
         let of = |id: &ValueId| &*operands[unit.operands.binary_search(id).expect("operands are listed")];
         let first = unit.results[0];
         let compute = || {
-            if unit.rotations.is_empty() {
-                let node = self.schedule.node(first);
+            let node = self.schedule.node(first);
+            if unit.inner.is_empty() {
                 let args: Vec<&E::Value> = node.args.iter().map(of).collect();
                 return self.engine.apply(first, node, &args, &plains[0]).map(|value| vec![value]);
             }
+            let operands = unit.operands.iter().map(|id| (*id, of(id))).collect();
+            if node.op == ScheduleOp::Add {
+                let sum = GiantSum { schedule: self.schedule, sum: first, giants: &unit.inner, operands };
+                return self.engine.giant_sum(&sum).map(|value| vec![value]);
+            }
             self.engine.rotated_sums(&RotatedSums {
                 schedule: self.schedule,
-                rotations: &unit.rotations,
+                rotations: &unit.inner,
                 results: &unit.results,
-                digits: unit.operands.iter().map(|id| (*id, of(id))).collect(),
+                digits: operands,
                 plains: &plains,
             })
         };
-        let values = pool.map_or_else(&compute, |pool| pool.install(&compute));
+        let values = pool.map_or_else(&compute, |pool| pool.install(compute));
         let values = values.map_err(|source| RunError::Instruction { place: place(first), source })?;
         for (id, value) in unit.results.iter().zip(&values) {
             let (expected, found) = (*self.schedule.ty(*id), self.engine.ty(value));

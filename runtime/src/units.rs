@@ -1,19 +1,22 @@
-//! What the executor runs at a time: one instruction, or all sums over rotations of the same decomposed ciphertexts.
+//! What the executor runs at a time: one instruction, all sums over rotations of the same decomposed ciphertexts, or a sum
+//! of giant steps.
 //!
 //! A linear map hoists its operand, rotates it by every baby step and sums products of these rotations with plaintexts,
-//! once per giant step. Executed at once, a rotation need not exist as a whole, and its key is read once.
+//! once per giant step. Executed at once, a rotation need not exist as a whole, and its key is read once. A giant step
+//! need not exist either: it is added to the others as it is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fhec_ir::ValueId;
 use fhec_ir::schedule::{Schedule, ScheduleOp};
+use fhec_ir::{Node, ValueId};
 
 /// Instructions that are executed together.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unit {
-    /// `RotateExt` instructions whose results only the unit itself reads.
-    pub(crate) rotations: Vec<ValueId>,
-    /// Instructions whose results others read: one, or the `MulAcc` over the rotations.
+    /// Instructions whose results only the unit itself reads: `RotateExt`, or `Giant` steps.
+    pub(crate) inner: Vec<ValueId>,
+    /// Instructions whose results others read: one, which adds up the giant steps if there are such, or the `MulAcc`
+    /// over the rotations.
     pub(crate) results: Vec<ValueId>,
     /// Values read, each once.
     pub(crate) operands: Vec<ValueId>,
@@ -22,20 +25,21 @@ pub(crate) struct Unit {
 impl Unit {
     /// Number of instructions.
     pub(crate) fn len(&self) -> usize {
-        self.rotations.len() + self.results.len()
+        self.inner.len() + self.results.len()
     }
 }
 
 /// The units of a schedule, inputs left out, in order of their first results.
 pub(crate) fn units(schedule: &Schedule) -> Vec<Unit> {
-    let mut fused = fused(schedule);
+    let mut fused = rotated_sums(schedule);
+    fused.extend(giant_sums(schedule));
     let inside: BTreeSet<ValueId> =
-        fused.iter().flat_map(|u| u.rotations.iter().chain(&u.results)).copied().collect();
+        fused.iter().flat_map(|u| u.inner.iter().chain(&u.results)).copied().collect();
     let single = schedule
         .iter()
         .filter(|(id, node)| !inside.contains(id) && !matches!(node.op, ScheduleOp::Input { .. }));
     fused.extend(single.map(|(id, node)| Unit {
-        rotations: vec![],
+        inner: vec![],
         results: vec![id],
         operands: node.args.iter().copied().collect::<BTreeSet<_>>().into_iter().collect(),
     }));
@@ -43,8 +47,31 @@ pub(crate) fn units(schedule: &Schedule) -> Vec<Unit> {
     fused
 }
 
+/// Sums of giant steps, with those that nothing else reads.
+fn giant_sums(schedule: &Schedule) -> Vec<Unit> {
+    let users = schedule.users();
+    let outputs: BTreeSet<ValueId> = schedule.outputs.iter().map(|o| o.value).collect();
+    let is_inner = |id: &ValueId| {
+        let is_giant = matches!(schedule.node(*id).op, ScheduleOp::Giant { .. });
+        is_giant && users[id.index()].len() == 1 && !outputs.contains(id)
+    };
+    let unit = |(id, node): (ValueId, &Node<ScheduleOp>)| {
+        let (inner, others): (BTreeSet<_>, BTreeSet<_>) = node.args.iter().copied().partition(is_inner);
+        // One that is added twice has two uses or one user, depending on who counts.
+        let once = inner.iter().all(|giant| node.args.iter().filter(|arg| *arg == giant).count() == 1);
+        let read = inner.iter().map(|giant| schedule.node(*giant).args[0]);
+        let operands: BTreeSet<ValueId> = others.into_iter().chain(read).collect();
+        (once && !inner.is_empty()).then(|| Unit {
+            inner: inner.into_iter().collect(),
+            results: vec![id],
+            operands: operands.into_iter().collect(),
+        })
+    };
+    schedule.iter().filter(|(_, node)| node.op == ScheduleOp::Add).filter_map(unit).collect()
+}
+
 /// Sums that share rotations, with these.
-fn fused(schedule: &Schedule) -> Vec<Unit> {
+fn rotated_sums(schedule: &Schedule) -> Vec<Unit> {
     let is_rotation = |id: &ValueId| matches!(schedule.node(*id).op, ScheduleOp::RotateExt { .. });
     let mut is_sum: Vec<bool> = schedule
         .iter()
@@ -76,8 +103,8 @@ fn fused(schedule: &Schedule) -> Vec<Unit> {
         let operands: BTreeSet<_> = rotations.iter().map(|r| schedule.node(*r).args[0]).collect();
         // Where an operand comes after a result it may depend on it.
         let independent = operands.last() < results.first();
-        let (rotations, operands) = (rotations.into_iter().collect(), operands.into_iter().collect());
-        independent.then_some(Unit { rotations, results, operands })
+        let (inner, operands) = (rotations.into_iter().collect(), operands.into_iter().collect());
+        independent.then_some(Unit { inner, results, operands })
     };
     by_set.into_values().filter_map(unit).collect()
 }
@@ -121,32 +148,31 @@ mod tests {
 
     #[test]
     fn every_instruction_is_in_one_unit_and_operands_come_before() {
-        let mut fused = 0;
+        let mut fused = [0; 2];
         for seed in 0..200 {
             let schedule = schedule(seed);
             let units = units(&schedule);
             let mut made = vec![0; schedule.len()];
-            units
-                .iter()
-                .flat_map(|u| u.rotations.iter().chain(&u.results))
-                .for_each(|v| made[v.index()] += 1);
+            units.iter().flat_map(|u| u.inner.iter().chain(&u.results)).for_each(|v| made[v.index()] += 1);
             for (id, node) in schedule.iter() {
                 let is_input = matches!(node.op, ScheduleOp::Input { .. });
                 assert_eq!(made[id.index()], usize::from(!is_input), "{}", schedule.describe(id));
             }
             for unit in &units {
                 assert!(unit.operands.is_sorted() && unit.operands.last() < unit.results.first());
-                let inside = |v: &ValueId| unit.rotations.contains(v);
+                let inside = |v: &ValueId| unit.inner.contains(v);
                 let reads = unit.results.iter().flat_map(|v| &schedule.node(*v).args);
                 assert!(reads.clone().all(|v| inside(v) || unit.operands.contains(v)));
-                fused += usize::from(!unit.rotations.is_empty());
+                if !unit.inner.is_empty() {
+                    fused[usize::from(schedule.node(unit.results[0]).op == ScheduleOp::Add)] += 1;
+                }
             }
-            // Nothing outside a unit reads its rotations.
+            // Nothing outside a unit reads what is inner.
             for unit in &units {
                 let read = |v: &ValueId| unit.operands.contains(v);
-                assert!(units.iter().flat_map(|u| &u.rotations).all(|v| !read(v)));
+                assert!(units.iter().flat_map(|u| &u.inner).all(|v| !read(v)));
             }
         }
-        assert!(fused > 20, "{fused} units of rotations");
+        assert!(fused.iter().all(|n| *n > 20), "{fused:?} units of rotations and of giant steps");
     }
 }

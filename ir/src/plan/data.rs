@@ -41,13 +41,13 @@ pub struct ParameterData {
 }
 
 impl ParameterData {
-    /// Bytes in memory of a key-switching key of `level`: 2·β·N words of each of the ℓ+1+k moduli, of as many bits as
-    /// the modulus has (64 if those are more than 57). Levels beyond the chain count as the highest.
+    /// Bytes in memory of a key-switching key of `level`: 2·β·N words of each of the ℓ+1+k moduli, of as many half bytes
+    /// as the modulus needs (16 if those are more than 15). Levels beyond the chain count as the highest.
     pub fn key_bytes(&self, level: u32) -> u64 {
         let level = level.min(self.gadgets.len().saturating_sub(1) as u32);
         let Some(gadget) = self.gadgets.get(level as usize) else { return 0 };
         let bits = |q: &u64| match 64 - q.leading_zeros() {
-            bits @ ..=57 => u64::from(bits),
+            bits @ ..=60 => u64::from(bits).next_multiple_of(4),
             _ => 64,
         };
         let moduli =
