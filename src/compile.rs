@@ -9,7 +9,8 @@ use fhec_backend::{BootstrapRequest, Chain, ChainError, ChainRequest, EmitOption
 use fhec_ckks::bootstrap::Designer;
 use fhec_frontend::{Import, TailStep};
 use fhec_ir::Verified;
-use fhec_ir::plan::{Normalisation, PlacementReport, Plan};
+use fhec_ir::plan::{BudgetReport, MemoryReport, Normalisation, PlacementReport, Plan};
+use fhec_ir::schedule::Schedule;
 use fhec_ir::slot::{self, SlotGraph};
 use fhec_ir::tensor::{Tensor, TensorGraph};
 use fhec_passes::pipeline::{Config, PASSES, Program, Timing};
@@ -18,6 +19,7 @@ use fhec_passes::{PassError, Pipeline, assign_layout, lower, minimize_rotations,
 use rayon::prelude::*;
 
 use crate::probe::{largest_output, samples};
+use crate::search::{Candidate, DEARER_KEYS, FEWER_BOOTSTRAP_KEYS, Next, Placed, Search, fitted};
 
 /// What to compile for. The defaults suit image classifiers.
 #[derive(Clone, Debug)]
@@ -132,12 +134,14 @@ pub enum CompileError {
     },
     /// No plan fits the memory.
     #[error(
-        "the evaluation takes {:.1} GB at least, the memory budget is {:.1} GB (--memory-budget)",
-        *least as f64 / 1e9, *budget as f64 / 1e9
+        "the evaluation takes {:.2} GB at least (keys {:.2}, bootstrap matrices {:.2}, values {:.2}, working memory {:.2}, \
+         plaintexts {:.2}), the memory budget is {:.2} GB (--memory-budget)",
+        gb(least.total()), gb(least.keys), gb(least.matrices), gb(least.values), gb(least.working),
+        gb(least.plaintexts), gb(*budget)
     )]
     Memory {
-        /// Fewest bytes found.
-        least: u64,
+        /// The least found.
+        least: Box<MemoryReport>,
         /// Bytes allowed.
         budget: u64,
     },
@@ -167,6 +171,10 @@ pub enum CompileError {
         /// Widest base modulus.
         bits: u32,
     },
+}
+
+fn gb(bytes: u64) -> f64 {
+    bytes as f64 / 1e9
 }
 
 /// Compiles an ONNX file with the standard pipeline.
@@ -251,13 +259,6 @@ fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Opt
     (!finite.is_empty()).then(|| (0..graph.len()).map(range).collect())
 }
 
-/// A chain with the bootstraps placed on it.
-struct Placed {
-    chain: Chain,
-    config: place::Config,
-    report: PlacementReport,
-}
-
 /// What `place` needs to know of a chain: prices in seconds by its cost model.
 fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -> place::Config {
     let header = chain.bootstrap_header().expect("the chain is made for a bootstrap");
@@ -291,7 +292,7 @@ fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -
 /// The cheapest placement on each chain.
 fn placed(
     options: &CompileOptions,
-    graph: &Verified<SlotGraph>,
+    (planned, graph): (usize, &Verified<SlotGraph>),
     ranges: &[f64],
     chains: Vec<(u32, Chain)>,
 ) -> Result<Vec<Placed>, CompileError> {
@@ -305,7 +306,7 @@ fn placed(
             naive: report.naive.map(|n| (n.price, n.bootstraps as u64)),
             exact: report.exact,
         };
-        Ok(Placed { chain, config, report })
+        Ok(Placed { chain, config, report, planned })
     };
     let found: Vec<Result<Placed, PassError>> = chains.into_par_iter().map(place).collect();
     // A chain that is too short for an op is of no use; that none is long enough is an error.
@@ -316,8 +317,12 @@ fn placed(
     }
 }
 
-/// For each number of levels to try the most precise chain with a bootstrap that fits the memory.
-fn bootstrap_chains(options: &CompileOptions, log_n: u32) -> Result<Vec<(u32, Chain)>, ChainError> {
+/// For each number of levels to try the most precise chain with a bootstrap whose keys fit `key_bytes`.
+fn bootstrap_chains(
+    options: &CompileOptions,
+    log_n: u32,
+    key_bytes: usize,
+) -> Result<Vec<(u32, Chain)>, ChainError> {
     let mut designer = Designer::new(&options.costs.kernels);
     let levels = options.levels.map_or(LEVELS, |levels| levels..=levels);
     let mut chains = Vec::new();
@@ -328,7 +333,7 @@ fn bootstrap_chains(options: &CompileOptions, log_n: u32) -> Result<Vec<(u32, Ch
                 levels: levels as usize,
                 level_bits: options.scale_bits.unwrap_or(BOOTSTRAP_SCALE_BITS),
                 precision,
-                key_bytes: Some(options.bootstrap_key_bytes),
+                key_bytes: Some(key_bytes),
                 log_n: Some(log_n),
                 ..BootstrapRequest::default()
             };
@@ -368,6 +373,19 @@ struct Attempt {
 }
 
 impl Attempt {
+    fn schedule(&self) -> Result<&Verified<Schedule>, PassError> {
+        match &self.program {
+            Program::Schedule(schedule) => Ok(schedule),
+            other => Err(PassError::Misplaced { pass: "lower", ir: other.ir() }),
+        }
+    }
+
+    /// This and the run of the passes after it, whose schedule another one took the place of.
+    fn followed_by(self, rest: Self, schedule: Verified<Schedule>) -> Self {
+        let snapshots = self.snapshots.into_iter().chain(rest.snapshots).collect();
+        Self { program: Program::Schedule(schedule), snapshots }
+    }
+
     /// The program, which is to be an operand of `pass`.
     fn slot_graph(&self, pass: &'static str) -> Result<&Verified<SlotGraph>, PassError> {
         match &self.program {
@@ -380,17 +398,20 @@ impl Attempt {
 impl Driver<'_> {
     fn run(&self, log_n: u32, chain: Option<&Chain>, stop_after: Option<&str>) -> Result<Attempt, PassError> {
         let network = Program::Tensor(self.import.graph.clone());
-        self.run_with(network, log_n, chain, place::Config::default(), &|pipeline| {
+        let rotations = minimize_rotations::Config::default();
+        self.run_with(network, log_n, chain, (rotations, place::Config::default()), &|pipeline| {
             if let Some(pass) = stop_after {
                 pipeline.stop_after(pass);
             }
         })
     }
 
-    /// Runs the passes up to the one before `place`.
-    fn before_place(&self, log_n: u32) -> Result<Attempt, PassError> {
+    /// Runs the passes up to the one before `place`, a key being so many times as dear as usual.
+    fn before_place(&self, log_n: u32, dearer: f64) -> Result<Attempt, PassError> {
         let network = Program::Tensor(self.import.graph.clone());
-        self.run_with(network, log_n, None, place::Config::default(), &|pipeline| {
+        let mut rotations = minimize_rotations::Config::default();
+        rotations.prices.key *= dearer;
+        self.run_with(network, log_n, None, (rotations, place::Config::default()), &|pipeline| {
             let names = pipeline.names();
             let last = names.iter().position(|name| *name == "place").and_then(|at| at.checked_sub(1));
             if let Some(last) = last {
@@ -404,12 +425,13 @@ impl Driver<'_> {
         program: Program,
         log_n: u32,
         chain: Option<&Chain>,
-        place: place::Config,
+        (rotations, place): (minimize_rotations::Config, place::Config),
         change: &dyn Fn(&mut Pipeline),
     ) -> Result<Attempt, PassError> {
         let mut config = Config::nominal(1 << (log_n - 1));
         config.exact_activations = self.options.exact_activations;
         config.layout = assign_layout::Config::new(1 << (log_n - 1));
+        config.rotations = rotations;
         config.place = place;
         if let Some(chain) = chain {
             let given = lower::Config {
@@ -455,7 +477,7 @@ impl Driver<'_> {
             given => given.to_vec(),
         };
         if self.options.bootstrap != Some(false) {
-            let planned = self.before_place(self.options.log_n.unwrap_or(BOOTSTRAP_LOG_N))?;
+            let planned = self.before_place(self.options.log_n.unwrap_or(BOOTSTRAP_LOG_N), 1.0)?;
             if self.bootstraps(&planned)? {
                 return self.bootstrapped(planned, &samples, observe);
             }
@@ -484,6 +506,7 @@ impl Driver<'_> {
                 samples: samples[samples.len() - 1..].to_vec(),
                 costs: self.options.costs.clone(),
                 placement: None,
+                budget: None,
             };
             let plan = fhec_backend::emit(&chain, schedule.clone(), &emit)?;
             best = best.max(plan.client.precision_bits);
@@ -518,60 +541,126 @@ impl Driver<'_> {
         let (Stages { bounds, design, .. }, options) = (&mut stages, self.options);
         let (ranges, chains) = rayon::join(
             || timed(bounds, || slot_ranges(graph, samples)),
-            || timed(design, || bootstrap_chains(options, log_n)),
+            || timed(design, || bootstrap_chains(options, log_n, options.bootstrap_key_bytes)),
         );
         let ranges = ranges.ok_or(CompileError::Samples { samples: samples.len() })?;
-        let mut placed = timed(&mut stages.placement, || placed(self.options, graph, &ranges, chains?))?;
-        placed.sort_by(|a, b| a.report.seconds.total_cmp(&b.report.seconds));
-        let (mut best, mut least) = (f64::NEG_INFINITY, u64::MAX);
-        let mut refusal = None;
-        for Placed { chain, config, report } in placed {
-            tracing::info!("{} levels of {} bits: {report:?}", report.levels, chain.data.scale_bits);
-            let (program, start) =
-                (planned.program.clone(), |pipeline: &mut Pipeline| pipeline.start_at("place"));
-            // A placement may leave a bootstrap's operand no scale that suits its range.
-            let rest = match self.run_with(program, log_n, Some(&chain), config, &start) {
-                Ok(rest) => rest,
-                Err(error) => {
-                    refusal = Some(error);
-                    continue;
+        let open = timed(&mut stages.placement, || placed(options, (0, graph), &ranges, chains?))?;
+        let chains: Vec<_> = open.iter().map(|p| (p.report.levels, p.chain.clone())).collect();
+        let mut search = Search::new(open, options.memory_budget);
+        let mut plans = vec![planned];
+        let mut widened = false;
+        let (mut best, mut refusal) = (f64::NEG_INFINITY, None);
+        while let Some(next) = search.next() {
+            match next {
+                Next::Lower(placed) => {
+                    // A placement may leave a bootstrap's operand no scale that suits its range.
+                    let rest = match self.lowered(&plans[placed.planned], log_n, &placed) {
+                        Ok(rest) => rest,
+                        Err(error) => {
+                            refusal = Some(error);
+                            continue;
+                        }
+                    };
+                    let schedule = rest.schedule()?;
+                    let fitted = fitted(&placed.chain, schedule, &options.costs, options.memory_budget)?;
+                    let tight = search.add(*placed, fitted, rest);
+                    if tight && !widened {
+                        widened = true;
+                        let more = self.wider(log_n, &ranges, &chains, &mut plans, &mut stages)?;
+                        search.extend(more);
+                    }
                 }
-            };
-            let Program::Schedule(schedule) = &rest.program else {
-                return Err(PassError::Misplaced { pass: "lower", ir: rest.program.ir() }.into());
-            };
-            let budget = self.options.memory_budget;
-            // Without plaintexts, which take runs in clear to know.
-            let memory = fhec_backend::memory(&chain, schedule).total();
-            if memory > budget {
-                least = least.min(memory);
-                continue;
-            }
-            let emit = EmitOptions {
-                normalisations: self.options.normalisations.clone(),
-                samples: samples[samples.len() - 1..].to_vec(),
-                costs: self.options.costs.clone(),
-                placement: Some(report),
-            };
-            let plan = timed(&mut stages.emission, || fhec_backend::emit(&chain, schedule.clone(), &emit))?;
-            if plan.report.memory.total() > budget {
-                least = least.min(plan.report.memory.total());
-                continue;
-            }
-            best = best.max(plan.client.precision_bits);
-            if plan.client.precision_bits >= self.options.precision_bits {
-                let snapshots = planned.snapshots.into_iter().chain(rest.snapshots).collect();
-                let attempt = Attempt { program: rest.program, snapshots };
-                return Ok(self.finish(attempt, Some(plan), stages, observe));
+                Next::Take(candidate) => {
+                    let budget = widened.then(|| search.cost(&candidate));
+                    let plan = timed(&mut stages.emission, || self.emitted(&candidate, budget, samples))?;
+                    if plan.report.memory.total() > options.memory_budget {
+                        search.refuse(plan.report.memory);
+                        continue;
+                    }
+                    best = best.max(plan.client.precision_bits);
+                    if plan.client.precision_bits >= options.precision_bits {
+                        let planned = plans.swap_remove(candidate.placed.planned);
+                        let attempt = planned.followed_by(candidate.run, candidate.fitted.schedule);
+                        return Ok(self.finish(attempt, Some(plan), stages, observe));
+                    }
+                }
             }
         }
-        if let Some(refusal) = refusal.filter(|_| best == f64::NEG_INFINITY && least == u64::MAX) {
-            return Err(refusal.into());
+        match (refusal, search.least) {
+            _ if best > f64::NEG_INFINITY => {
+                Err(CompileError::Precision { got: best, wanted: options.precision_bits })
+            }
+            (_, Some(least)) => {
+                Err(CompileError::Memory { least: Box::new(least), budget: options.memory_budget })
+            }
+            (Some(refusal), None) => Err(refusal.into()),
+            (None, None) => Err(CompileError::Precision { got: best, wanted: options.precision_bits }),
         }
-        if best == f64::NEG_INFINITY {
-            return Err(CompileError::Memory { least, budget: self.options.memory_budget });
+    }
+
+    /// Runs the passes from `place` on.
+    fn lowered(&self, planned: &Attempt, log_n: u32, placed: &Placed) -> Result<Attempt, PassError> {
+        let Placed { chain, config, report, .. } = placed;
+        tracing::info!("{} levels of {} bits: {report:?}", report.levels, chain.data.scale_bits);
+        let configs = (minimize_rotations::Config::default(), config.clone());
+        self.run_with(planned.program.clone(), log_n, Some(chain), configs, &|pipeline| {
+            pipeline.start_at("place");
+        })
+    }
+
+    /// The plan of a candidate.
+    fn emitted(
+        &self,
+        candidate: &Candidate<Attempt>,
+        budget: Option<BudgetReport>,
+        samples: &[Vec<Tensor<f64>>],
+    ) -> Result<Plan, CompileError> {
+        let emit = EmitOptions {
+            normalisations: self.options.normalisations.clone(),
+            samples: samples[samples.len() - 1..].to_vec(),
+            costs: self.options.costs.clone(),
+            placement: Some(candidate.placed.report.clone()),
+            budget,
+        };
+        Ok(fhec_backend::emit(&candidate.placed.chain, candidate.fitted.schedule.clone(), &emit)?)
+    }
+
+    /// For a tight budget: placements on chains whose bootstraps have fewer keys, and of linear maps that share more
+    /// steps. The latter's plans join `plans`.
+    fn wider(
+        &self,
+        log_n: u32,
+        ranges: &[f64],
+        known: &[(u32, Chain)],
+        plans: &mut Vec<Attempt>,
+        stages: &mut Stages,
+    ) -> Result<Vec<Placed>, CompileError> {
+        let most = known.iter().filter_map(|(_, chain)| chain.bootstrap).map(|b| b.key_bytes).max();
+        let mut chains: Vec<(u32, Chain)> = Vec::new();
+        for part in FEWER_BOOTSTRAP_KEYS {
+            let key_bytes = (part * most.unwrap_or(0) as f64) as usize;
+            let found = timed(&mut stages.design, || bootstrap_chains(self.options, log_n, key_bytes));
+            // That there is none so small is no error.
+            for (levels, chain) in found.unwrap_or_default() {
+                if !known.iter().chain(&chains).any(|(_, other)| other.data == chain.data) {
+                    chains.push((levels, chain));
+                }
+            }
         }
-        Err(CompileError::Precision { got: best, wanted: self.options.precision_bits })
+        let mut open = Vec::new();
+        if !chains.is_empty() {
+            let graph = plans[0].slot_graph("place")?;
+            open = timed(&mut stages.placement, || placed(self.options, (0, graph), ranges, chains.clone()))
+                .unwrap_or_default();
+        }
+        chains.extend_from_slice(known);
+        for dearer in DEARER_KEYS {
+            let planned = self.before_place(log_n, dearer)?;
+            let at = (plans.len(), planned.slot_graph("place")?);
+            open.extend(timed(&mut stages.placement, || placed(self.options, at, ranges, chains.clone()))?);
+            plans.push(planned);
+        }
+        Ok(open)
     }
 
     /// A schedule and parameters of one ring degree, the smallest in which the schedule's levels are secure.

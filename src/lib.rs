@@ -16,6 +16,8 @@ mod calibrate;
 mod compile;
 #[cfg(feature = "compiler")]
 mod probe;
+#[cfg(feature = "compiler")]
+mod search;
 
 #[cfg(feature = "compiler")]
 pub use calibrate::{CalibrateError, calibrate};

@@ -14,8 +14,10 @@ use fhec::ir::tensor::{self, ReduceKind, Tensor, TensorGraph, TensorOp, Window};
 use fhec::ir::{Constant, ValueId, Verified, slot, verify};
 use fhec::pipeline::{Config, Pipeline, Program};
 use fhec::runtime::server::Server;
+use fhec_backend::cost::CostTable;
 use fhec_backend::{Chain, EmitOptions};
 use fhec_ckks::bootstrap::{KernelCosts, insecure_test_bootstrap};
+use fhec_passes::compose_steps::{self, Spare, SwitchPrices};
 use fhec_passes::{lower, place};
 
 /// Levels between bootstraps. A block takes six, and one more to restore a scale.
@@ -108,8 +110,8 @@ fn image(seed: u64) -> Tensor<f64> {
     tensor::random::tensor(&mut Rng(seed), &IMAGE)
 }
 
-/// The network's plan for a chain, through all passes.
-fn compile(network: &Verified<TensorGraph>, chain: &Chain) -> Plan {
+/// The network's plan for a chain, through all passes, with this part of the rotation keys that it would have.
+fn compile(network: &Verified<TensorGraph>, chain: &Chain, part: f64) -> Plan {
     let config = || Config::nominal(chain.slots());
     let mut packing = Pipeline::standard(config());
     packing.stop_after("minimize-rotations");
@@ -128,6 +130,17 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain) -> Plan {
     config.chain = Box::new(move |_| Ok(lowered.clone()));
     let schedule = Pipeline::standard(config).run(Program::Tensor(network.clone()), &mut |_, _| {}).unwrap();
     let Program::Schedule(schedule) = schedule else { panic!("{} at the end", schedule.ir()) };
+    let forecast = fhec_backend::forecast(chain, &schedule, &CostTable::default()).unwrap();
+    let config = compose_steps::Config {
+        parameters: chain.data.clone(),
+        prices: vec![SwitchPrices { rotation: 1.0, hoist: 0.4, giant: 0.8 }; chain.moduli().len()],
+        bytes: (part * forecast.rotation_bytes as f64) as u64,
+        spare: Spare::default(),
+    };
+    let (composed, report) = compose_steps::run(&schedule, &config).unwrap();
+    assert_eq!((report.bytes_before, report.fits), (forecast.rotation_bytes, true), "{report:?}");
+    assert_eq!(report.keys < report.keys_before, part < 1.0);
+    let schedule = verify(composed).unwrap();
     let samples = vec![vec![image(100)]];
     fhec_backend::emit(chain, schedule, &EmitOptions { samples, ..EmitOptions::default() }).unwrap()
 }
@@ -137,25 +150,36 @@ fn a_residual_network_with_bootstraps_runs_encrypted() {
     let network = Net::build();
     let (parameters, spec) = insecure_test_bootstrap(LEVELS as usize).unwrap();
     let chain = Chain::bootstrapped(parameters, &spec, &KernelCosts::default()).unwrap();
-    let plan = Arc::new(compile(&network, &chain));
-    let bootstraps = plan.report.bootstraps;
-    assert!((4..=12).contains(&bootstraps), "{bootstraps} bootstraps");
+    for (part, images) in [(1.0, 0..2), (0.5, 2..3)] {
+        let plan = Arc::new(compile(&network, &chain, part));
+        let bootstraps = plan.report.bootstraps;
+        assert!((4..=12).contains(&bootstraps), "{bootstraps} bootstraps");
+        run_encrypted(&network, &chain, &plan, images);
+    }
+}
 
+/// Runs images encrypted and compares with the network.
+fn run_encrypted(
+    network: &Verified<TensorGraph>,
+    chain: &Chain,
+    plan: &Arc<Plan>,
+    images: std::ops::Range<u64>,
+) {
     let client = Client::with_parameters(plan.client_spec().unwrap(), chain.parameters.clone()).unwrap();
     let keys = client.generate_keys(None).unwrap();
     let secret = (&keys.secret, keys.id);
     let id = plan.id().unwrap();
     let evaluation = (keys.evaluation.clone(), keys.id);
     let server = Server::new((plan.clone(), id), client.parameters(), evaluation, 1 << 28).unwrap();
-    for seed in 0..2 {
+    for seed in images {
         let image = image(seed);
-        let want = tensor::run(&network, std::slice::from_ref(&image)).unwrap().swap_remove(0).data;
+        let want = tensor::run(network, std::slice::from_ref(&image)).unwrap().swap_remove(0).data;
         let encrypted = client.encrypt(secret, &[image.data]).unwrap();
         let run = server.run(encrypted, &Default::default()).unwrap();
         let got = client.decrypt(secret, &run.outputs).unwrap().swap_remove(0);
         let error = want.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         let spread = want.iter().fold(0.0f64, |most, x| most.max(x.abs()));
-        println!("{bootstraps} bootstraps, error {error:.1e} of {spread:.2}: {want:.3?} {got:.3?}");
+        println!("error {error:.1e} of {spread:.2}: {want:.3?} {got:.3?}");
         assert!(spread > 0.1, "scores that say something: {want:?}");
         assert!(error < 5e-4, "{want:?} {got:?}");
     }

@@ -1,6 +1,8 @@
 //! The last step of compilation.
 
-use fhec_ir::plan::{KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, PlanError};
+use fhec_ir::plan::{
+    BudgetReport, KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, PlanError, Report,
+};
 use fhec_ir::schedule::Schedule;
 use fhec_ir::schedule::keys::key_needs;
 use fhec_ir::tensor::Tensor;
@@ -10,7 +12,7 @@ use crate::bootstrap::BootstrapCosts;
 use crate::chain::Chain;
 use crate::cost::{CostModel, CostTable};
 use crate::order;
-use crate::report::{self, Facts, Measured};
+use crate::report::{self, Measured};
 
 /// What [`emit`] needs besides schedule and parameters.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +23,8 @@ pub struct EmitOptions {
     pub costs: CostTable,
     /// Where bootstraps were placed, for the report.
     pub placement: Option<PlacementReport>,
+    /// What the memory budget cost so far, if there is one: as many plaintexts are kept as it leaves room for.
+    pub budget: Option<BudgetReport>,
     /// Inputs of the network, one tensor for each, whose runs in clear give the values' magnitudes for the predicted
     /// precision; without any, values are taken to be of size 1.
     pub samples: Vec<Vec<Tensor<f64>>>,
@@ -71,19 +75,65 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let mut plan = Plan::assemble(data, schedule, normalisations, numbers, precision, bootstrap.key_bytes)?;
     plan.report.memory.keys = plan.keys.bytes();
     plan.report.memory.matrices = bootstrap.matrix_bytes;
+    if let Some(budget) = &options.budget {
+        keep_within(&mut plan.report, budget.clone());
+    }
     Ok(plan)
 }
 
-/// Predicted memory of evaluating a schedule that was lowered for `chain`, but for its plaintexts.
-pub fn memory(chain: &Chain, schedule: &Schedule) -> MemoryReport {
-    let costs = CostModel::new(&chain.data, &CostTable::default());
+/// Part of the room for plaintexts that the runtime uses for those encoded ahead if it cannot keep all, as a divisor.
+const AHEAD: u64 = 8;
+
+/// Keeps as many plaintexts as the budget has room for beside the rest; the others are made for every image.
+fn keep_within(report: &mut Report, mut budget: BudgetReport) {
+    let (all, total) = (report.memory.plaintexts, report.memory.total());
+    if total > budget.bytes {
+        let room = budget.bytes.saturating_sub(total - all);
+        report.memory.plaintexts = room - room / AHEAD;
+        let anew = 1.0 - report.memory.plaintexts as f64 / all.max(1) as f64;
+        let seconds = anew * report.predicted_plaintext_seconds;
+        report.predicted_seconds += seconds;
+        budget.seconds += seconds;
+        budget.seconds_in_all += seconds;
+    }
+    report.budget = (budget.seconds_in_all > 0.0 || budget.seconds > 0.0).then_some(budget);
+}
+
+/// What evaluating a schedule takes that was lowered for a chain, before the plaintexts are known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forecast {
+    /// Memory; of the plaintexts an upper bound.
+    pub memory: MemoryReport,
+    /// Of the keys, those of rotations outside bootstraps.
+    pub rotation_bytes: u64,
+    /// Seconds on one thread of making the plaintexts, likewise.
+    pub plaintext_seconds: f64,
+}
+
+/// Predicts what evaluating a schedule takes that was lowered for `chain`.
+///
+/// # Errors
+/// None for a schedule that holds its invariants; the type is the verifier's.
+pub fn forecast(
+    chain: &Chain,
+    schedule: &Verified<Schedule>,
+    table: &CostTable,
+) -> Result<Forecast, Violations> {
+    let costs = CostModel::new(&chain.data, table);
+    let schedule = &order::order(schedule.clone(), &costs)?;
     let keys = KeyManifest::for_needs(&key_needs(schedule), &chain.data);
     let bootstrap_bytes = chain.bootstrap.map_or(0, |b| b.key_bytes);
-    MemoryReport {
-        keys: KeyManifest { bootstrap_bytes, ..keys }.bytes(),
+    let facts = report::estimated_facts(schedule);
+    let memory = MemoryReport {
+        keys: KeyManifest { bootstrap_bytes, ..keys.clone() }.bytes(),
         matrices: chain.bootstrap.map_or(0, |b| b.matrix_bytes),
-        ..costs.memory(schedule, &Facts::new())
-    }
+        ..costs.memory(schedule, &facts)
+    };
+    Ok(Forecast {
+        memory,
+        rotation_bytes: keys.rotations.iter().map(|key| key.bytes).sum(),
+        plaintext_seconds: costs.schedule(schedule, &facts).iter().map(|price| price.first * 1e-6).sum(),
+    })
 }
 
 #[cfg(test)]

@@ -19,4 +19,4 @@ pub mod report;
 
 pub use bootstrap::{BootstrapCosts, BootstrapRequest, select_bootstrapped};
 pub use chain::{Chain, ChainError, ChainRequest, select};
-pub use emit::{EmitError, EmitOptions, emit, memory};
+pub use emit::{EmitError, EmitOptions, Forecast, emit, forecast};

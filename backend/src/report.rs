@@ -6,7 +6,7 @@ use fhec_ir::plan::{LayerReport, ParameterData, Report};
 use fhec_ir::schedule::interp::{Observer, interpret_observed};
 use fhec_ir::schedule::noise::{NoiseModel, Noisy, same_operands};
 use fhec_ir::schedule::recipes::RecipeVectors;
-use fhec_ir::schedule::{Recipe, Schedule, ScheduleOp};
+use fhec_ir::schedule::{Layers, Recipe, Schedule, ScheduleOp};
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{Node, ValueId, Verified};
 
@@ -45,6 +45,19 @@ pub fn plain_facts(schedule: &Schedule) -> Result<Facts, String> {
         }
     }
     Ok(facts)
+}
+
+/// What is known of the plaintexts of a schedule without evaluating any: how often they repeat, at least.
+pub fn estimated_facts(schedule: &Schedule) -> Facts {
+    let header = &schedule.header;
+    let weight = |recipe: &Recipe| match recipe {
+        Recipe::Product { map, .. } => {
+            header.maps[*map as usize].output.period() as f64 / header.slots as f64
+        }
+        Recipe::Bias { .. } | Recipe::Spread { .. } => 1.0,
+    };
+    let recipes = schedule.iter().flat_map(|(_, node)| node.op.recipes());
+    recipes.map(|recipe| (*recipe, PlainFacts { weight: weight(recipe), rms: 1.0 })).collect()
 }
 
 /// Predicted bits after the binary point of the outputs' slots, −log2 of the largest rms error, for values of the
@@ -135,7 +148,7 @@ pub fn counts(schedule: &Schedule, facts: &Facts) -> Vec<LayerReport> {
     let (mut layers, of) = grouped(schedule);
     let hoisted = hoisted(schedule);
     for (id, node) in schedule.iter() {
-        if let Some(k) = of[id.index()] {
+        if let Some(k) = of.of(id) {
             count(schedule, id, node, facts, &mut layers[k]);
             layers[k].hoisted_rotations += u64::from(hoisted[id.index()]);
         }
@@ -149,7 +162,7 @@ pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &Facts) -> Repo
     let (_, of) = grouped(schedule);
     let mut keys = vec![BTreeSet::new(); layers.len()];
     for ((id, node), price) in schedule.iter().zip(costs.schedule(schedule, facts)) {
-        let Some(k) = of[id.index()] else { continue };
+        let Some(k) = of.of(id) else { continue };
         layers[k].predicted_seconds += price.each * 1e-6;
         layers[k].predicted_plaintext_seconds += price.first * 1e-6;
         let step = node.op.rotation().or(node.op.relinearises().then_some(0));
@@ -168,24 +181,12 @@ pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &Facts) -> Repo
     }
 }
 
-/// The layers without any number, and the one of each instruction; inputs belong to none.
-fn grouped(schedule: &Schedule) -> (Vec<LayerReport>, Vec<Option<usize>>) {
-    let mut layers: Vec<LayerReport> = Vec::new();
-    let mut index: HashMap<&str, usize> = HashMap::new();
-    let mut current = "";
-    let mut of = vec![None; schedule.len()];
-    for (id, node) in schedule.iter().filter(|(_, n)| !matches!(n.op, ScheduleOp::Input { .. })) {
-        if !node.name.is_empty() {
-            current = &node.name;
-        }
-        let k = *index.entry(current).or_insert_with(|| {
-            let name = current.to_string();
-            layers.push(LayerReport { name, level_out: u32::MAX, ..LayerReport::default() });
-            layers.len() - 1
-        });
-        of[id.index()] = Some(k);
-    }
-    (layers, of)
+/// The layers without any number, and which instruction belongs to which.
+fn grouped(schedule: &Schedule) -> (Vec<LayerReport>, Layers) {
+    let of = Layers::new(schedule);
+    let empty =
+        |name: &String| LayerReport { name: name.clone(), level_out: u32::MAX, ..LayerReport::default() };
+    (of.names.iter().map(empty).collect(), of)
 }
 
 /// Adds an instruction to its layer.

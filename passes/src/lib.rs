@@ -5,6 +5,7 @@ pub mod absorb;
 pub mod approximate;
 pub mod assign_layout;
 pub mod canonicalize;
+pub mod compose_steps;
 pub mod error;
 pub mod lower;
 pub mod minimize_rotations;

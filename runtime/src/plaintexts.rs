@@ -45,15 +45,28 @@ const AHEAD: usize = 8;
 /// many of them ahead of their use as the last eighth holds. Runs visit all plaintexts in the same order again and
 /// again, where forgetting the least recently used one would forget each just before it is needed.
 pub struct PlaintextStore<E: Engine> {
-    budget: usize,
+    /// Bytes to keep.
+    kept: usize,
+    /// Bytes that a run may encode ahead beside those.
+    ahead: usize,
     cached: Mutex<Cached<E::Plain>>,
 }
 
 impl<E: Engine> PlaintextStore<E> {
     /// A store of `budget` bytes.
     pub fn new(budget: usize) -> Self {
+        let ahead = budget / AHEAD;
+        Self::with(budget - ahead, ahead)
+    }
+
+    /// A store for a single run: it keeps nothing, and all its bytes are for plaintexts encoded ahead.
+    pub fn for_one_run(budget: usize) -> Self {
+        Self::with(0, budget)
+    }
+
+    fn with(kept: usize, ahead: usize) -> Self {
         let cached = Cached { plains: HashMap::new(), bytes: 0, hits: 0, misses: 0 };
-        Self { budget, cached: Mutex::new(cached) }
+        Self { kept, ahead, cached: Mutex::new(cached) }
     }
 
     /// The smallest budget with which `bytes` are kept.
@@ -74,7 +87,7 @@ impl<E: Engine> PlaintextStore<E> {
 
     /// Bytes that a run may encode ahead beside those held.
     pub(crate) fn ahead_bytes(&self) -> usize {
-        self.budget / AHEAD
+        self.ahead
     }
 
     /// (Plaintexts found, plaintexts not found and so encoded) so far; each once in a run.
@@ -100,7 +113,7 @@ impl<E: Engine> PlaintextStore<E> {
         if cached.plains.contains_key(&key) {
             return true;
         }
-        let fits = cached.bytes.saturating_add(bytes) <= self.budget - self.ahead_bytes();
+        let fits = cached.bytes.saturating_add(bytes) <= self.kept;
         if fits {
             cached.plains.insert(key, plain.clone());
             cached.bytes += bytes;

@@ -13,8 +13,16 @@ use crate::executor::{ExecuteOptions, Execution, Observer, execute_observed};
 use crate::files::{Bundle, KeySetId};
 use crate::plaintexts::PlaintextStore;
 
-/// Default bytes of encoded plaintexts to keep between runs.
+/// Bytes of encoded plaintexts to hold for a plan that does not say how many it has.
 pub const DEFAULT_PLAINTEXT_BYTES: usize = 2 << 30;
+
+/// Bytes of encoded plaintexts to hold so that as many are kept between runs as the plan's memory provides for.
+pub fn plaintext_bytes(plan: &Plan) -> usize {
+    match plan.report.memory.plaintexts {
+        0 => DEFAULT_PLAINTEXT_BYTES,
+        planned => PlaintextStore::<CkksEngine>::budget_for(usize::try_from(planned).unwrap_or(usize::MAX)),
+    }
+}
 
 /// A plan ready to run.
 pub struct Server {
@@ -46,6 +54,12 @@ impl Server {
     ) -> Result<Self, RunError> {
         let engine = CkksEngine::new(parameters, &plan.parameters, &plan.keys, evaluation)?;
         Ok(Self { plan, id, keys, engine, plaintexts: PlaintextStore::new(plaintext_bytes) })
+    }
+
+    /// Keeps no plaintexts between runs: for a single one, in which up to `bytes` of them are encoded ahead.
+    #[must_use]
+    pub fn for_one_run(self, bytes: usize) -> Self {
+        Self { plaintexts: PlaintextStore::for_one_run(bytes), ..self }
     }
 
     /// The engine's parameters for a plan, with all their checks.

@@ -205,6 +205,19 @@ fn without_a_budget_or_on_one_thread_units_encode_for_themselves() {
 }
 
 #[test]
+fn a_store_for_one_run_keeps_nothing() {
+    let schedule = chain(40);
+    let store = PlaintextStore::for_one_run(5 * PLAIN);
+    // The first instruction has one, five lie ahead.
+    let engine = Recorder::new(&schedule, 6);
+    assert_eq!(engine.run(&schedule, &store, 2).unwrap(), sum(40));
+    let log = engine.log.into_inner().unwrap();
+    assert_eq!(log.encoded.len(), 40);
+    assert!((6..=7).contains(&log.most), "{} at once", log.most);
+    assert_eq!(store.bytes(), 0);
+}
+
+#[test]
 fn a_budget_that_holds_all_plaintexts_keeps_them() {
     let schedule = chain(20);
     for (bytes, misses) in [(20 * PLAIN, 20), (19 * PLAIN, 21)] {

@@ -11,13 +11,13 @@ use clap::Args;
 use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 use fhec_runtime::ExecuteOptions;
 use fhec_runtime::client::{Client, Keys};
-use fhec_runtime::server::{DEFAULT_PLAINTEXT_BYTES, Server};
+use fhec_runtime::server::{Server, plaintext_bytes};
 use serde_json::{Value, json};
 
 use super::check::{Reference, max_abs_error};
 use super::encrypt::load_inputs;
 use super::layers::LayerTable;
-use super::output::{bytes, peak_rss_bytes, top1};
+use super::output::{bytes, mebibytes, peak_rss_bytes, top1};
 use super::records::Records;
 use super::trace::Trace;
 use super::{Context, decrypt, load_plan};
@@ -58,9 +58,10 @@ pub(crate) struct InferArgs {
     /// Scale pictures of another size.
     #[arg(long)]
     resize: bool,
-    /// Encoded plaintexts to keep between inputs, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = (DEFAULT_PLAINTEXT_BYTES >> 20) as u64)]
-    plaintext_cache: u64,
+    /// Memory for encoded plaintexts, kept between inputs or made ahead of their use, in MiB; what the plan provides for if
+    /// not given.
+    #[arg(long, value_name = "MIB")]
+    plaintext_cache: Option<u64>,
     #[cfg(feature = "compiler")]
     #[command(flatten)]
     compile: super::compile::ModelArgs,
@@ -199,7 +200,7 @@ impl InferArgs {
             bytes(evaluation.0.bytes() as u64)
         ));
         let plan = (model.plan.clone(), model.id);
-        let budget = usize::try_from(self.plaintext_cache << 20).unwrap_or(usize::MAX);
+        let budget = self.plaintext_cache.map_or_else(|| plaintext_bytes(&model.plan), mebibytes);
         let server = Server::new(plan, client.parameters(), evaluation, budget)?;
         let (check, resize) = (self.check, self.resize);
         let layers = self.layers.then(|| LayerTable::new(&model.plan));

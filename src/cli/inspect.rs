@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use fhec_ir::plan::{LayerReport, MemoryReport, PlacementReport, Plan, PlanId, Report};
+use fhec_ir::plan::{BudgetReport, LayerReport, MemoryReport, PlacementReport, Plan, PlanId, Report};
 use fhec_ir::text;
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
         "predicted_seconds": report.predicted_seconds, "predicted_wall_seconds": report.wall_seconds(),
         "predicted_threads": report.threads, "predicted_plaintext_seconds": report.predicted_plaintext_seconds,
         "predicted_peak_bytes": report.memory.total(), "predicted_memory": report.memory,
-        "placement": report.placement,
+        "placement": report.placement, "budget": report.budget,
         "predicted_precision_bits": plan.client.precision_bits,
     });
     merge(&mut numbers, work(&report.layers));
@@ -206,6 +206,7 @@ pub(crate) fn table(plan: &Plan, numbers: &Value) -> Vec<String> {
         format!("keys       {} for rotation, {}", text("rotation_keys"), bytes(plan.keys.bytes())),
     ];
     lines.extend(report.placement.as_ref().map(placement));
+    lines.extend(report.budget.as_ref().map(budget));
     lines.extend(predictions(plan));
     lines.push(String::new());
     lines.extend(layers(&report.layers));
@@ -223,6 +224,17 @@ fn placement(placement: &PlacementReport) -> String {
         None => "where levels run out none may be placed".into(),
     };
     format!("bootstraps {bootstraps}, {levels} levels apart: {seconds:.2} s modelled, {cheapest}; {naive}")
+}
+
+/// The line that says what a memory budget cost.
+fn budget(budget: &BudgetReport) -> String {
+    let BudgetReport { bytes: limit, keys_before, key_bytes_before, seconds, seconds_in_all } = budget;
+    format!(
+        "budget     {}: {seconds_in_all:.2} s more than without, {seconds:.2} s of them for composed steps ({keys_before} keys \
+         of {} before) and plaintexts made anew",
+        bytes(*limit),
+        bytes(*key_bytes_before),
+    )
 }
 
 fn predictions(plan: &Plan) -> [String; 2] {

@@ -137,6 +137,11 @@ pub(crate) fn peak_rss_bytes() -> u64 {
     kilobytes.unwrap_or(0) * 1024
 }
 
+/// Bytes of so many MiB, as many as can be addressed.
+pub(crate) fn mebibytes(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX).saturating_mul(1 << 20)
+}
+
 /// `1.2 GB`.
 pub(crate) fn bytes(n: u64) -> String {
     let (value, unit) = match n {

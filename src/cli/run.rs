@@ -7,10 +7,10 @@ use anyhow::Result;
 use clap::Args;
 use fhec_runtime::ExecuteOptions;
 use fhec_runtime::files::{self, Bundle, Direction};
-use fhec_runtime::server::{DEFAULT_PLAINTEXT_BYTES, Server};
+use fhec_runtime::server::Server;
 use serde_json::json;
 
-use super::output::{bytes, peak_rss_bytes};
+use super::output::{bytes, mebibytes, peak_rss_bytes};
 use super::trace::Trace;
 use super::{Context, load_plan};
 
@@ -36,6 +36,9 @@ pub(crate) struct RunArgs {
     /// Write when each instruction ran, for chrome://tracing or Perfetto.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Memory for plaintexts encoded ahead of their use, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 128)]
+    plaintext_cache: u64,
 }
 
 impl RunArgs {
@@ -44,10 +47,9 @@ impl RunArgs {
         let parameters = Server::parameters(&plan)?;
         let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters)?;
         let inputs = Bundle::load(&self.input, Direction::Inputs, &parameters, id)?;
-        // One run uses every plaintext once or twice: no cache.
-        let budget = DEFAULT_PLAINTEXT_BYTES / 16;
         let plan = Arc::new(plan);
-        let server = Server::new((plan.clone(), id), &parameters, (Arc::new(evaluation), key_set), budget)?;
+        let server = Server::new((plan.clone(), id), &parameters, (Arc::new(evaluation), key_set), 0)?;
+        let server = server.for_one_run(mebibytes(self.plaintext_cache));
         let progress = context.progress("running");
         let report = |done, total| progress.set(done, total);
         let options = ExecuteOptions { threads: context.threads, progress: Some(&report) };

@@ -1,7 +1,6 @@
 //! Keys: public key, key-switching keys and sets of them; behind `client`, the secret key and
 //! key generation.
 
-mod budget;
 #[cfg(feature = "client")]
 mod generator;
 mod public;
@@ -10,7 +9,6 @@ mod secret;
 mod set;
 mod switching;
 
-pub use budget::{KeyPlan, KeyUse, plan_keys};
 #[cfg(feature = "client")]
 pub use generator::{KeyGenerator, KeyRequest};
 pub use public::PublicKey;

@@ -274,7 +274,7 @@ pub struct MemoryReport {
     pub values: u64,
     /// Tables of the ring and buffers that it keeps for the next instructions.
     pub working: u64,
-    /// All plaintexts, as the runtime keeps them between images if its cache is large enough.
+    /// Plaintexts kept between images: all, or as many as a memory budget leaves room for.
     pub plaintexts: u64,
 }
 
@@ -301,6 +301,21 @@ pub struct PlacementReport {
     pub exact: bool,
 }
 
+/// What a memory budget cost: rotation keys whose steps were composed of others, and plaintexts made for every image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BudgetReport {
+    /// The budget.
+    pub bytes: u64,
+    /// Rotation keys, those of bootstraps not counted, before steps were composed.
+    pub keys_before: u64,
+    /// Their size in memory.
+    pub key_bytes_before: u64,
+    /// Modelled seconds on one thread of each image, more than with these keys and with all plaintexts kept.
+    pub seconds: f64,
+    /// Modelled seconds on one thread of each image, more than for the plan that was fastest regardless of memory.
+    pub seconds_in_all: f64,
+}
+
 /// The whole network in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -322,6 +337,8 @@ pub struct Report {
     pub memory: MemoryReport,
     /// Where bootstraps were placed; None without bootstraps.
     pub placement: Option<PlacementReport>,
+    /// What the memory budget cost; None if it cost nothing.
+    pub budget: Option<BudgetReport>,
     /// By layer, in order.
     pub layers: Vec<LayerReport>,
 }

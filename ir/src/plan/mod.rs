@@ -35,8 +35,8 @@ use crate::{Verified, Violations};
 
 pub use container::{Damage, Digest};
 pub use data::{
-    BootstrapData, ClientInput, ClientOutput, ClientSection, EvalModData, Gadget, KeyManifest, LayerReport,
-    MemoryReport, Normalisation, ParameterData, PlacementReport, RelinKey, Report, RotationKey,
+    BootstrapData, BudgetReport, ClientInput, ClientOutput, ClientSection, EvalModData, Gadget, KeyManifest,
+    LayerReport, MemoryReport, Normalisation, ParameterData, PlacementReport, RelinKey, Report, RotationKey,
 };
 pub use write::write_atomically;
 

@@ -3,8 +3,8 @@
 //! The error of a ciphertext of scale Δ is a polynomial; V is the variance of its coefficients, with independent
 //! errors adding up. The rms error of a real slot is √(V·N/2)/Δ. Sources: encoding 1/12; encryption with a secret
 //! key σ²; dividing by special primes or by a level's modulus (h+1)/12 with h = 2N/3 for a uniform ternary
-//! secret, h²/12 more where a third polynomial is rounded; key switching β·N·σ²·D²/(12·P²) with the largest digit
-//! D. Multiplying by a vector of rms b at scale p multiplies V by (b·p)². A bootstrap adds an error of its own: of
+//! secret, ‖s²‖²/12 = 2h²/12 more where a third polynomial is rounded; key switching β·N·σ²·D²/(12·P²) with the
+//! largest digit D. Multiplying by a vector of rms b at scale p multiplies V by (b·p)². A bootstrap adds an error of its own: of
 //! rms e in slots at the nominal scale Δ, hence e·Δ/s in slots at scale s, and V grows by 2(e·Δ)²/N whatever s is.
 //! Agrees with measurements to a small fraction of a bit for the rms; tails are not Gaussian, budget 3 bits for the
 //! worst slot, one more after a bootstrap.
@@ -75,7 +75,7 @@ impl NoiseModel {
     /// Rounding after a division, for a ciphertext of so many polynomials.
     fn rounding(&self, polynomials: usize) -> f64 {
         let h = self.weight();
-        let third = if polynomials > 2 { h * h } else { 0.0 };
+        let third = if polynomials > 2 { 2.0 * h * h } else { 0.0 };
         (h + 1.0 + third) / 12.0
     }
 

@@ -1,0 +1,137 @@
+//! A schedule with its rotations composed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use fhec_ir::plan::Gadget;
+use fhec_ir::schedule::{Kind, Schedule, ScheduleOp, ScheduleType};
+use fhec_ir::{Node, ValueId};
+
+use super::{Choice, Form, Use, Way, hoisted_steps};
+
+/// A schedule under construction.
+struct Rewriter<'s> {
+    old: &'s Schedule,
+    new: Schedule,
+    gadgets: &'s [Gadget],
+    choice: &'s Choice,
+    renamed: Vec<ValueId>,
+    /// By digits in the old schedule and the rotations before the hoist: the rotated ciphertext and its digits.
+    hoisted: HashMap<(ValueId, Vec<u32>), (ValueId, ValueId)>,
+}
+
+pub(super) fn rewritten(schedule: &Schedule, gadgets: &[Gadget], choice: &Choice) -> Schedule {
+    let mut new = Schedule::new(schedule.name.clone(), schedule.header.clone());
+    new.constants = schedule.constants.clone();
+    let hoisted = HashMap::new();
+    let renamed = Vec::with_capacity(schedule.len());
+    let mut rewriter = Rewriter { old: schedule, new, gadgets, choice, renamed, hoisted };
+    let ways = rewriter.hoisted_ways();
+    for (id, node) in schedule.iter() {
+        let value = rewriter.node(id, node, &ways);
+        rewriter.renamed.push(value);
+    }
+    let Rewriter { mut new, renamed, .. } = rewriter;
+    for output in &schedule.outputs {
+        new.add_output(output.name.clone(), renamed[output.value.index()]);
+    }
+    // Of a hoist all of whose steps are composed nothing is left.
+    new.compacted()
+}
+
+impl<'s> Rewriter<'s> {
+    fn way(&self, form: Form, level: u32, steps: impl IntoIterator<Item = u32>) -> Option<&'s Way> {
+        let steps = steps.into_iter().collect();
+        self.choice.get(&Use::new(self.old, self.gadgets, form, level, steps))
+    }
+
+    /// How the rotations of each decomposed ciphertext are done.
+    fn hoisted_ways(&self) -> BTreeMap<ValueId, &'s Way> {
+        let steps = hoisted_steps(self.old).into_iter();
+        let way =
+            |(digits, steps)| Some((digits, self.way(Form::Hoisted, self.old.ty(digits).level, steps)?));
+        steps.filter_map(way).collect()
+    }
+
+    fn push(&mut self, op: ScheduleOp, arg: ValueId, like: &Node<ScheduleOp>) -> ValueId {
+        let ty = *self.new.ty(arg);
+        let kind = match op {
+            ScheduleOp::Hoist => Kind::Digits,
+            ScheduleOp::RotateExt { .. } => Kind::Ext,
+            ScheduleOp::RotateHoisted { .. } => Kind::Ct,
+            _ => ty.kind,
+        };
+        self.new.push(op, vec![arg], ScheduleType { kind, ..ty }, like.name.clone())
+    }
+
+    fn node(
+        &mut self,
+        id: ValueId,
+        node: &'s Node<ScheduleOp>,
+        ways: &BTreeMap<ValueId, &'s Way>,
+    ) -> ValueId {
+        let args: Vec<ValueId> = node.args.iter().map(|a| self.renamed[a.index()]).collect();
+        let level = node.ty.level;
+        let single =
+            |this: &Self, form, step| this.way(form, level, [step]).map(|way| way.chains[&step].clone());
+        match node.op {
+            ScheduleOp::Rotate { step } => {
+                let (before, last) = single(self, Form::Rotate, step).unwrap_or((vec![], step));
+                before
+                    .into_iter()
+                    .chain([last])
+                    .fold(args[0], |x, step| self.push(ScheduleOp::Rotate { step }, x, node))
+            }
+            ScheduleOp::Giant { step } => {
+                let (before, last) = single(self, Form::Giant, step).unwrap_or((vec![], step));
+                before
+                    .into_iter()
+                    .chain([last])
+                    .fold(args[0], |x, step| self.push(ScheduleOp::Giant { step }, x, node))
+            }
+            ScheduleOp::RotateExt { step } | ScheduleOp::RotateHoisted { step } if step != 0 => {
+                let way = ways.get(&node.args[0]).and_then(|way| way.chains.get(&step).cloned());
+                let (before, step) = way.unwrap_or((vec![], step));
+                let rotated = self.hoisted.get(&(node.args[0], before)).copied();
+                match (&node.op, rotated) {
+                    (ScheduleOp::RotateHoisted { .. }, Some((rotated, _))) if step == 0 => rotated,
+                    (ScheduleOp::RotateHoisted { .. }, _) => {
+                        let digits = rotated.map_or(args[0], |(_, digits)| digits);
+                        self.push(ScheduleOp::RotateHoisted { step }, digits, node)
+                    }
+                    _ => {
+                        let digits = rotated.map_or(args[0], |(_, digits)| digits);
+                        self.push(ScheduleOp::RotateExt { step }, digits, node)
+                    }
+                }
+            }
+            ScheduleOp::Hoist => {
+                let digits = self.push(ScheduleOp::Hoist, args[0], node);
+                if let Some(way) = ways.get(&id) {
+                    self.hoist_rotated((id, args[0]), way, node);
+                }
+                digits
+            }
+            _ => self.new.push(node.op.clone(), args, node.ty, node.name.clone()),
+        }
+    }
+
+    /// Hoists the operand `x` of the hoist `digits` after each of the rotations before it: here, so that all digits are
+    /// there before the first sum over their rotations.
+    fn hoist_rotated(&mut self, (digits, x): (ValueId, ValueId), way: &Way, node: &Node<ScheduleOp>) {
+        let mut rotated: HashMap<Vec<u32>, ValueId> = HashMap::from([(vec![], x)]);
+        for (before, _) in way.chains.values() {
+            if before.is_empty() || self.hoisted.contains_key(&(digits, before.clone())) {
+                continue;
+            }
+            for k in 1..=before.len() {
+                if !rotated.contains_key(&before[..k]) {
+                    let op = ScheduleOp::Rotate { step: before[k - 1] };
+                    let value = self.push(op, rotated[&before[..k - 1]], node);
+                    rotated.insert(before[..k].to_vec(), value);
+                }
+            }
+            let hoisted = self.push(ScheduleOp::Hoist, rotated[before], node);
+            self.hoisted.insert((digits, before.clone()), (rotated[before], hoisted));
+        }
+    }
+}

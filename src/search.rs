@@ -1,0 +1,186 @@
+//! Plans with bootstraps: which chain, which placement and which keys.
+//!
+//! The placements on all chains are looked at in the order of their modelled time. One whose memory exceeds the budget
+//! gives up keys and kept plaintexts ([`compose_steps`]), which takes time; and as soon as one has to, chains whose
+//! bootstraps need fewer keys, and plans of linear maps that share more steps, take part. A candidate is taken when
+//! no other can be faster, whatever it gives up.
+
+use fhec_backend::cost::{CostModel, CostTable};
+use fhec_backend::{Chain, Forecast};
+use fhec_ir::plan::{BudgetReport, MemoryReport, PlacementReport};
+use fhec_ir::schedule::Schedule;
+use fhec_ir::{Verified, Violations, verify};
+use fhec_passes::compose_steps::{self, Spare, SwitchPrices};
+use fhec_passes::{PassError, place};
+
+/// Parts of the memory for bootstrap keys to try when it is tight.
+pub(crate) const FEWER_BOOTSTRAP_KEYS: [f64; 3] = [0.7, 0.5, 0.35];
+
+/// Prices of a key to try when memory is tight, in units of the usual one.
+pub(crate) const DEARER_KEYS: [f64; 2] = [4.0, 16.0];
+
+/// A chain with the bootstraps placed on it.
+pub(crate) struct Placed {
+    pub(crate) chain: Chain,
+    pub(crate) config: place::Config,
+    pub(crate) report: PlacementReport,
+    /// Of the linear maps' plans tried, which one.
+    pub(crate) planned: usize,
+}
+
+/// What fits the budget by prediction.
+pub(crate) struct Candidate<P> {
+    pub(crate) placed: Placed,
+    pub(crate) fitted: Fitted,
+    /// The run of the passes behind it.
+    pub(crate) run: P,
+    /// Modelled seconds, what was given up included.
+    pub(crate) seconds: f64,
+}
+
+/// What was and what is to be looked at.
+pub(crate) struct Search<P> {
+    budget: u64,
+    /// Dearest first.
+    open: Vec<Placed>,
+    fitting: Vec<Candidate<P>>,
+    /// Modelled seconds of the fastest schedule regardless of memory.
+    fastest: f64,
+    /// The least memory of what does not fit.
+    pub(crate) least: Option<MemoryReport>,
+}
+
+/// What to do next.
+pub(crate) enum Next<P> {
+    /// Lower it and see whether it fits.
+    Lower(Box<Placed>),
+    /// Nothing is faster.
+    Take(Box<Candidate<P>>),
+}
+
+impl<P> Search<P> {
+    pub(crate) fn new(open: Vec<Placed>, budget: u64) -> Self {
+        let mut search = Self { budget, open: vec![], fitting: vec![], fastest: f64::INFINITY, least: None };
+        search.extend(open);
+        search
+    }
+
+    /// Adds what may be looked at.
+    pub(crate) fn extend(&mut self, open: Vec<Placed>) {
+        self.open.extend(open);
+        self.open.sort_by(|a, b| b.report.seconds.total_cmp(&a.report.seconds));
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Next<P>> {
+        // Whose bootstrap alone exceeds the budget, and takes more than something seen, is not worth a look.
+        let most = self.budget.max(self.least.map_or(u64::MAX, |memory| memory.total()));
+        let fixed = |chain: &Chain| chain.bootstrap.map_or(0, |b| b.key_bytes + b.matrix_bytes);
+        self.open.retain(|placed| fixed(&placed.chain) <= most);
+        let best = (0..self.fitting.len())
+            .min_by(|a, b| self.fitting[*a].seconds.total_cmp(&self.fitting[*b].seconds));
+        let bound = self.open.last().map_or(f64::INFINITY, |placed| placed.report.seconds);
+        match best.filter(|best| self.fitting[*best].seconds <= bound) {
+            Some(best) => Some(Next::Take(Box::new(self.fitting.swap_remove(best)))),
+            None => self.open.pop().map(|placed| Next::Lower(Box::new(placed))),
+        }
+    }
+
+    /// Remembers what became of a schedule. True if it had to give something up.
+    pub(crate) fn add(&mut self, placed: Placed, fitted: Fitted, run: P) -> bool {
+        self.fastest = self.fastest.min(placed.report.seconds);
+        let seconds = placed.report.seconds + fitted.report.seconds;
+        let tight = !fitted.report.fits || fitted.report.seconds > 0.0;
+        if fitted.report.fits {
+            self.fitting.push(Candidate { placed, fitted, run, seconds });
+        } else {
+            self.refuse(fitted.memory);
+        }
+        tight
+    }
+
+    /// Remembers what does not fit.
+    pub(crate) fn refuse(&mut self, memory: MemoryReport) {
+        self.least = self.least.filter(|least| least.total() <= memory.total()).or(Some(memory));
+    }
+
+    /// What the budget cost a candidate by its keys; what plaintexts cost follows when they are known.
+    pub(crate) fn cost(&self, candidate: &Candidate<P>) -> BudgetReport {
+        let keys = candidate.fitted.report;
+        let composed = keys.seconds - keys.spare_seconds;
+        BudgetReport {
+            bytes: self.budget,
+            keys_before: keys.keys_before as u64,
+            key_bytes_before: keys.bytes_before,
+            seconds: composed,
+            seconds_in_all: candidate.placed.report.seconds - self.fastest + composed,
+        }
+    }
+}
+
+/// A schedule with as few keys as the budget asks for.
+pub(crate) struct Fitted {
+    pub(crate) schedule: Verified<Schedule>,
+    pub(crate) report: compose_steps::Report,
+    pub(crate) memory: MemoryReport,
+}
+
+/// Seconds of key switches, by level.
+fn switch_prices(chain: &Chain, costs: &CostTable) -> Vec<SwitchPrices> {
+    let model = CostModel::new(&chain.data, costs);
+    let price = |level: u32| SwitchPrices {
+        rotation: model.rotation(level) * 1e-6,
+        hoist: model.hoist(level) * 1e-6,
+        giant: model.giant(level) * 1e-6,
+    };
+    (0..chain.data.gadgets.len() as u32).map(price).collect()
+}
+
+/// Composes steps of a schedule that was lowered for `chain` until it fits `budget` bytes, if it can.
+///
+/// # Errors
+/// None for a verified schedule; the type is the pass's.
+pub(crate) fn fitted(
+    chain: &Chain,
+    schedule: &Verified<Schedule>,
+    costs: &CostTable,
+    budget: u64,
+) -> Result<Fitted, PassError> {
+    let Forecast { memory, rotation_bytes, plaintext_seconds } = forecast(chain, schedule, costs)?;
+    let rest = memory.total() - memory.plaintexts - rotation_bytes;
+    let mut config = compose_steps::Config {
+        parameters: chain.data.clone(),
+        prices: switch_prices(chain, costs),
+        bytes: budget.saturating_sub(rest),
+        spare: Spare { bytes: memory.plaintexts, seconds: plaintext_seconds },
+    };
+    let mut result = composed(chain, schedule, costs, &config)?;
+    // Composed steps may lengthen lives: what values take more is to be given up as well.
+    let beside = |memory: &MemoryReport| memory.values + memory.working;
+    let more = beside(&result.memory).saturating_sub(beside(&memory));
+    if more > 0 && result.report.fits {
+        config.bytes = config.bytes.saturating_sub(more);
+        result = composed(chain, schedule, costs, &config)?;
+    }
+    Ok(result)
+}
+
+fn broken(violations: Violations) -> PassError {
+    PassError::Broken { pass: "compose-steps", violations }
+}
+
+fn forecast(chain: &Chain, schedule: &Verified<Schedule>, costs: &CostTable) -> Result<Forecast, PassError> {
+    fhec_backend::forecast(chain, schedule, costs).map_err(broken)
+}
+
+fn composed(
+    chain: &Chain,
+    schedule: &Verified<Schedule>,
+    costs: &CostTable,
+    config: &compose_steps::Config,
+) -> Result<Fitted, PassError> {
+    let (schedule, report) = compose_steps::run(schedule, config)?;
+    let schedule = verify(schedule).map_err(broken)?;
+    let memory = forecast(chain, &schedule, costs)?.memory;
+    let memory = MemoryReport { plaintexts: memory.plaintexts.saturating_sub(report.spared), ..memory };
+    Ok(Fitted { schedule, report, memory })
+}
