@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fhec_ir::schedule::interp::interpret;
+use fhec_ir::schedule::recipes::Vector;
 use fhec_ir::schedule::{Schedule, ScheduleOp, ScheduleType, random};
 use fhec_ir::{Node, ValueId, Verified};
 use fhec_runtime::clear::{ClearEngine, ClearValue};
@@ -148,7 +149,7 @@ impl Engine for Faulty {
     type Value = ClearValue;
     type Plain = <ClearEngine as Engine>::Plain;
 
-    fn encode(&self, vector: &[f64], place: Place) -> Result<Self::Plain, EngineError> {
+    fn encode(&self, vector: &Vector, place: Place) -> Result<Self::Plain, EngineError> {
         self.inner.encode(vector, place)
     }
 
@@ -227,8 +228,9 @@ mod encrypted {
         let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
         let keys = client.generate_keys(None).unwrap().evaluation;
         let engine = CkksEngine::new(&parameters, &plan.parameters, &plan.keys, keys).unwrap();
+        let ones = Vector::from(Arc::from([1.0; 4]));
         let encode = |scale: f64, level| {
-            engine.encode(&[1.0; 4], Place { level, scale, extended: true, compact: true })
+            engine.encode(&ones, Place { level, scale, extended: true, compact: true })
         };
         assert!(matches!(encode(2f64.powi(40), 3), Ok(CkksPlain::Compact(_))));
         assert!(matches!(encode(2f64.powi(70), 3), Ok(CkksPlain::Plain(_))));
