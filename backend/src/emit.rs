@@ -132,7 +132,7 @@ mod tests {
         let (moduli, scale) = (chain.moduli(), chain.scale());
         let options = random::Options { slots: 16, moduli, scale, steps: 5, bootstrap: None };
         let refused = |chain, options| {
-            let schedule = random::schedule(1, &options);
+            let schedule = random::schedule(3, &options);
             matches!(emit(chain, schedule, &EmitOptions::default()), Err(EmitError::Chain))
         };
         assert!(refused(&chain, options));
