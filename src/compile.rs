@@ -279,6 +279,7 @@ fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -
             hoist: model.hoist(middle) / rotation,
             baby: model.baby(middle) / rotation,
             giant: model.giant(middle) / rotation,
+            fold: model.fold(middle) / rotation,
             product: model.product(middle) / rotation,
             encode: model.lift(middle, 1.0) / rotation,
             ..minimize_rotations::Prices::default()

@@ -147,7 +147,7 @@ impl<'p> CostModel<'p> {
     /// Limbs of each polynomial of a value.
     fn limbs(&self, ty: ScheduleType) -> f64 {
         let special = self.parameters.gadgets[ty.level as usize].special;
-        f64::from(ty.level + 1 + if ty.kind == Kind::Ext { special } else { 0 })
+        f64::from(ty.level + 1 + if ty.kind.over_qp() { special } else { 0 })
     }
 
     /// Microseconds of a whole rotation.
@@ -172,6 +172,13 @@ impl<'p> CostModel<'p> {
     pub fn giant(&self, level: u32) -> f64 {
         let (level, shape) = self.shape(level);
         self.pricing.giant(level, &shape)
+    }
+
+    /// Adding the imaginary half of a pair to the real one: a rotation and a conjugation over QP, two sums and a product
+    /// with −i, which reads and writes memory as a sum does.
+    pub fn fold(&self, level: u32) -> f64 {
+        let (_, shape) = self.shape(level);
+        2.0 * self.giant(level) + 6.0 * shape.total_limbs() as f64 * self.pricing.kernels().add
     }
 
     /// A product of an operand over QP with a plaintext in the cache, accumulated.
@@ -238,6 +245,7 @@ impl<'p> CostModel<'p> {
             O::Rotate { .. } | O::Relinearize => pricing.key_switch(level, &shape, 0),
             O::RelinRescale => pricing.key_switch(level, &shape, 1),
             O::Giant { .. } => pricing.giant(level, &shape),
+            O::Fold { .. } => self.fold(x.level),
             O::MulAcc { .. } if fused => count * words * kernels.product,
             O::MulAcc { .. } => count * words * kernels.add.max(kernels.product),
             O::AddPlain { .. } | O::AddScalar { .. } => 0.5 * words * kernels.add,
@@ -258,7 +266,7 @@ impl<'p> CostModel<'p> {
         weight * (evaluate + self.pricing.kernels().embed)
     }
 
-    /// Bytes in memory of the keys for switches, given by step (0 relinearises) and level: per step and gadget one key
+    /// Bytes in memory of the keys for switches, given by step (0 relinearises, the number of slots conjugates) and level: per step and gadget one key
     /// of the highest level.
     pub(crate) fn key_bytes(&self, switches: impl IntoIterator<Item = (u32, u32)>) -> u64 {
         let gadgets = &self.parameters.gadgets;
@@ -290,7 +298,7 @@ impl<'p> CostModel<'p> {
         let (limbs, total) = (level + 1, shape.total_limbs());
         let limbs = match ty.kind {
             Kind::Ct | Kind::Ct3 => ty.kind.polynomials() * limbs,
-            Kind::Ext => 2 * total,
+            Kind::Ext | Kind::ExtPair => 2 * total,
             Kind::Digits => limbs + shape.digits_at(level) * total,
         };
         (8 * limbs as u64) << self.parameters.log_n

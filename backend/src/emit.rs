@@ -197,7 +197,7 @@ mod tests {
         let bootstrap = chain.bootstrap_header();
         let (slots, moduli, scale) = (chain.slots(), chain.moduli(), chain.scale());
         let options = random::Options { slots, moduli, scale, steps: 30, bootstrap };
-        let schedule = random::schedule(1, &options);
+        let schedule = random::schedule(3, &options);
         let refreshes = |op: &ScheduleOp| matches!(op, ScheduleOp::Bootstrap { .. });
         let count = schedule.iter().filter(|(_, n)| refreshes(&n.op)).count() as u64;
         assert!(count > 1);

@@ -5,20 +5,26 @@ use std::collections::{BTreeSet, HashMap};
 use fhec_ir::plan::{LayerReport, ParameterData, Report};
 use fhec_ir::schedule::interp::{Observer, interpret_observed};
 use fhec_ir::schedule::noise::{NoiseModel, Noisy, same_operands};
-use fhec_ir::schedule::recipes::RecipeVectors;
+use fhec_ir::schedule::recipes::{RecipeVectors, Vector};
 use fhec_ir::schedule::{Layers, Recipe, Schedule, ScheduleOp};
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{Node, ValueId, Verified};
 
 use crate::cost::CostModel;
 
-/// Length and root mean square of a plaintext's slot vector.
+/// Length and root mean square of a plaintext's slots, as they are encoded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlainFacts {
     /// Period over S.
     pub weight: f64,
     /// Root mean square.
     pub rms: f64,
+}
+
+impl PlainFacts {
+    fn of(vector: &Vector, slots: f64) -> Self {
+        Self { weight: vector.period() as f64 / slots, rms: vector.rms() }
+    }
 }
 
 /// What is known of plaintexts.
@@ -38,8 +44,7 @@ pub fn plain_facts(schedule: &Schedule) -> Result<Facts, String> {
                 let vector = vectors
                     .get(recipe)
                     .map_err(|e| format!("plaintext of {}: {e}", schedule.describe(id)))?;
-                let weight = vector.len() as f64 / slots;
-                facts.insert(*recipe, PlainFacts { weight, rms: root_mean_square(&vector) });
+                facts.insert(*recipe, PlainFacts::of(&vector, slots));
             }
             vectors.release(recipe);
         }
@@ -51,7 +56,7 @@ pub fn plain_facts(schedule: &Schedule) -> Result<Facts, String> {
 pub fn estimated_facts(schedule: &Schedule) -> Facts {
     let header = &schedule.header;
     let weight = |recipe: &Recipe| match recipe {
-        Recipe::Product { map, .. } => {
+        Recipe::Product { map, .. } | Recipe::Pair { map, .. } => {
             header.maps[*map as usize].output.period() as f64 / header.slots as f64
         }
         Recipe::Bias { .. } | Recipe::Spread { .. } => 1.0,
@@ -98,9 +103,8 @@ impl Observer for Seen<'_> {
         *rms = rms.max(root_mean_square(slots));
     }
 
-    fn plaintext(&mut self, recipe: &Recipe, vector: &[f64]) {
-        let weight = vector.len() as f64 / self.slots;
-        let facts = || PlainFacts { weight, rms: root_mean_square(vector) };
+    fn plaintext(&mut self, recipe: &Recipe, vector: &Vector) {
+        let facts = || PlainFacts::of(vector, self.slots);
         self.measured.facts.entry(*recipe).or_insert_with(facts);
     }
 }
@@ -165,8 +169,9 @@ pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &Facts) -> Repo
         let Some(k) = of.of(id) else { continue };
         layers[k].predicted_seconds += price.each * 1e-6;
         layers[k].predicted_plaintext_seconds += price.first * 1e-6;
-        let step = node.op.rotation().or(node.op.relinearises().then_some(0));
-        keys[k].extend(step.map(|step| (step, schedule.ty(node.args[0]).level)));
+        let conjugation = node.op.conjugates().then_some(schedule.header.slots as u32);
+        let steps = [node.op.rotation(), conjugation, node.op.relinearises().then_some(0)];
+        keys[k].extend(steps.into_iter().flatten().map(|step| (step, schedule.ty(node.args[0]).level)));
     }
     for (layer, keys) in layers.iter_mut().zip(keys) {
         layer.key_bytes = costs.key_bytes(keys);
@@ -191,12 +196,12 @@ fn grouped(schedule: &Schedule) -> (Vec<LayerReport>, Layers) {
 
 /// Adds an instruction to its layer.
 fn count(schedule: &Schedule, id: ValueId, node: &Node<ScheduleOp>, facts: &Facts, layer: &mut LayerReport) {
-    let rotation = u64::from(node.op.rotation().is_some());
+    let rotations = u64::from(node.op.rotation().is_some()) + u64::from(node.op.conjugates());
     let relinearisation = u64::from(node.op.relinearises());
     layer.instructions += 1;
-    layer.rotations += rotation;
+    layer.rotations += rotations;
     layer.relinearisations += relinearisation;
-    layer.key_switches += rotation + relinearisation;
+    layer.key_switches += rotations + relinearisation;
     layer.bootstraps += u64::from(matches!(node.op, ScheduleOp::Bootstrap { .. }));
     layer.level_in = node.args.iter().map(|a| schedule.ty(*a).level).fold(layer.level_in, u32::max);
     layer.level_out = layer.level_out.min(schedule.ty(id).level);
@@ -207,7 +212,7 @@ fn count(schedule: &Schedule, id: ValueId, node: &Node<ScheduleOp>, facts: &Fact
             layer.multiply_accumulates += 1;
             layer.plaintext_equivalents += facts.get(recipe).map_or(1.0, |f| f.weight);
         }
-        if let Recipe::Product { map, .. } | Recipe::Bias { map, .. } = *recipe
+        if let Recipe::Product { map, .. } | Recipe::Pair { map, .. } | Recipe::Bias { map, .. } = *recipe
             && layer.op.is_empty()
         {
             describe(schedule, map, layer);

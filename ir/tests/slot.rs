@@ -47,7 +47,7 @@ fn plain_plan(map: &LinearMap, constants: &[Constant], reduce: &[Factor]) -> Map
     };
     let mut products: Vec<Product> = classes.iter().map(product).collect();
     products.sort_unstable();
-    MapPlan { products, reduce: reduce.to_vec() }
+    MapPlan { products, reduce: reduce.to_vec(), fold: 0 }
 }
 
 /// %0 input, %1 dense, %2 polynomial, %3 sum of %2 and %1, %4 sum of shifts, %5 view; placed.
@@ -172,6 +172,12 @@ fn l5_plans_cover_their_maps() {
     broken_plan(|p| p.products.last_mut().expect("products").in_ct = 1);
     broken_plan(|p| p.products.last_mut().expect("products").out_ct = 1);
     broken_plan(|p| p.reduce.push(Factor { extent: 2, stride: 4 }));
+    broken_plan(|p| p.fold = SLOTS as u32);
+    broken_plan(|p| {
+        p.fold = 1;
+        p.products.iter_mut().for_each(|p| std::mem::swap(&mut p.baby, &mut p.giant));
+        p.products.sort_unstable();
+    });
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! `place` and `lower` preserve meaning: the schedule computes what the tensors compute, with exact levels and scales.
 
+use fhec_ir::schedule::ScheduleOp;
 use fhec_ir::tensor::random::{self, Options};
 use fhec_ir::{schedule, tensor, verify};
 use fhec_passes::assign_layout::Compaction;
+use fhec_passes::minimize_rotations::Prices;
 use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
 
 #[test]
 fn lowered_random_networks_equal_their_tensors() {
-    let (mut run, mut refused) = (0, 0);
+    let (mut run, mut refused, mut folded) = (0, 0, 0);
     for seed in 0..150 {
         let options = Options { exact: false, products: seed % 3 == 0, ..Options::default() };
         let graph = random::graph(seed, &options);
@@ -17,7 +19,12 @@ fn lowered_random_networks_equal_their_tensors() {
             let compaction = [None, Some(Compaction::First), Some(Compaction::Joins)][seed as usize / 3 % 3];
             let config = assign_layout::Config { compaction, ..assign_layout::Config::new(slots) };
             let packed = assign_layout::run(&graph, &config).unwrap();
-            let planned = minimize_rotations::run(&verify(packed).unwrap(), &Default::default()).unwrap();
+            // Complex halves wherever there are two sums, where they pay, or nowhere.
+            let fold = [0.0, Prices::default().fold, f64::INFINITY][seed as usize / 2 % 3];
+            let prices = Prices { fold, ..Prices::default() };
+            let planned =
+                minimize_rotations::run(&verify(packed).unwrap(), &minimize_rotations::Config { prices })
+                    .unwrap();
             let placed = match place::run(&verify(planned).unwrap(), &Default::default()) {
                 Ok(placed) => verify(placed).unwrap(),
                 Err(PassError::Refused { .. }) => {
@@ -38,6 +45,10 @@ fn lowered_random_networks_equal_their_tensors() {
             let packed_inputs: Vec<_> =
                 lowered.header.inputs.iter().zip(&inputs).map(|(v, x)| v.layout.pack(&x.data)).collect();
             let got = schedule::interp::interpret(&lowered, &packed_inputs).unwrap();
+            let is_fold = |op: &ScheduleOp| matches!(op, ScheduleOp::Fold { .. });
+            let folds = lowered.iter().filter(|(_, n)| is_fold(&n.op)).count();
+            assert!(folds == 0 || fold.is_finite(), "halves at an infinite price");
+            folded += usize::from(folds > 0);
             run += 1;
             for ((want, got), packed) in want.iter().zip(&got).zip(&lowered.header.outputs) {
                 let got = packed.layout.unpack(got);
@@ -53,6 +64,7 @@ fn lowered_random_networks_equal_their_tensors() {
         }
     }
     assert!(run > 200 && refused < run, "{run} networks ran, {refused} were refused");
+    assert!(folded > 50, "{folded} networks had complex halves");
 }
 
 #[test]

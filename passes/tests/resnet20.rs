@@ -81,20 +81,22 @@ fn totals(graph: &SlotGraph) -> Totals {
                 let counts = minimize_rotations::count(map, plan);
                 let routing = Routing::new(map, &plan.reduce).unwrap();
                 let length = |operand: u32| routing.length(operand as usize) as f64 / map.output.slots as f64;
-                let equivalents: f64 = plan.products.iter().map(|p| length(p.operand)).sum();
+                let equivalents = length(0) * counts.products as f64;
                 println!(
-                    "{:12} period {:5}: {:3} hoisted, {:3} giant, {} sums, {:4} plaintexts = {equivalents:.1}",
+                    "{:12} period {:5}: {:3} hoisted, {:3} giant, {} sums, {} folds, {:4} plaintexts = {equivalents:.1}",
                     node.name,
                     map.output.period(),
                     counts.babies,
                     counts.giants,
                     counts.sums,
+                    counts.folds,
                     counts.products
                 );
-                let steps = plan.products.iter().flat_map(|p| [p.baby, p.giant]).map(|step| step as usize);
-                totals.keys.extend(steps.chain(plan.reduce.iter().map(|f| f.stride)).filter(|s| *s > 0));
+                totals
+                    .keys
+                    .extend(minimize_rotations::steps(map, plan).into_iter().map(|step| step as usize));
                 totals.hoisted += counts.babies;
-                totals.full += counts.giants + counts.sums;
+                totals.full += counts.giants + counts.sums + 2 * counts.folds;
                 totals.plaintexts += counts.products;
                 totals.equivalents += equivalents;
             }

@@ -7,8 +7,9 @@ use fhec_ckks::encoding::{CompactPlaintext, Encoder, Plaintext};
 use fhec_ckks::eval::{Evaluator, Hoisted, Multiplier};
 use fhec_ckks::keys::EvaluationKeySet;
 use fhec_ckks::params::{KeyShape, Parameters, ParametersLiteral, SIGMA, Secret};
-use fhec_ckks::{CkksError, KeyName};
+use fhec_ckks::{CkksError, Complex64, KeyName};
 use fhec_ir::plan::{Gadget, KeyManifest, ParameterData};
+use fhec_ir::schedule::recipes::Vector;
 use fhec_ir::schedule::{Kind, ScheduleOp, ScheduleType};
 use fhec_ir::{Node, ValueId};
 
@@ -62,8 +63,9 @@ pub fn shape(gadget: Gadget, level: u32) -> KeyShape {
 pub fn key_requests(manifest: &KeyManifest, gadgets: &[Gadget]) -> Vec<(KeyName, KeyShape)> {
     let of = |level: u32| shape(gadgets[level as usize], level);
     let relinearisation = manifest.relinearisation.iter().map(|k| (KeyName::Relinearization, of(k.level)));
+    let conjugation = manifest.conjugation.iter().map(|k| (KeyName::Conjugation, of(k.level)));
     let rotations = manifest.rotations.iter().map(|k| (KeyName::Rotation(i64::from(k.step)), of(k.level)));
-    relinearisation.chain(rotations).collect()
+    relinearisation.chain(conjugation).chain(rotations).collect()
 }
 
 /// A schedule value under encryption.
@@ -72,6 +74,8 @@ pub enum CkksValue {
     Ct(Ciphertext),
     /// Over QP.
     Ext(ExtCiphertext),
+    /// Over QP, two vectors.
+    ExtPair(ExtCiphertext),
     /// Decomposed.
     Digits(Hoisted),
 }
@@ -83,6 +87,15 @@ impl CkksValue {
 
     fn ext(&self, at: usize) -> Result<&ExtCiphertext, EngineError> {
         if let Self::Ext(ext) = self { Ok(ext) } else { Err(EngineError::Kind(at)) }
+    }
+
+    fn pair(&self, at: usize) -> Result<&ExtCiphertext, EngineError> {
+        if let Self::ExtPair(ext) = self { Ok(ext) } else { Err(EngineError::Kind(at)) }
+    }
+
+    /// What [`ScheduleOp::MulAcc`] over QP gives.
+    fn sum(node: &Node<ScheduleOp>, ext: ExtCiphertext) -> Self {
+        if node.op.makes_pair() { Self::ExtPair(ext) } else { Self::Ext(ext) }
     }
 
     fn digits(&self) -> Result<&Hoisted, EngineError> {
@@ -153,6 +166,24 @@ impl CkksEngine {
         self.evaluator.parameters()
     }
 
+    fn encoded<T: Copy + Into<Complex64>>(
+        &self,
+        slots: &[T],
+        place: Place,
+    ) -> Result<CkksPlain, EngineError> {
+        if place.compact {
+            match self.encoder.encode_compact(slots, place.scale) {
+                Ok(plain) => return Ok(CkksPlain::Compact(plain)),
+                // Too wide for a word, but perhaps not for the level's modulus.
+                Err(CkksError::CoefficientTooLarge { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let level = place.level as usize;
+        let special = if place.extended { self.gadget(level)?.special } else { 0 };
+        Ok(CkksPlain::Plain(self.encoder.encode_ext(slots, level, special, place.scale)?))
+    }
+
     fn gadget(&self, level: usize) -> Result<KeyShape, EngineError> {
         let gadget = self.gadgets.get(level).ok_or(EngineError::Kind(0))?;
         Ok(shape(*gadget, level as u32))
@@ -174,12 +205,20 @@ impl CkksEngine {
                 }
                 Ok(CkksValue::Ext(sum))
             }
+            Some(CkksValue::ExtPair(first)) => {
+                let mut sum = first.clone();
+                for (k, arg) in args.iter().enumerate().skip(1) {
+                    self.evaluator.add_assign_ext(&mut sum, arg.pair(k)?)?;
+                }
+                Ok(CkksValue::ExtPair(sum))
+            }
             _ => Err(EngineError::Kind(0)),
         }
     }
 
     fn multiply_accumulate(
         &self,
+        node: &Node<ScheduleOp>,
         args: &[&CkksValue],
         plains: &[Arc<CkksPlain>],
     ) -> Result<CkksValue, EngineError> {
@@ -187,7 +226,7 @@ impl CkksEngine {
         if let Some(CkksValue::Ext(_)) = args.first() {
             let args: Vec<_> = args.iter().enumerate().map(|(k, a)| a.ext(k)).collect::<Result<_, _>>()?;
             let terms = args.into_iter().zip(plains);
-            return Ok(CkksValue::Ext(self.evaluator.mul_acc_ext(terms)?));
+            return Ok(CkksValue::sum(node, self.evaluator.mul_acc_ext(terms)?));
         }
         let args: Vec<_> = args.iter().enumerate().map(|(k, a)| a.ct(k)).collect::<Result<_, _>>()?;
         let terms = args.into_iter().zip(plains);
@@ -208,18 +247,15 @@ impl Engine for CkksEngine {
         Ok(())
     }
 
-    fn encode(&self, vector: &[f64], place: Place) -> Result<CkksPlain, EngineError> {
-        if place.compact {
-            match self.encoder.encode_compact(vector, place.scale) {
-                Ok(plain) => return Ok(CkksPlain::Compact(plain)),
-                // Too wide for a word, but perhaps not for the level's modulus.
-                Err(CkksError::CoefficientTooLarge { .. }) => {}
-                Err(error) => return Err(error.into()),
+    fn encode(&self, vector: &Vector, place: Place) -> Result<CkksPlain, EngineError> {
+        match &vector.im {
+            None => self.encoded(&vector.re, place),
+            Some(im) => {
+                let at = |k: usize, part: &[f64]| part[k & (part.len() - 1)] / 2.0;
+                let slots = (0..vector.period()).map(|k| Complex64::new(at(k, &vector.re), at(k, im)));
+                self.encoded(&slots.collect::<Vec<_>>(), place)
             }
         }
-        let level = place.level as usize;
-        let special = if place.extended { self.gadget(level)?.special } else { 0 };
-        Ok(CkksPlain::Plain(self.encoder.encode_ext(vector, level, special, place.scale)?))
     }
 
     fn apply(
@@ -229,7 +265,7 @@ impl Engine for CkksEngine {
         args: &[&CkksValue],
         plains: &[Arc<CkksPlain>],
     ) -> Result<CkksValue, EngineError> {
-        use CkksValue::{Ct, Digits, Ext};
+        use CkksValue::{Ct, Digits, Ext, ExtPair};
         use ScheduleOp as O;
         let e = &self.evaluator;
         let x = *args.first().ok_or(EngineError::Kind(0))?;
@@ -243,8 +279,12 @@ impl Engine for CkksEngine {
             O::RotateHoisted { step } => Ct(e.rotate_hoisted(x.digits()?, i64::from(*step))?),
             O::RotateExt { step } => Ext(e.rotate_hoisted_ext(x.digits()?, i64::from(*step))?),
             O::Rotate { step } => Ct(e.rotate(x.ct(0)?, i64::from(*step))?),
-            O::Giant { step } => Ext(e.giant_ext(x.ext(0)?, i64::from(*step))?),
-            O::MulAcc { .. } => self.multiply_accumulate(args, plains)?,
+            O::Giant { step } => match x {
+                ExtPair(pair) => ExtPair(e.giant_ext(pair, i64::from(*step))?),
+                _ => Ext(e.giant_ext(x.ext(0)?, i64::from(*step))?),
+            },
+            O::Fold { step } => Ext(e.fold_ext(x.pair(0)?, i64::from(*step))?),
+            O::MulAcc { .. } => self.multiply_accumulate(node, args, plains)?,
             O::AddPlain { .. } => Ct(e.add_plain(x.ct(0)?, plain()?)?),
             O::MulScalar { value, plain_scale } => Ct(e.mul_const(x.ct(0)?, *value, *plain_scale)?),
             O::AddScalar { value } => Ct(e.add_const(x.ct(0)?, *value)?),
@@ -303,19 +343,26 @@ impl Engine for CkksEngine {
                 }
             }
         }
-        totals.into_iter().map(|sum| sum.map(CkksValue::Ext).ok_or(EngineError::Kind(0))).collect()
+        let value = |(sum, id): (Option<_>, &ValueId)| {
+            Ok(CkksValue::sum(sums.schedule.node(*id), sum.ok_or(EngineError::Kind(0))?))
+        };
+        totals.into_iter().zip(sums.results).map(value).collect()
     }
 
     fn giant_sum(&self, sum: &GiantSum<'_, CkksValue>) -> Result<CkksValue, EngineError> {
-        let term = |(k, id): (usize, &ValueId)| match (sum.giants.binary_search(id), sum.schedule.node(*id)) {
-            (Ok(_), Node { op: ScheduleOp::Giant { step }, args, .. }) => {
-                Ok((sum.operand(args[0])?.ext(0)?, i64::from(*step)))
-            }
-            _ => Ok((sum.operand(*id)?.ext(k)?, 0)),
+        let node = sum.schedule.node(sum.sum);
+        let pair = node.ty.kind == Kind::ExtPair;
+        let term = |(k, id): (usize, &ValueId)| {
+            let (value, step) = match (sum.giants.binary_search(id), sum.schedule.node(*id)) {
+                (Ok(_), Node { op: ScheduleOp::Giant { step }, args, .. }) => (args[0], i64::from(*step)),
+                _ => (*id, 0),
+            };
+            let value = sum.operand(value)?;
+            Ok((if pair { value.pair(k) } else { value.ext(k) }?, step))
         };
-        let terms = sum.schedule.node(sum.sum).args.iter().enumerate().map(term);
-        let terms: Vec<_> = terms.collect::<Result<_, EngineError>>()?;
-        Ok(CkksValue::Ext(self.evaluator.giant_sum_ext(&terms)?))
+        let terms: Vec<_> = node.args.iter().enumerate().map(term).collect::<Result<_, EngineError>>()?;
+        let total = self.evaluator.giant_sum_ext(&terms)?;
+        Ok(if pair { CkksValue::ExtPair(total) } else { CkksValue::Ext(total) })
     }
 
     fn ty(&self, value: &CkksValue) -> ScheduleType {
@@ -326,6 +373,9 @@ impl Engine for CkksEngine {
                 scale: ct.scale(),
             },
             CkksValue::Ext(x) => ScheduleType { kind: Kind::Ext, level: x.level() as u32, scale: x.scale() },
+            CkksValue::ExtPair(x) => {
+                ScheduleType { kind: Kind::ExtPair, level: x.level() as u32, scale: x.scale() }
+            }
             CkksValue::Digits(x) => {
                 ScheduleType { kind: Kind::Digits, level: x.level() as u32, scale: x.scale() }
             }
@@ -335,7 +385,7 @@ impl Engine for CkksEngine {
     fn value_bytes(&self, value: &CkksValue) -> usize {
         match value {
             CkksValue::Ct(ct) => ct.bytes(),
-            CkksValue::Ext(x) => x.bytes(),
+            CkksValue::Ext(x) | CkksValue::ExtPair(x) => x.bytes(),
             CkksValue::Digits(x) => {
                 let (limbs, shape) = (x.level() + 1, x.shape());
                 let words = limbs + shape.digits_at(x.level()) * (limbs + shape.special);

@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fhec_ir::plan::ParameterData;
 use fhec_ir::schedule::interp;
-use fhec_ir::schedule::noise::{NoiseModel, Noisy, same_operands};
-use fhec_ir::schedule::{BootstrapHeader, Schedule, ScheduleHeader, ScheduleOp, ScheduleType, infer, scale};
+use fhec_ir::schedule::noise::{NoiseModel, Noisy, Variance, same_operands};
+use fhec_ir::schedule::recipes::Vector;
+use fhec_ir::schedule::{
+    BootstrapHeader, Kind, Schedule, ScheduleHeader, ScheduleOp, ScheduleType, infer, scale,
+};
 use fhec_ir::{Node, ValueId};
 
 use crate::engine::{Engine, Place};
@@ -17,10 +20,10 @@ use crate::error::EngineError;
 pub struct ClearValue {
     /// Kind, level, scale.
     pub ty: ScheduleType,
-    /// The slots.
+    /// The slots; of a pair those of the one vector, then those of the other.
     pub slots: Vec<f64>,
     /// Modelled variance of the error polynomial's coefficients; 0 without a model.
-    pub variance: f64,
+    pub variance: Variance,
     rms: f64,
 }
 
@@ -33,7 +36,7 @@ impl ClearValue {
 /// A plaintext in clear.
 #[derive(Clone, Debug)]
 pub struct ClearPlain {
-    slots: Vec<f64>,
+    vector: Vector,
     rms: f64,
 }
 
@@ -83,8 +86,9 @@ impl ClearEngine {
 
     /// Encrypts, so to speak. `stream` tells inputs apart and must not be the number of a value.
     pub fn input(&self, slots: Vec<f64>, level: u32, scale: f64, stream: u64) -> ClearValue {
-        let ty = ScheduleType { kind: fhec_ir::schedule::Kind::Ct, level, scale };
+        let ty = ScheduleType { kind: Kind::Ct, level, scale };
         let variance = self.model.as_ref().map_or(0.0, NoiseModel::fresh_public);
+        let variance = Variance::even(variance);
         self.finish(ty, slots, variance, variance, stream | 1 << 63)
     }
 
@@ -104,14 +108,16 @@ impl ClearEngine {
         &self,
         ty: ScheduleType,
         mut slots: Vec<f64>,
-        variance: f64,
-        own: f64,
+        variance: Variance,
+        own: Variance,
         stream: u64,
     ) -> ClearValue {
         if let (Some(model), Some(seed)) = (&self.model, self.seed)
-            && own > 0.0
+            && own.re > 0.0
         {
-            let sigma = model.slot_error(own, ty.scale);
+            // A pair is encrypted by halves.
+            let whole = if ty.kind == Kind::ExtPair { 2.0 } else { 1.0 };
+            let sigma = whole * model.slot_error(own, ty.scale);
             let mut noise = Gaussian::new(seed, stream);
             slots.iter_mut().for_each(|x| *x += sigma * noise.next());
         }
@@ -166,9 +172,8 @@ impl Engine for ClearEngine {
     type Value = ClearValue;
     type Plain = ClearPlain;
 
-    fn encode(&self, vector: &[f64], _: Place) -> Result<ClearPlain, EngineError> {
-        let mean = vector.iter().map(|x| x * x).sum::<f64>() / vector.len().max(1) as f64;
-        Ok(ClearPlain { slots: vector.to_vec(), rms: mean.sqrt() })
+    fn encode(&self, vector: &Vector, _: Place) -> Result<ClearPlain, EngineError> {
+        Ok(ClearPlain { rms: vector.rms(), vector: vector.clone() })
     }
 
     fn apply(
@@ -181,17 +186,19 @@ impl Engine for ClearEngine {
         let types: Vec<_> = args.iter().map(|a| a.ty).collect();
         let ty = infer(&self.header, &node.op, &types).map_err(|_| EngineError::Kind(0))?;
         let slots: Vec<&[f64]> = args.iter().map(|a| a.slots.as_slice()).collect();
-        let vectors: Vec<&[f64]> = plains.iter().map(|p| p.slots.as_slice()).collect();
-        let slots = interp::apply(&node.op, &slots, &vectors);
+        let vectors: Vec<&Vector> = plains.iter().map(|p| &p.vector).collect();
+        let slots = interp::apply(&node.op, self.header.slots, &slots, &vectors);
         if matches!(node.op, ScheduleOp::Bootstrap { .. }) {
             args.iter().for_each(|x| self.check_range(x));
         }
-        let Some(model) = &self.model else { return Ok(self.finish(ty, slots, 0.0, 0.0, 0)) };
+        let Some(model) = &self.model else {
+            return Ok(self.finish(ty, slots, Variance::ZERO, Variance::ZERO, 0));
+        };
         let rms: Vec<f64> = plains.iter().map(|p| p.rms).collect();
         let same = same_operands(&node.args);
         let mut noisy: Vec<_> = args.iter().map(|a| a.noisy()).collect();
         let variance = model.propagate(&node.op, &noisy, &rms, &same);
-        noisy.iter_mut().for_each(|n| n.variance = 0.0);
+        noisy.iter_mut().for_each(|n| *n = n.shown());
         let own = model.propagate(&node.op, &noisy, &rms, &same);
         Ok(self.finish(ty, slots, variance, own, u64::from(id.0)))
     }
@@ -205,6 +212,6 @@ impl Engine for ClearEngine {
     }
 
     fn plain_bytes(&self, plain: &ClearPlain) -> usize {
-        8 * plain.slots.len()
+        8 * plain.vector.len()
     }
 }

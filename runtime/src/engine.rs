@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fhec_ir::schedule::recipes::Vector;
 use fhec_ir::schedule::{Schedule, ScheduleOp, ScheduleType};
 use fhec_ir::{Node, ValueId};
 
@@ -87,11 +88,12 @@ pub trait Engine: Sync {
         Ok(())
     }
 
-    /// Encodes a slot vector of S numbers, or of a power of two below, which repeat.
+    /// Encodes a slot vector of S numbers, or of a power of two below, which repeat; of a pair (u, v) the complex
+    /// numbers (u + i·v)/2.
     ///
     /// # Errors
     /// If the numbers are too large for the place, or not finite.
-    fn encode(&self, vector: &[f64], place: Place) -> Result<Self::Plain, EngineError>;
+    fn encode(&self, vector: &Vector, place: Place) -> Result<Self::Plain, EngineError>;
 
     /// Executes an instruction other than `Input`. `args` and `plains` are in the instruction's order.
     ///

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fhec_ir::schedule::interp::interpret;
+use fhec_ir::schedule::recipes::Vector;
 use fhec_ir::schedule::{Schedule, ScheduleOp, ScheduleType, random};
 use fhec_ir::{Node, ValueId, Verified};
 use fhec_runtime::clear::{ClearEngine, ClearValue};
@@ -148,7 +149,7 @@ impl Engine for Faulty {
     type Value = ClearValue;
     type Plain = <ClearEngine as Engine>::Plain;
 
-    fn encode(&self, vector: &[f64], place: Place) -> Result<Self::Plain, EngineError> {
+    fn encode(&self, vector: &Vector, place: Place) -> Result<Self::Plain, EngineError> {
         self.inner.encode(vector, place)
     }
 
@@ -227,9 +228,9 @@ mod encrypted {
         let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
         let keys = client.generate_keys(None).unwrap().evaluation;
         let engine = CkksEngine::new(&parameters, &plan.parameters, &plan.keys, keys).unwrap();
-        let encode = |scale: f64, level| {
-            engine.encode(&[1.0; 4], Place { level, scale, extended: true, compact: true })
-        };
+        let ones = Vector::from(Arc::from([1.0; 4]));
+        let encode =
+            |scale: f64, level| engine.encode(&ones, Place { level, scale, extended: true, compact: true });
         assert!(matches!(encode(2f64.powi(40), 3), Ok(CkksPlain::Compact(_))));
         assert!(matches!(encode(2f64.powi(70), 3), Ok(CkksPlain::Plain(_))));
         assert!(encode(2f64.powi(70), 0).is_err());
@@ -274,11 +275,42 @@ mod encrypted {
         ratios.sort_by(f64::total_cmp);
         let median = ratios[ratios.len() / 2];
         assert!((0.7..1.2).contains(&median), "measured over predicted: {ratios:.2?}");
-        for op in
-            ["Hoist", "RotateExt", "Giant", "ModDown", "ModDownRescale", "RelinRescale", "Sub", "MulScalar"]
-        {
+        for op in [
+            "Hoist",
+            "RotateExt",
+            "Giant",
+            "Fold",
+            "ModDown",
+            "ModDownRescale",
+            "RelinRescale",
+            "Sub",
+            "MulScalar",
+        ] {
             assert!(seen.contains(op), "{op} was never tested: {seen:?}");
         }
+    }
+
+    #[test]
+    fn folded_sums_have_the_modelled_noise() {
+        let parameters = common::small_parameters(12, 3);
+        let schedule = common::folded(&parameters);
+        let inputs = random::inputs(1, &schedule);
+        let model = ClearEngine::modelled(&schedule, &common::data(&parameters), None);
+        let clear = run_clear(&model, &schedule, 1, 1);
+        let (plan, id) = common::plan(&parameters, schedule);
+        let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
+        let keys = client.generate_keys(None).unwrap();
+        let tensors: Vec<Vec<f64>> = inputs.iter().map(|cts| cts.concat()).collect();
+        let public = (keys.public.clone(), keys.id);
+        let bundle = client.encrypt_public(public, &tensors).unwrap();
+        let evaluation = (keys.evaluation.clone(), keys.id);
+        let server = Server::new((plan, id), &parameters, evaluation, 1 << 24).unwrap();
+        let run = server.run(bundle, &ExecuteOptions::default()).unwrap();
+        let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
+        let value = &clear[0][0];
+        let error = found[0].iter().zip(&value.slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+        let ratio = (error / value.slots.len() as f64).sqrt() / model.slot_error(value);
+        assert!((0.6..1.5).contains(&ratio), "{ratio} times what is predicted");
     }
 
     #[test]

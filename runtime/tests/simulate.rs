@@ -70,21 +70,34 @@ fn rms(slots: impl Iterator<Item = f64>) -> f64 {
 fn noise_has_the_size_that_the_model_gives() {
     let parameters = common::small_parameters(12, 3);
     let data = common::data(&parameters);
-    let schedule = common::convolution(&parameters, [0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, -0.1, 0.2]);
-    let images = images(&schedule, 4);
-    let simulator = Simulator::new(&schedule, &data, 1).unwrap();
+    let kernel = [0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, -0.1, 0.2];
+    check_noise(&common::convolution(&parameters, kernel), &data);
+    check_noise(&common::folded(&parameters), &data);
+}
+
+fn check_noise(schedule: &Verified<Schedule>, data: &ParameterData) {
+    let images = images(schedule, 4);
+    let simulator = Simulator::new(schedule, data, 1).unwrap();
     let pairs = simulator.run(&images).unwrap().into_iter().zip(simulator.exact().run(&images).unwrap());
     let errors = pairs.flat_map(|(a, b)| {
         let pairs = a.outputs.concat().concat().into_iter().zip(b.outputs.concat().concat());
         pairs.map(|(a, b)| a - b).collect::<Vec<_>>()
     });
-    let engine = ClearEngine::modelled(&schedule, &data, None);
     let ty = *schedule.ty(ValueId(0));
-    let input = engine.input(images[0].inputs[0][0].clone(), ty.level, ty.scale, 1);
-    let store = PlaintextStore::new(0);
-    let run = execute(&engine, &schedule, vec![vec![input]], &store, &ExecuteOptions::default()).unwrap();
-    let (found, expected) = (rms(errors), engine.slot_error(&run.outputs[0][0]));
+    let run = |engine: &ClearEngine| {
+        let input = |slots: &Vec<f64>| engine.input(slots.clone(), ty.level, ty.scale, 1);
+        let inputs = images[0].inputs.iter().map(|cts| cts.iter().map(input).collect()).collect();
+        let store = PlaintextStore::new(0);
+        let run = execute(engine, schedule, inputs, &store, &ExecuteOptions::default()).unwrap();
+        run.outputs[0][0].clone()
+    };
+    let engine = ClearEngine::modelled(schedule, data, None);
+    let clear = run(&engine);
+    let (found, expected) = (rms(errors), engine.slot_error(&clear));
     assert!((0.8..1.25).contains(&(found / expected)), "{found:e}, not {expected:e}");
+    let noisy = run(&ClearEngine::modelled(schedule, data, Some(1)));
+    let found = rms(noisy.slots.iter().zip(&clear.slots).map(|(a, b)| a - b));
+    assert!((0.7..1.3).contains(&(found / expected)), "{found:e}, not {expected:e}");
 }
 
 #[test]

@@ -89,12 +89,40 @@ impl Evaluator {
     /// `ParametersMismatch`; `MissingKey` unless there is a key for `step` with the ciphertext's
     /// number of special primes.
     pub fn giant_ext(&self, a: &ExtCiphertext, step: i64) -> Result<ExtCiphertext> {
-        self.check(a.id)?;
-        let step = self.params.normalized_step(step);
-        if step == 0 {
-            return Ok(a.clone());
+        match self.params.normalized_step(step) {
+            0 => self.check(a.id).map(|()| a.clone()),
+            step => self.galois_ext(a, KeyName::Rotation(step)),
         }
-        let name = KeyName::Rotation(step);
+    }
+
+    /// Conjugation of a ciphertext over QP, made as [`Evaluator::giant_ext`] makes rotations.
+    ///
+    /// # Errors
+    /// As [`Evaluator::giant_ext`].
+    pub fn conjugate_ext(&self, a: &ExtCiphertext) -> Result<ExtCiphertext> {
+        self.galois_ext(a, KeyName::Conjugation)
+    }
+
+    /// Two real vectors in one, to their sum: slot j of a = (u + i·v)/2 becomes u_j + v_{j+step}.
+    ///
+    /// The sum is z + conj z with z = a + rot(−i·a, step); the error is all in its real parts.
+    ///
+    /// # Errors
+    /// As [`Evaluator::giant_ext`], for `step` and the conjugation.
+    pub fn fold_ext(&self, a: &ExtCiphertext, step: i64) -> Result<ExtCiphertext> {
+        self.check(a.id)?;
+        let mut turned = a.clone();
+        turned.parts.iter_mut().for_each(|p| self.ring().mul_by_minus_i_assign(p));
+        let mut z = self.giant_ext(&turned, step)?;
+        drop(turned);
+        self.add_assign_ext(&mut z, a)?;
+        let conjugate = self.conjugate_ext(&z)?;
+        self.add_assign_ext(&mut z, &conjugate)?;
+        Ok(z)
+    }
+
+    fn galois_ext(&self, a: &ExtCiphertext, name: KeyName) -> Result<ExtCiphertext> {
+        self.check(a.id)?;
         let shape = &self.giant_shape(name, a)?;
         let ring = self.ring();
         let down = ring.mod_down_ref(&a.parts[1], 0);

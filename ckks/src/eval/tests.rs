@@ -170,7 +170,31 @@ fn rotations_plain_hoisted_and_over_qp() {
         }
         let conjugated: Vec<_> = x.iter().map(|x| x.conj()).collect();
         t.check(&t.eval.conjugate(&a).unwrap(), &conjugated, 1e-7);
+        let ext = t.eval.rotate_hoisted_ext(&hoisted, 0).unwrap();
+        let over_qp = t.eval.conjugate_ext(&ext).unwrap();
+        t.check(&t.eval.mod_down(&over_qp).unwrap(), &conjugated, 1e-7);
     }
+}
+
+#[test]
+fn folding_adds_the_imaginary_half_to_the_real_one() {
+    let t = Bench::new(&[(KeyName::Rotation(7), 3), (KeyName::Conjugation, 3)]);
+    let x = values(t.params.slots(), 0.7);
+    let imaginary: Vec<_> = rotated(&x, 7).iter().map(|x| Complex64::from(x.im)).collect();
+    let sum = map2(&x, &imaginary, |x, y| 2.0 * (x.re + y));
+    let unturned: Vec<_> = x.iter().map(|x| Complex64::from(2.0 * (x.re + x.im))).collect();
+    for level in [3, 1, 0] {
+        let hoisted = t.eval.hoist(&t.encrypt(&x, level)).unwrap();
+        let ext = t.eval.rotate_hoisted_ext(&hoisted, 0).unwrap();
+        let fold = |step| t.eval.mod_down(&t.eval.fold_ext(&ext, step).unwrap()).unwrap();
+        t.check(&fold(7), &sum, 1e-6);
+        t.check(&fold(0), &unturned, 1e-6);
+        assert!(matches!(t.eval.fold_ext(&ext, 3), Err(CkksError::MissingKey { .. })));
+    }
+    let t = Bench::new(&[(KeyName::Rotation(7), 3)]);
+    let hoisted = t.eval.hoist(&t.encrypt(&x, 3)).unwrap();
+    let ext = t.eval.rotate_hoisted_ext(&hoisted, 0).unwrap();
+    assert!(matches!(t.eval.fold_ext(&ext, 7), Err(CkksError::MissingKey { .. })));
 }
 
 #[test]

@@ -269,6 +269,9 @@ fn key_switching_with_negligible_and_with_visible_gadget_noise() {
         let sum = e.add_ext(&ext, &giant).unwrap();
         let expected = map2(&turned, &rotated(&x, 69), |x, y| x + y);
         lab.check("add_ext, mod_down", &e.mod_down(&sum).unwrap(), &expected);
+        let folded = e.fold_ext(&ext, 64).unwrap();
+        let expected = map2(&turned, &rotated(&x, 69), |x, y| Complex64::from(2.0 * (x.re + y.im)));
+        lab.check("fold_ext, mod_down", &e.mod_down(&folded).unwrap(), &expected);
         let y = values(2);
         let plaintext = lab.encoder.encode_ext(&y, shape.level, shape.special, 2f64.powi(8)).unwrap();
         let product = e.mul_acc_ext([(&ext, &plaintext)]).unwrap();

@@ -116,6 +116,8 @@ fn automorphisms_match_the_coefficient_domain_and_compose() {
         assert_eq!(y[i + n / 2], x[i]);
         assert_eq!(y[i], -x[i + n / 2].clone());
     }
+    ring.mul_by_minus_i_assign(&mut by_i);
+    assert_eq!(by_i, a);
 }
 
 #[test]

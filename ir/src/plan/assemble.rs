@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    ClientInput, ClientOutput, ClientSection, Gadget, KeyManifest, Normalisation, ParameterData, Plan,
-    PlanError, RelinKey, Report, RotationKey,
+    ClientInput, ClientOutput, ClientSection, Gadget, KeyManifest, LevelKey, Normalisation, ParameterData,
+    Plan, PlanError, Report, RotationKey,
 };
 use crate::Verified;
 use crate::schedule::keys::{KeyNeeds, key_needs};
@@ -20,19 +20,18 @@ impl KeyManifest {
             let highest = rotations.entry((step, gadgets[level as usize])).or_default();
             *highest = level.max(*highest);
         }
-        let mut relinearisation: BTreeMap<Gadget, u32> = BTreeMap::new();
-        for &level in &needs.relinearisations {
-            let highest = relinearisation.entry(gadgets[level as usize]).or_default();
-            *highest = level.max(*highest);
-        }
         let bytes = |level: u32| parameters.key_bytes(level);
+        let of_levels = |levels: &BTreeSet<u32>| {
+            let mut highest: BTreeMap<Gadget, u32> = BTreeMap::new();
+            // In ascending order: the last one stays.
+            highest.extend(levels.iter().map(|&level| (gadgets[level as usize], level)));
+            let levels: BTreeSet<_> = highest.into_values().collect();
+            levels.into_iter().map(|level| LevelKey { level, bytes: bytes(level) }).collect()
+        };
         let rotations: BTreeSet<_> = rotations.into_iter().map(|((step, _), level)| (step, level)).collect();
-        let levels: BTreeSet<_> = relinearisation.into_values().collect();
         Self {
-            relinearisation: levels
-                .into_iter()
-                .map(|level| RelinKey { level, bytes: bytes(level) })
-                .collect(),
+            relinearisation: of_levels(&needs.relinearisations),
+            conjugation: of_levels(&needs.conjugations),
             rotations: rotations
                 .into_iter()
                 .map(|(step, level)| RotationKey { step, level, bytes: bytes(level) })

@@ -109,9 +109,9 @@ impl BootstrapData {
     }
 }
 
-/// A relinearisation key.
+/// A relinearisation or conjugation key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RelinKey {
+pub struct LevelKey {
     /// Highest level it serves.
     pub level: u32,
     /// Size in memory.
@@ -133,7 +133,9 @@ pub struct RotationKey {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyManifest {
     /// By level.
-    pub relinearisation: Vec<RelinKey>,
+    pub relinearisation: Vec<LevelKey>,
+    /// By level.
+    pub conjugation: Vec<LevelKey>,
     /// By (step, level).
     pub rotations: Vec<RotationKey>,
     /// Size in memory of the keys of the bootstrap, which follow from [`BootstrapData`]; 0 without one. A key of the
@@ -144,14 +146,19 @@ pub struct KeyManifest {
 impl KeyManifest {
     /// Size of all keys in memory.
     pub fn bytes(&self) -> u64 {
-        let sizes =
-            self.relinearisation.iter().map(|k| k.bytes).chain(self.rotations.iter().map(|k| k.bytes));
+        let of_levels = self.relinearisation.iter().chain(&self.conjugation).map(|k| k.bytes);
+        let sizes = of_levels.chain(self.rotations.iter().map(|k| k.bytes));
         sizes.fold(self.bootstrap_bytes, u64::saturating_add)
     }
 
     /// Level of the key that serves a relinearisation at `level`.
     pub fn relinearisation_for(&self, level: u32, gadgets: &[Gadget]) -> Option<u32> {
         pick(self.relinearisation.iter().map(|k| k.level), level, gadgets)
+    }
+
+    /// Level of the key that serves a conjugation at `level`.
+    pub fn conjugation_for(&self, level: u32, gadgets: &[Gadget]) -> Option<u32> {
+        pick(self.conjugation.iter().map(|k| k.level), level, gadgets)
     }
 
     /// Level of the key that serves a rotation by `step` at `level`.
@@ -239,7 +246,7 @@ pub struct LayerReport {
     pub level_out: u32,
     /// Instructions.
     pub instructions: u64,
-    /// Key switches for rotations.
+    /// Key switches for rotations and conjugations.
     pub rotations: u64,
     /// Those of them that share a decomposition.
     pub hoisted_rotations: u64,

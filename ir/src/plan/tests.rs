@@ -89,8 +89,8 @@ fn envelope_damage_is_named() {
     assert!(read(&bytes[..bytes.len() - 1]).contains("truncated"));
     assert!(read(&[&bytes[..], &[0]].concat()).contains("1 bytes follow"));
     let mut newer = bytes.clone();
-    newer[8] = 3;
-    assert!(read(&newer).contains("version 3"));
+    newer[8] = 4;
+    assert!(read(&newer).contains("version 4"));
     newer[8] = 1;
     assert!(read(&newer).contains("version 1"));
     let mut flipped = bytes.clone();
@@ -170,6 +170,7 @@ fn a_key_serves_lower_levels_of_its_gadget_only() {
     let gadgets = &parameters.gadgets;
     let needs = crate::schedule::keys::KeyNeeds {
         rotations: [(1, 0), (1, 1), (1, 3), (5, 2)].into(),
+        conjugations: [1].into(),
         relinearisations: [0, 3].into(),
     };
     let manifest = KeyManifest::for_needs(&needs, &parameters);
@@ -180,6 +181,8 @@ fn a_key_serves_lower_levels_of_its_gadget_only() {
     assert_eq!(manifest.rotation_for(5, 3, gadgets), None);
     assert_eq!(manifest.rotation_for(5, 1, gadgets), None);
     assert_eq!(manifest.relinearisation_for(2, gadgets), Some(3));
+    assert_eq!(manifest.conjugation_for(0, gadgets), Some(1));
+    assert_eq!(manifest.conjugation_for(2, gadgets), None);
 }
 
 /// The sections of a plan with one of them changed, with right checksums: what an attacker would write.
@@ -191,7 +194,7 @@ fn resealed(bytes: &[u8], section: usize, change: impl FnOnce(&mut Vec<u8>)) -> 
     let payloads = writers.iter().map(|w| w as Payload<'_>);
     let sections: Vec<_> = read::PLAN_SECTIONS.into_iter().zip(payloads).collect();
     let mut out = Vec::new();
-    container::write(&mut out, read::PLAN_MAGIC, Version::V2 as u32, &sections).unwrap();
+    container::write(&mut out, read::PLAN_MAGIC, Version::V3 as u32, &sections).unwrap();
     out
 }
 
@@ -236,7 +239,7 @@ proptest! {
         let payload: Payload<'_> = &|out: &mut dyn Write| out.write_all(&bytes);
         let mut file = Vec::new();
         let sections = [(read::CLIENT_SECTIONS[0], payload)];
-        container::write(&mut file, read::CLIENT_MAGIC, Version::V2 as u32, &sections).unwrap();
+        container::write(&mut file, read::CLIENT_MAGIC, Version::V3 as u32, &sections).unwrap();
         let _ = ClientSpec::from_bytes(&file);
     }
 }

@@ -68,15 +68,18 @@ fn check_recipe(graph: &Schedule, recipe: &Recipe) -> Result<(), String> {
             Err(format!("ciphertext {ct} does not exist"))
         }
     };
-    match *recipe {
-        Recipe::Product { map, product } => {
-            let products = map_of(map)?.plan.as_ref().map_or(0, |p| p.products.len());
-            if (product as usize) < products {
-                Ok(())
-            } else {
-                Err(format!("map {map} has no product {product}"))
-            }
+    let product_of = |map: u32, product: u32| {
+        let products = map_of(map)?.plan.as_ref().map_or(0, |p| p.products.len());
+        if (product as usize) < products {
+            Ok(())
+        } else {
+            Err(format!("map {map} has no product {product}"))
         }
+    };
+    match *recipe {
+        Recipe::Product { map, product } => product_of(map, product),
+        Recipe::Pair { map, re: None, im: None } => Err(format!("a pair of map {map} has no product")),
+        Recipe::Pair { map, re, im } => re.into_iter().chain(im).try_for_each(|k| product_of(map, k)),
         Recipe::Bias { map, ct } => inside(ct, &map_of(map)?.output),
         Recipe::Spread { value, row, layout, ct } => {
             let layout = header.layouts.get(layout as usize);
@@ -171,6 +174,9 @@ fn check_map(graph: &Schedule, map: &LinearMap) -> Result<(), String> {
         if !fits {
             return Err(format!("{p:?} refers to something that does not exist"));
         }
+    }
+    if plan.fold as usize >= slots {
+        return Err(format!("a fold by {} of {slots} slots", plan.fold));
     }
     let spread = plan.reduce.iter().try_fold(1usize, |n, r| n.checked_mul(r.extent)).filter(|&n| n <= slots);
     if spread.is_none() || plan.reduce.iter().any(|r| !r.extent.is_power_of_two() || r.stride >= slots) {

@@ -1,6 +1,6 @@
 //! Types of results: the one place that says what level and scale an instruction gives.
 
-use super::{Kind, Schedule, ScheduleHeader, ScheduleOp, ScheduleType, scale};
+use super::{Kind, Recipe, Schedule, ScheduleHeader, ScheduleOp, ScheduleType, scale};
 use crate::ValueId;
 
 /// Largest magnitude, in bits, of the integer that a scalar is encoded as.
@@ -43,11 +43,17 @@ pub fn infer(header: &ScheduleHeader, op: &ScheduleOp, args: &[ScheduleType]) ->
     match op {
         O::Input { .. } => fail("S1", "the type of an input is not inferred"),
         O::Hoist => one(&[Kind::Ct]).map(|()| with(Kind::Digits)),
-        O::RotateHoisted { step } | O::Rotate { step } | O::Giant { step } | O::RotateExt { step } => {
+        O::RotateHoisted { step }
+        | O::Rotate { step }
+        | O::Giant { step }
+        | O::Fold { step }
+        | O::RotateExt { step } => {
             let (from, to) = match op {
                 O::RotateHoisted { .. } => (Kind::Digits, Kind::Ct),
                 O::RotateExt { .. } => (Kind::Digits, Kind::Ext),
                 O::Rotate { .. } => (Kind::Ct, Kind::Ct),
+                O::Fold { .. } => (Kind::ExtPair, Kind::Ext),
+                _ if x.kind == Kind::ExtPair => (Kind::ExtPair, Kind::ExtPair),
                 _ => (Kind::Ext, Kind::Ext),
             };
             one(&[from])?;
@@ -60,11 +66,20 @@ pub fn infer(header: &ScheduleHeader, op: &ScheduleOp, args: &[ScheduleType]) ->
             ensure(recipes.len() == args.len(), "S1", || {
                 format!("{} recipes for {} operands", recipes.len(), args.len())
             })?;
-            one(&[Kind::Ct, Kind::Ext])?;
+            one(if op.makes_pair() { &[Kind::Ext] } else { &[Kind::Ct, Kind::Ext] })?;
             alike(args)?;
-            scaled(x, *plain_scale)
+            let pairs = recipes.iter().filter(|r| matches!(r, Recipe::Pair { .. })).count();
+            ensure(pairs == 0 || pairs == recipes.len(), "S1", || {
+                "plaintexts with and without pairs".into()
+            })?;
+            let kind = if pairs > 0 { Kind::ExtPair } else { x.kind };
+            scaled(with(kind), *plain_scale)
         }
-        O::AddPlain { .. } => one(&[Kind::Ct]).map(|()| x),
+        O::AddPlain { recipe } => {
+            one(&[Kind::Ct])?;
+            ensure(!matches!(recipe, Recipe::Pair { .. }), "S1", || "a pair is multiplied by only".into())?;
+            Ok(x)
+        }
         O::MulScalar { value, plain_scale } => {
             one(&[Kind::Ct])?;
             scalar(*value, *plain_scale)?;
@@ -76,7 +91,7 @@ pub fn infer(header: &ScheduleHeader, op: &ScheduleOp, args: &[ScheduleType]) ->
             Ok(x)
         }
         O::Add => {
-            one(&[Kind::Ct, Kind::Ct3, Kind::Ext])?;
+            one(&[Kind::Ct, Kind::Ct3, Kind::Ext, Kind::ExtPair])?;
             alike(args).map(|()| x)
         }
         O::Sub => {

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use super::recipes::RecipeVectors;
+use super::recipes::{RecipeVectors, Vector};
 use super::{Recipe, Schedule, ScheduleOp};
 use crate::slot::interp::multiply_accumulate;
 use crate::{ValueId, Verified};
@@ -45,7 +45,7 @@ pub trait Observer {
     fn value(&mut self, _: ValueId, _: &[f64]) {}
 
     /// The vector of a plaintext, each time it is used.
-    fn plaintext(&mut self, _: &Recipe, _: &[f64]) {}
+    fn plaintext(&mut self, _: &Recipe, _: &Vector) {}
 }
 
 impl Observer for () {}
@@ -83,7 +83,7 @@ fn maps(schedule: &Schedule) -> Vec<Recipe> {
     let mut seen = HashSet::new();
     let recipes = schedule.iter().flat_map(|(_, n)| n.op.recipes());
     let first = |recipe: &&Recipe| match recipe {
-        Recipe::Product { map, .. } => seen.insert((*map, true)),
+        Recipe::Product { map, .. } | Recipe::Pair { map, .. } => seen.insert((*map, true)),
         Recipe::Bias { map, .. } => seen.insert((*map, false)),
         Recipe::Spread { .. } => false,
     };
@@ -114,11 +114,11 @@ fn execute(
         }
         let args: Vec<&[f64]> =
             node.args.iter().map(|a| values[a.index()].as_deref().unwrap_or(&[])).collect();
-        let plains: Vec<&[f64]> = plains.iter().map(|p| &**p).collect();
+        let plains: Vec<&Vector> = plains.iter().collect();
         node.op.recipes().iter().zip(&plains).for_each(|(recipe, plain)| observer.plaintext(recipe, plain));
         let value = match &node.op {
             ScheduleOp::Input { input, ct, .. } => inputs[*input as usize][*ct as usize].clone(),
-            op => apply(op, &args, &plains),
+            op => apply(op, schedule.header.slots, &args, &plains),
         };
         observer.value(id, &value);
         for arg in &node.args {
@@ -174,24 +174,37 @@ pub fn check_inputs(schedule: &Schedule, inputs: &[Vec<Vec<f64>>]) -> Result<(),
     Ok(())
 }
 
-/// What an instruction other than `Input` computes on slot vectors: the semantics of the IR.
-pub fn apply(op: &ScheduleOp, args: &[&[f64]], plains: &[&[f64]]) -> Vec<f64> {
+/// What an instruction other than `Input` computes on slot vectors, of `slots` slots: the semantics of the IR. The two
+/// vectors of a pair stand one after the other.
+pub fn apply(op: &ScheduleOp, slots: usize, args: &[&[f64]], plains: &[&Vector]) -> Vec<f64> {
     use ScheduleOp as O;
     let x = args.first().copied().unwrap_or(&[]);
     let zip = |f: fn(f64, f64) -> f64| x.iter().zip(args[1]).map(|(a, b)| f(*a, *b)).collect();
     match op {
         O::RotateHoisted { step } | O::RotateExt { step } | O::Rotate { step } | O::Giant { step } => {
-            let (head, tail) = x.split_at(*step as usize);
-            [tail, head].concat()
+            let rotated = |x: &[f64]| {
+                let (head, tail) = x.split_at(*step as usize);
+                [tail, head].concat()
+            };
+            x.chunks(slots).flat_map(rotated).collect()
+        }
+        O::Fold { step } => {
+            let (u, v) = x.split_at(slots);
+            let (head, tail) = v.split_at(*step as usize);
+            u.iter().zip(tail.iter().chain(head)).map(|(u, v)| u + v).collect()
         }
         O::MulAcc { .. } => {
-            let mut sum = vec![0.0; x.len()];
+            let mut sum = vec![0.0; if op.makes_pair() { 2 * slots } else { slots }];
             for (arg, plain) in args.iter().zip(plains) {
-                multiply_accumulate(&mut sum, (arg, 0), (plain, 0));
+                let (u, v) = sum.split_at_mut(slots);
+                multiply_accumulate(u, (arg, 0), (&plain.re, 0));
+                if let Some(im) = &plain.im {
+                    multiply_accumulate(v, (arg, 0), (im, 0));
+                }
             }
             sum
         }
-        O::AddPlain { .. } => x.iter().zip(plains[0].iter().cycle()).map(|(a, p)| a + p).collect(),
+        O::AddPlain { .. } => x.iter().zip(plains[0].re.iter().cycle()).map(|(a, p)| a + p).collect(),
         O::MulScalar { value, .. } => x.iter().map(|a| a * value).collect(),
         O::AddScalar { value } => x.iter().map(|a| a + value).collect(),
         O::Add => {

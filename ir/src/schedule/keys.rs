@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use super::{Schedule, ScheduleOp};
 use crate::ValueId;
 
-/// Rotations and relinearisations with the levels at which they happen.
+/// Rotations, conjugations and relinearisations with the levels at which they happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyNeeds {
     /// (step, level) of every rotation.
     pub rotations: BTreeSet<(u32, u32)>,
+    /// Levels of conjugations.
+    pub conjugations: BTreeSet<u32>,
     /// Levels of relinearisations.
     pub relinearisations: BTreeSet<u32>,
 }
@@ -21,7 +23,11 @@ pub fn key_needs(schedule: &Schedule) -> KeyNeeds {
         let level = || schedule.ty(node.args[0]).level;
         if let Some(step) = node.op.rotation() {
             needs.rotations.insert((step, level()));
-        } else if node.op.relinearises() {
+        }
+        if node.op.conjugates() {
+            needs.conjugations.insert(level());
+        }
+        if node.op.relinearises() {
             needs.relinearisations.insert(level());
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! # Semantics
 //! A value is one ciphertext (or a form of one, see [`Kind`]) standing for a vector of S real numbers, with a level
-//! and an exact scale. Plaintexts are [`Recipe`]s, computed from the constants when they are needed.
+//! and an exact scale; an `ExtPair` stands for two such vectors. Plaintexts are [`Recipe`]s, computed from the constants when they are needed.
 //! Instructions are in execution order; a runtime may reorder and parallelise along the data flow.
 //!
 //! A bootstrap gives levels back: it takes a ciphertext from `level_in` to `level_out` of the header's
@@ -17,7 +17,7 @@
 //! * **S2** levels lie in `0..moduli.len()`; rescaling happens above level 0 only.
 //! * **S3** operands of an addition have equal level, and scales equal within [`scale::TOLERANCE`].
 //! * **S4** recipes, inputs and outputs refer to existing maps (with a plan), products, layouts and constants;
-//!   layouts are well formed and of S slots; there is exactly one input node and one output per ciphertext of
+//!   pairs have at least one product; layouts are well formed and of S slots; there is exactly one input node and one output per ciphertext of
 //!   the packed inputs and outputs.
 //! * **S5** rotation steps are below S, and not 0 where the op says so.
 //! * **S6** scales are positive and finite, and at every level the scale stays below the modulus product.

@@ -16,6 +16,7 @@ impl Op for ScheduleOp {
             Self::RotateExt { .. } => "RotateExt",
             Self::Rotate { .. } => "Rotate",
             Self::Giant { .. } => "Giant",
+            Self::Fold { .. } => "Fold",
             Self::MulAcc { .. } => "MulAcc",
             Self::AddPlain { .. } => "AddPlain",
             Self::MulScalar { .. } => "MulScalar",
@@ -89,19 +90,30 @@ impl ScheduleOp {
         }
     }
 
-    /// The rotation step of a rotation that needs a key (0 in `RotateExt` needs none).
+    /// True for a sum of products with pairs.
+    pub fn makes_pair(&self) -> bool {
+        matches!(self, Self::MulAcc { recipes, .. } if matches!(recipes.first(), Some(Recipe::Pair { .. })))
+    }
+
+    /// The step of a rotation that needs a key (0 in `RotateExt` needs none).
     pub fn rotation(&self) -> Option<u32> {
         match *self {
             Self::RotateHoisted { step }
             | Self::RotateExt { step }
             | Self::Rotate { step }
             | Self::Giant { step }
+            | Self::Fold { step }
                 if step != 0 =>
             {
                 Some(step)
             }
             _ => None,
         }
+    }
+
+    /// True if the instruction needs the conjugation key.
+    pub fn conjugates(&self) -> bool {
+        matches!(self, Self::Fold { .. })
     }
 
     /// True if the instruction needs the relinearisation key.
@@ -115,8 +127,13 @@ impl Kind {
     /// `Digits` the first polynomial and the digits, counted as one.
     pub fn polynomials(self) -> usize {
         match self {
-            Self::Ct | Self::Ext | Self::Digits => 2,
+            Self::Ct | Self::Ext | Self::ExtPair | Self::Digits => 2,
             Self::Ct3 => 3,
         }
+    }
+
+    /// Whether polynomials have limbs of the special primes.
+    pub fn over_qp(self) -> bool {
+        matches!(self, Self::Ext | Self::ExtPair)
     }
 }

@@ -1,13 +1,17 @@
 //! The precision model: variance of the error of every value.
 //!
 //! The error of a ciphertext of scale Δ is a polynomial; V is the variance of its coefficients, with independent
-//! errors adding up. The rms error of a real slot is √(V·N/2)/Δ. Sources: encoding 1/12; encryption with a secret
+//! errors adding up. The rms error of a real slot is √(V·N/2)/Δ; what a fold leaves is real in all slots, so real and
+//! imaginary parts of errors have a variance each ([`Variance`]). Sources: encoding 1/12; encryption with a secret
 //! key σ²; dividing by special primes or by a level's modulus (h+1)/12 with h = 2N/3 for a uniform ternary
 //! secret, ‖s²‖²/12 = 2h²/12 more where a third polynomial is rounded; key switching β·N·σ²·D²/(12·P²) with the
 //! largest digit D. Multiplying by a vector of rms b at scale p multiplies V by (b·p)². A bootstrap adds an error of its own: of
 //! rms e in slots at the nominal scale Δ, hence e·Δ/s in slots at scale s, and V grows by 2(e·Δ)²/N whatever s is.
 //! Agrees with measurements to a small fraction of a bit for the rms; tails are not Gaussian, budget 3 bits for the
 //! worst slot, one more after a bootstrap.
+
+use std::iter::Sum;
+use std::ops::{Add, Mul};
 
 use super::{Kind, ScheduleOp, ScheduleType};
 use crate::plan::{Gadget, ParameterData};
@@ -26,15 +30,67 @@ pub struct NoiseModel {
     bootstrap: f64,
 }
 
+/// Variance of an error's coefficients, as seen in the real and in the imaginary parts of slots: 2/N times theirs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Variance {
+    /// In the real parts.
+    pub re: f64,
+    /// In the imaginary parts, which pairs bring into the real ones.
+    pub im: f64,
+}
+
+impl Variance {
+    /// No error.
+    pub const ZERO: Self = Self::even(0.0);
+
+    /// An error without structure: the same in both parts.
+    pub const fn even(variance: f64) -> Self {
+        Self { re: variance, im: variance }
+    }
+
+    /// What both parts have on average, and keep when slots are multiplied by numbers of magnitude 1.
+    fn mean(self) -> f64 {
+        f64::midpoint(self.re, self.im)
+    }
+}
+
+impl Add for Variance {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self { re: self.re + other.re, im: self.im + other.im }
+    }
+}
+
+impl Mul<f64> for Variance {
+    type Output = Self;
+    fn mul(self, factor: f64) -> Self {
+        Self { re: self.re * factor, im: self.im * factor }
+    }
+}
+
+impl Sum for Variance {
+    fn sum<I: Iterator<Item = Self>>(terms: I) -> Self {
+        terms.fold(Self::ZERO, Add::add)
+    }
+}
+
 /// What the model knows of an operand.
 #[derive(Clone, Copy, Debug)]
 pub struct Noisy {
     /// Type.
     pub ty: ScheduleType,
-    /// Variance of the coefficients of its error.
-    pub variance: f64,
+    /// Of the coefficients of its error.
+    pub variance: Variance,
     /// Root mean square of its slots.
     pub rms: f64,
+}
+
+impl Noisy {
+    /// The operand if its slots show its error: what they do not show, of a pair nothing, is left of the variance.
+    pub fn shown(self) -> Self {
+        let im = if self.ty.kind == Kind::ExtPair { 0.0 } else { self.variance.im };
+        Self { variance: Variance { re: 0.0, im }, ..self }
+    }
 }
 
 impl NoiseModel {
@@ -68,8 +124,8 @@ impl NoiseModel {
     }
 
     /// Rms error of a real slot.
-    pub fn slot_error(&self, variance: f64, scale: f64) -> f64 {
-        (variance * self.n / 2.0).sqrt() / scale
+    pub fn slot_error(&self, variance: Variance, scale: f64) -> f64 {
+        (variance.re * self.n / 2.0).sqrt() / scale
     }
 
     /// Rounding after a division, for a ciphertext of so many polynomials.
@@ -93,54 +149,67 @@ impl NoiseModel {
     /// Variance of the result of an instruction. `plains` holds the rms of every plaintext it uses. Operands that
     /// are the same value must be marked by `same`: `same[k]` is the position of the first operand equal to
     /// operand k.
-    pub fn propagate(&self, op: &ScheduleOp, args: &[Noisy], plains: &[f64], same: &[usize]) -> f64 {
+    pub fn propagate(&self, op: &ScheduleOp, args: &[Noisy], plains: &[f64], same: &[usize]) -> Variance {
         use ScheduleOp as O;
-        let Some(x) = args.first() else { return self.fresh_public() };
+        let even = Variance::even;
+        let Some(x) = args.first() else { return even(self.fresh_public()) };
         let level = x.ty.level;
         let modulus = self.q.get(level as usize).copied().unwrap_or(1.0);
         let polynomials = if x.ty.kind == Kind::Ct3 { 3 } else { 2 };
         let squared = |v: f64| v * v;
         match op {
-            O::Input { .. } => self.fresh_public(),
+            O::Input { .. } => even(self.fresh_public()),
             O::Hoist | O::AddScalar { .. } | O::Drop { .. } | O::Relabel { .. } => x.variance,
             O::RotateHoisted { .. } | O::Rotate { .. } | O::Relinearize => {
-                x.variance + self.gadget(level) + self.rounding(2)
+                x.variance + even(self.gadget(level) + self.rounding(2))
             }
             O::RotateExt { step: 0 } => x.variance,
-            O::RotateExt { .. } => x.variance + self.gadget(level),
+            O::RotateExt { .. } => x.variance + even(self.gadget(level)),
             // A giant step rounds its second polynomial once when it is decomposed.
-            O::Giant { .. } => x.variance + self.gadget(level) + self.rounding(2),
+            O::Giant { .. } => x.variance + even(self.gadget(level) + self.rounding(2)),
+            O::Fold { .. } => {
+                // 2·Re(z − i·rot z): an error of amplitude 2 from each part of z, and from the first switch.
+                let switch = self.gadget(level) + self.rounding(2);
+                let Variance { re, im } = x.variance;
+                Variance { re: 4.0 * (re + im + switch), im: 0.0 } + even(switch)
+            }
             O::MulAcc { plain_scale, .. } => {
+                let pairs = op.makes_pair();
                 let term = |(arg, plain): (&Noisy, &f64)| {
-                    arg.variance * squared(plain * plain_scale) + squared(arg.rms * arg.ty.scale) / 12.0
+                    // Complex factors mix the parts.
+                    let own = if pairs { even(arg.variance.mean()) } else { arg.variance };
+                    own * squared(plain * plain_scale) + even(squared(arg.rms * arg.ty.scale) / 12.0)
                 };
                 args.iter().zip(plains).map(term).sum()
             }
-            O::AddPlain { .. } => x.variance + 1.0 / 12.0,
+            O::AddPlain { .. } => x.variance + even(1.0 / 12.0),
             O::MulScalar { value, plain_scale } => {
                 let integer = (value * plain_scale).round();
                 let lost = squared((integer - value * plain_scale) * x.rms * x.ty.scale) / self.n;
-                x.variance * squared(integer) + lost
+                x.variance * squared(integer) + even(lost)
             }
             O::Add => {
                 // The error of a value added k times enters k-fold.
                 let count = |k: usize| same.iter().filter(|s| **s == k).count() as f64;
                 args.iter().enumerate().map(|(k, a)| a.variance * squared(count(k))).sum()
             }
-            O::Sub if same == [0, 0] => 0.0,
+            O::Sub if same == [0, 0] => Variance::ZERO,
             O::Sub => args.iter().map(|a| a.variance).sum(),
             O::Mul => {
                 let y = args.get(1).unwrap_or(x);
                 let (a, b) = (x.rms * x.ty.scale, y.rms * y.ty.scale);
-                let crossed = self.n * x.variance * y.variance;
+                let (v, w) = (x.variance, y.variance);
+                let crossed = Variance { re: v.re * w.re + v.im * w.im, im: v.re * w.im + v.im * w.re };
                 let factor = if same == [0, 0] { 2.0 } else { 1.0 };
-                factor * (x.variance * squared(b) + y.variance * squared(a)) + crossed
+                (v * squared(b) + w * squared(a)) * factor + crossed * (self.n / 2.0)
             }
-            O::Rescale => x.variance / squared(modulus) + self.rounding(polynomials),
-            O::RelinRescale => (x.variance + self.gadget(level)) / squared(modulus) + self.rounding(2),
-            O::ModDown => x.variance + self.rounding(2),
-            O::ModDownRescale => x.variance / squared(modulus) + self.rounding(2),
-            O::Bootstrap { .. } => x.variance + self.bootstrap,
+            O::Rescale => x.variance * squared(modulus).recip() + even(self.rounding(polynomials)),
+            O::RelinRescale => {
+                (x.variance + even(self.gadget(level))) * squared(modulus).recip() + even(self.rounding(2))
+            }
+            O::ModDown => x.variance + even(self.rounding(2)),
+            O::ModDownRescale => x.variance * squared(modulus).recip() + even(self.rounding(2)),
+            O::Bootstrap { .. } => x.variance + even(self.bootstrap),
         }
     }
 }

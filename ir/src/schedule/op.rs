@@ -59,6 +59,15 @@ pub enum Recipe {
         /// Index into the plan's products.
         product: u32,
     },
+    /// Two products of map `map`'s plan as one complex plaintext: real and imaginary part, at least one of them.
+    Pair {
+        /// Index into [`ScheduleHeader::maps`].
+        map: u32,
+        /// Index into the plan's products; None for 0.
+        re: Option<u32>,
+        /// Index into the plan's products; None for 0.
+        im: Option<u32>,
+    },
     /// Ciphertext `ct` of the constant part of map `map`.
     Bias {
         /// Index into [`ScheduleHeader::maps`].
@@ -100,6 +109,8 @@ pub enum Kind {
     Ct3,
     /// A ciphertext times the special modulus P, over QP (before ModDown).
     Ext,
+    /// As [`Kind::Ext`], for two vectors u and v of real numbers: complex slots (u + i·v)/2.
+    ExtPair,
     /// A ciphertext with its second polynomial decomposed into digits, ready for rotations.
     Digits,
 }
@@ -133,12 +144,18 @@ pub enum ScheduleOp {
         /// Slots.
         step: u32,
     },
-    /// Ext → Ext: a giant step of double hoisting; step is not 0.
+    /// Ext → Ext or ExtPair → ExtPair: a giant step of double hoisting; step is not 0.
     Giant {
         /// Slots.
         step: u32,
     },
-    /// (Ct…) → Ct or (Ext…) → Ext: Σ_k plaintext_k ⊙ x_k, not rescaled; result scale x·plain.
+    /// ExtPair → Ext: u + rot(v, step) of a pair (u, v), by a rotation and a conjugation; step is not 0.
+    Fold {
+        /// Slots.
+        step: u32,
+    },
+    /// (Ct…) → Ct or (Ext…) → Ext: Σ_k plaintext_k ⊙ x_k, not rescaled; result scale x·plain. (Ext…) → ExtPair if the
+    /// plaintexts are [`Recipe::Pair`]s, all of them.
     MulAcc {
         /// One per operand.
         recipes: Vec<Recipe>,
@@ -162,7 +179,7 @@ pub enum ScheduleOp {
         /// Addend.
         value: f64,
     },
-    /// Sum of one or more operands of one type (Ct, Ct3 or Ext).
+    /// Sum of one or more operands of one type (Ct, Ct3, Ext or ExtPair).
     Add,
     /// a − b, both Ct or both Ct3.
     Sub,

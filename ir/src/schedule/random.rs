@@ -233,6 +233,19 @@ impl<'o> Generator<'o> {
         self.pool.push((y, bound));
     }
 
+    /// Pairs of products of the dense map.
+    fn pairs(&mut self, n: usize) -> Vec<Recipe> {
+        let products = self.graph.header.maps[0].plan.as_ref().map_or(0, |p| p.products.len());
+        let mut product = || Some(self.rng.below(products) as u32);
+        let parts: Vec<_> = (0..n).map(|_| (product(), product())).collect();
+        let pair = |(re, im)| match self.rng.below(4) {
+            0 => Recipe::Pair { map: 0, re, im: None },
+            1 => Recipe::Pair { map: 0, re: None, im },
+            _ => Recipe::Pair { map: 0, re, im },
+        };
+        parts.into_iter().map(pair).collect()
+    }
+
     fn double_hoisted(&mut self, x: ValueId, bound: f64, plain_scale: f64) {
         let digits = self.push(ScheduleOp::Hoist, vec![x]);
         let mut sums = vec![];
@@ -240,20 +253,25 @@ impl<'o> Generator<'o> {
         if bound * 4.0 > MAX_BOUND * 2.0 {
             return;
         }
+        let pairs = self.rng.below(2) == 0;
         for g in 0..groups {
-            let n = 1 + self.rng.below(2);
+            let n = if pairs && groups > 1 { 1 } else { 1 + self.rng.below(2) };
             let babies: Vec<_> = (0..n)
                 .map(|k| {
                     let step = if k == 0 { 0 } else { self.rotation() };
                     self.push(ScheduleOp::RotateExt { step }, vec![digits])
                 })
                 .collect();
-            let recipes = self.recipes(n);
+            let recipes = if pairs { self.pairs(n) } else { self.recipes(n) };
             let sum = self.push(ScheduleOp::MulAcc { recipes, plain_scale }, babies);
             let step = self.rotation();
             sums.push(if g == 0 { sum } else { self.push(ScheduleOp::Giant { step }, vec![sum]) });
         }
-        let sum = self.push(ScheduleOp::Add, sums);
+        let mut sum = self.push(ScheduleOp::Add, sums);
+        if pairs {
+            let step = self.rotation();
+            sum = self.push(ScheduleOp::Fold { step }, vec![sum]);
+        }
         let y = if self.rng.below(2) == 0 {
             self.push(ScheduleOp::ModDownRescale, vec![sum])
         } else {
@@ -363,6 +381,6 @@ fn dense_map(graph: &mut Schedule, rng: &mut Rng) -> LinearMap {
         inputs: vec![layout.clone()],
         terms: vec![Term { stages: vec![stage] }],
         output: layout,
-        plan: Some(MapPlan { products, reduce: vec![] }),
+        plan: Some(MapPlan { products, reduce: vec![], fold: 0 }),
     }
 }

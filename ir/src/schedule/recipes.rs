@@ -7,6 +7,48 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::{Recipe, Schedule};
 use crate::slot::encode;
 
+/// The slot vector of a plaintext, or the two of a pair. Each is of length S or of a power of two below, to be read
+/// periodically.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vector {
+    /// The vector, or the real part of a pair.
+    pub re: Arc<[f64]>,
+    /// The imaginary part of a pair.
+    pub im: Option<Arc<[f64]>>,
+}
+
+impl Vector {
+    /// After how many slots it repeats at the latest.
+    pub fn period(&self) -> usize {
+        self.re.len().max(self.im.as_ref().map_or(0, |im| im.len()))
+    }
+
+    /// Root mean square of the slots as they are encoded: those of a pair (u, v) are (u + i·v)/2.
+    pub fn rms(&self) -> f64 {
+        let mean = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>() / v.len().max(1) as f64;
+        match &self.im {
+            None => mean(&self.re).sqrt(),
+            Some(im) => (mean(&self.re) + mean(im)).sqrt() / 2.0,
+        }
+    }
+
+    /// Numbers held.
+    pub fn len(&self) -> usize {
+        self.re.len() + self.im.as_ref().map_or(0, |im| im.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<Arc<[f64]>> for Vector {
+    fn from(re: Arc<[f64]>) -> Self {
+        Self { re, im: None }
+    }
+}
+
 /// Slot vectors of one map: all products of its plan, or all its biases.
 type Vectors = Arc<Vec<Arc<[f64]>>>;
 type Cell = Arc<OnceLock<Result<Vectors, String>>>;
@@ -21,7 +63,7 @@ enum Part {
 impl Part {
     fn of(recipe: &Recipe) -> Option<Self> {
         match *recipe {
-            Recipe::Product { map, .. } => Some(Self::Products(map)),
+            Recipe::Product { map, .. } | Recipe::Pair { map, .. } => Some(Self::Products(map)),
             Recipe::Bias { map, .. } => Some(Self::Biases(map)),
             Recipe::Spread { .. } => None,
         }
@@ -46,25 +88,31 @@ impl<'s> RecipeVectors<'s> {
         Self { schedule, cells: Mutex::default(), uses }
     }
 
-    /// The slot vector of a recipe: of length S or of a power of two below it, to be read periodically.
+    /// The slot vector of a recipe.
     ///
     /// # Errors
-    /// If the recipe cannot be evaluated or its vector is not of such a length.
-    pub fn get(&self, recipe: &Recipe) -> Result<Arc<[f64]>, String> {
+    /// If the recipe cannot be evaluated or its vector is not of length S or of a power of two below.
+    pub fn get(&self, recipe: &Recipe) -> Result<Vector, String> {
+        let zero = || Arc::from([0.0]);
         let vector = match *recipe {
             Recipe::Spread { value, row, layout, ct } => {
                 let layout = &self.schedule.header.layouts[layout as usize];
-                encode::spread(self.schedule.constant(value), row, layout, ct)?.into()
+                Vector::from(Arc::from(encode::spread(self.schedule.constant(value), row, layout, ct)?))
             }
-            Recipe::Product { map, product } => self.part(Part::Products(map), product)?,
-            Recipe::Bias { map, ct } => self.part(Part::Biases(map), ct)?,
+            Recipe::Product { map, product } => self.part(Part::Products(map), product)?.into(),
+            Recipe::Pair { map, re, im } => {
+                let half =
+                    |k: Option<u32>| k.map_or_else(|| Ok(zero()), |k| self.part(Part::Products(map), k));
+                Vector { re: half(re)?, im: Some(half(im)?) }
+            }
+            Recipe::Bias { map, ct } => self.part(Part::Biases(map), ct)?.into(),
         };
-        let length = vector.len();
-        if length.is_power_of_two() && length <= self.schedule.header.slots {
-            Ok(vector)
-        } else {
-            Err(format!("{recipe:?} gives a vector of {length} slots"))
+        for length in [vector.re.len()].into_iter().chain(vector.im.as_ref().map(|im| im.len())) {
+            if !length.is_power_of_two() || length > self.schedule.header.slots {
+                return Err(format!("{recipe:?} gives a vector of {length} slots"));
+            }
         }
+        Ok(vector)
     }
 
     /// Tells that one use of the recipe is over.

@@ -101,6 +101,70 @@ fn s4_references_and_layouts() {
 }
 
 #[test]
+fn pairs_are_made_folded_and_nothing_else() {
+    let mut g = sample().into_inner();
+    let digits = g.push_inferred(ScheduleOp::Hoist, vec![crate::ValueId(0)], "").unwrap();
+    let x = g.push_inferred(ScheduleOp::RotateExt { step: 1 }, vec![digits], "").unwrap();
+    let plain_scale = 2f64.powi(30);
+    let product = |product| Recipe::Product { map: 0, product };
+    let pair = |re, im| Recipe::Pair { map: 0, re, im };
+    let sum = |recipes: Vec<Recipe>| ScheduleOp::MulAcc { recipes, plain_scale };
+    let refused = |g: &mut Schedule, op, x| g.push_inferred(op, vec![x], "").unwrap_err().invariant;
+
+    assert_eq!(refused(&mut g, sum(vec![pair(Some(0), None)]), crate::ValueId(0)), "S1");
+    let mixed = sum(vec![pair(Some(0), None), product(1)]);
+    assert_eq!(g.push_inferred(mixed, vec![x, x], "").unwrap_err().invariant, "S1");
+    let z = g.push_inferred(sum(vec![pair(Some(0), Some(1))]), vec![x], "").unwrap();
+    assert_eq!(g.ty(z).kind, Kind::ExtPair);
+    for op in [ScheduleOp::ModDown, ScheduleOp::Fold { step: 0 }, ScheduleOp::Fold { step: 16 }] {
+        let invariant = if matches!(op, ScheduleOp::Fold { .. }) { "S5" } else { "S1" };
+        assert_eq!(refused(&mut g, op, z), invariant);
+    }
+    assert_eq!(refused(&mut g, ScheduleOp::Fold { step: 1 }, x), "S1");
+    let adds = ScheduleOp::AddPlain { recipe: pair(Some(0), None) };
+    assert_eq!(refused(&mut g, adds, crate::ValueId(0)), "S1");
+    let z = g.push_inferred(ScheduleOp::Giant { step: 3 }, vec![z], "").unwrap();
+    let y = g.push_inferred(ScheduleOp::Fold { step: 5 }, vec![z], "").unwrap();
+    assert_eq!(g.ty(y).kind, Kind::Ext);
+    let needs = key_needs(&g);
+    assert!(needs.conjugations.contains(&5));
+    assert!([(1, 5), (3, 5), (5, 5)].iter().all(|key| needs.rotations.contains(key)));
+
+    // The pair stands for two sums.
+    let parts: Vec<_> = [0, 1]
+        .map(|k| {
+            let y = g.push_inferred(sum(vec![product(k)]), vec![x], "").unwrap();
+            let step = if k == 0 { 3 } else { 8 };
+            g.push_inferred(ScheduleOp::Giant { step }, vec![y], "").unwrap()
+        })
+        .to_vec();
+    let expected = g.push_inferred(ScheduleOp::Add, parts, "").unwrap();
+    for value in [y, expected] {
+        let ct = g.push_inferred(ScheduleOp::ModDown, vec![value], "").unwrap();
+        g.header.outputs.push(PackedValue { name: format!("y{value}"), layout: random::flat(16, 1) });
+        g.add_output(format!("y{value}"), ct);
+    }
+    let g = verify(g).unwrap();
+    let out = interpret(&g, &random::inputs(1, &g)).unwrap();
+    let [found, expected] = out.last_chunk().unwrap();
+    assert!(found[0].iter().zip(&expected[0]).all(|(x, y)| (x - y).abs() < 1e-12));
+
+    let broken = |recipe| {
+        let mut g = g.clone().into_inner();
+        let of_pair = find(
+            &g,
+            |op| matches!(op, ScheduleOp::MulAcc { recipes, .. } if recipes[0] == pair(Some(0), Some(1))),
+        );
+        g.node_mut(of_pair).op = sum(vec![recipe]);
+        verify(g).unwrap_err().0[0].invariant
+    };
+    assert_eq!(broken(pair(None, None)), "S4");
+    assert_eq!(broken(pair(Some(99), None)), "S4");
+    assert_eq!(broken(pair(None, Some(99))), "S4");
+    assert_eq!(broken(Recipe::Pair { map: 7, re: Some(0), im: None }), "S4");
+}
+
+#[test]
 fn s5_steps() {
     let rotate = |step| {
         broken(move |g| {
@@ -196,6 +260,7 @@ fn a_bootstrap_adds_its_own_error_to_that_of_its_operand() {
         let before: f64 = 1e-5;
         let variance = (before * scale).powi(2) * 2.0 / 1024.0;
         let ty = ScheduleType { kind: Kind::Ct, level: 1, scale };
+        let variance = noise::Variance::even(variance);
         let after = model.propagate(&op, &[noise::Noisy { ty, variance, rms: 1.0 }], &[], &[0]);
         let expected = before.hypot(error * delta / scale);
         assert!((model.slot_error(after, scale) / expected - 1.0).abs() < 1e-9);

@@ -1,5 +1,7 @@
 //! Linear maps between packed values.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{Factor, Layout};
@@ -48,6 +50,44 @@ pub struct MapPlan {
     /// Replicas of the output over which partial sums are spread and then added up by doubling rotations
     /// (extent a power of two, extent·stride divides S or equals the reach of the group).
     pub reduce: Vec<Factor>,
+    /// Complex halves: z_i is the sum over some giant steps G of rot(u_G, G) + rot(rot(v_G, G), F), with u_G the sum over
+    /// the products of G, v_G that of G + F (modulo S). Both are computed as one complex sum: the products of G + F are
+    /// imaginary halves of those of G. 0 for none. See [`MapPlan::halves`].
+    pub fold: u32,
+}
+
+impl MapPlan {
+    /// The sums, by output ciphertext and giant step, that are imaginary halves of the sums whose giant step is lower by
+    /// the fold: in each maximal chain of giant steps G, G + F, G + 2F… every second one. A chain that closes begins at
+    /// its lowest giant step.
+    pub fn halves(&self, slots: usize) -> BTreeSet<(u32, u32)> {
+        let sums = self.products.iter().map(|p| (p.out_ct, p.giant));
+        if self.fold == 0 { BTreeSet::new() } else { Self::halves_of(&sums.collect(), self.fold, slots) }
+    }
+
+    /// As [`MapPlan::halves`], for the sums of a plan and a fold that is not 0.
+    pub fn halves_of(sums: &BTreeSet<(u32, u32)>, fold: u32, slots: usize) -> BTreeSet<(u32, u32)> {
+        let mut halves = BTreeSet::new();
+        let moved = |giant: u32, by: usize| ((giant as usize + by) % slots) as u32;
+        let fold = fold as usize;
+        let mut seen = BTreeSet::new();
+        let begins = |(ct, giant): &&(u32, u32)| !sums.contains(&(*ct, moved(*giant, slots - fold % slots)));
+        for &(ct, first) in sums.iter().filter(begins).chain(sums) {
+            let (mut giant, mut real) = (first, true);
+            while sums.contains(&(ct, giant)) && seen.insert((ct, giant)) {
+                if !real {
+                    halves.insert((ct, giant));
+                }
+                (giant, real) = (moved(giant, fold), !real);
+            }
+        }
+        halves
+    }
+
+    /// The sum that `sum`, one of [`MapPlan::halves`], is the imaginary half of.
+    pub fn real_half(&self, (out_ct, giant): (u32, u32), slots: usize) -> (u32, u32) {
+        (out_ct, ((giant as usize + slots - self.fold as usize) % slots) as u32)
+    }
 }
 
 /// One plaintext multiplication of a [`MapPlan`].
@@ -63,4 +103,24 @@ pub struct Product {
     pub in_ct: u32,
     /// Baby step B, applied before the multiplication. The whole offset is (B + G) mod S.
     pub baby: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_second_sum_of_a_chain_is_an_imaginary_half() {
+        let halves = |giants: &[(u32, u32)], fold| -> Vec<(u32, u32)> {
+            let product = |&(out_ct, giant)| Product { out_ct, giant, operand: 0, in_ct: 0, baby: 1 };
+            let plan = MapPlan { products: giants.iter().map(product).collect(), reduce: vec![], fold };
+            plan.halves(16).into_iter().collect()
+        };
+        assert_eq!(halves(&[(0, 0), (0, 2), (0, 4)], 0), []);
+        assert_eq!(halves(&[(0, 0), (0, 2), (0, 4), (1, 2), (2, 0)], 2), [(0, 2)]);
+        assert_eq!(halves(&[(0, 0), (0, 2), (0, 4), (0, 6), (1, 1), (1, 3)], 2), [(0, 2), (0, 6), (1, 3)]);
+        assert_eq!(halves(&[(0, 1), (0, 15)], 2), [(0, 1)], "15 + 2 = 1 modulo 16");
+        assert_eq!(halves(&[(0, 1), (0, 15)], 14), [(0, 15)]);
+        assert_eq!(halves(&[(0, 3), (0, 11)], 8), [(0, 11)], "a closed chain");
+    }
 }

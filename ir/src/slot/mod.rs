@@ -13,7 +13,8 @@
 //! * **L3** element-wise ops have operands of one layout, which is the result's.
 //! * **L4** a linear map's operand and result layouts are the types; its stages are linear ops whose shapes chain
 //!   from the operand's shape to the result's.
-//! * **L5** a map's plan covers every offset that the map has ([`routing`]), and nothing twice.
+//! * **L5** a map's plan covers every offset that the map has ([`routing`]), and nothing twice; one that folds has baby
+//!   steps.
 //! * **L6** constants broadcast to the layout's shape; polynomials have at least two coefficients; sums of shifts have
 //!   at least one and at most S terms, shifts below S and a positive factor.
 //! * **L7** levels, where given, do not rise along an operand edge, and fall by the depth of the op. Only bootstraps raise

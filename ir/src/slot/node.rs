@@ -165,6 +165,9 @@ impl LinearMap {
                 return Err(format!("product {at} repeats an offset"));
             }
         }
+        if plan.fold as usize >= slots || plan.fold != 0 && plan.products.iter().all(|p| p.baby == 0) {
+            return Err(format!("a fold by {} without baby steps or of {slots} slots at most", plan.fold));
+        }
         for c in routing.classes(self, constants) {
             if !planned.contains(&(c.out_ct, c.operand, c.in_ct, c.offset)) {
                 return Err(format!("the plan lacks {c:?}"));

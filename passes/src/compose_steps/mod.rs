@@ -104,6 +104,8 @@ enum Form {
     Rotate,
     /// `Giant`, by one step.
     Giant,
+    /// `Fold`, by one step, which keeps its key.
+    Fold,
     /// `RotateExt` and `RotateHoisted`, by several steps after one `Hoist`.
     Hoisted,
 }
@@ -146,6 +148,7 @@ fn uses(schedule: &Schedule, gadgets: &[Gadget]) -> BTreeMap<Use, usize> {
         match node.op {
             ScheduleOp::Rotate { step } => count(Form::Rotate, node.ty.level, BTreeSet::from([step])),
             ScheduleOp::Giant { step } => count(Form::Giant, node.ty.level, BTreeSet::from([step])),
+            ScheduleOp::Fold { step } => count(Form::Fold, node.ty.level, BTreeSet::from([step])),
             _ => {}
         }
     }

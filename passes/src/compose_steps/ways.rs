@@ -57,6 +57,8 @@ impl Steps<'_> {
         match rotations.form {
             Form::Rotate => self.single(rotations, prices.rotation),
             Form::Giant => self.single(rotations, prices.giant),
+            Form::Fold if !self.kept.is_superset(&rotations.steps) => None,
+            Form::Fold => self.single(rotations, 0.0),
             Form::Hoisted => self.hoisted(rotations, prices),
         }
     }

@@ -4,12 +4,26 @@ use std::collections::BTreeMap;
 
 use fhec_ir::ValueId;
 use fhec_ir::schedule::{Recipe, ScheduleOp, scale};
-use fhec_ir::slot::{LinearMap, Product};
+use fhec_ir::slot::{LinearMap, MapPlan};
 
 use super::Lowering;
 
-/// Products of one output ciphertext under one giant step: by operand, since operands may differ in scale.
-type Group<'p> = BTreeMap<u32, Vec<(u32, &'p Product)>>;
+/// Products of one output ciphertext under one giant step: by operand, since operands may differ in scale, then by
+/// ciphertext and baby step the product and, in a pair of sums, that of the imaginary half.
+type Group = BTreeMap<u32, BTreeMap<(u32, u32), [Option<u32>; 2]>>;
+
+/// The sums of a map, by output ciphertext and giant step.
+fn groups(plan: &MapPlan, slots: usize) -> BTreeMap<(u32, u32), Group> {
+    let halves = plan.halves(slots);
+    let mut groups: BTreeMap<(u32, u32), Group> = BTreeMap::new();
+    for (k, p) in plan.products.iter().enumerate() {
+        let sum = (p.out_ct, p.giant);
+        let (sum, half) = if halves.contains(&sum) { (plan.real_half(sum, slots), 1) } else { (sum, 0) };
+        let products = groups.entry(sum).or_default().entry(p.operand).or_default();
+        products.entry((p.in_ct, p.baby)).or_default()[half] = Some(k as u32);
+    }
+    groups
+}
 
 impl Lowering<'_> {
     pub(super) fn lower_linear(&mut self, id: ValueId, map: &LinearMap) -> Vec<ValueId> {
@@ -19,17 +33,19 @@ impl Lowering<'_> {
         self.out.schedule().header.maps.push(map.clone());
         let target = self.target(id);
 
-        let mut groups: BTreeMap<(u32, u32), Group> = BTreeMap::new();
-        for (k, p) in plan.products.iter().enumerate() {
-            let group = groups.entry((p.out_ct, p.giant)).or_default();
-            group.entry(p.operand).or_default().push((k as u32, p));
-        }
         // Without baby steps there is nothing to hoist: products stay in Q and giant steps are whole rotations.
         let hoist = plan.products.iter().any(|p| p.baby != 0);
         let mut sums: Vec<Vec<ValueId>> = vec![Vec::new(); map.output.ciphertexts];
-        for ((out_ct, giant), group) in groups {
+        let mut pairs = sums.clone();
+        for ((out_ct, giant), group) in groups(plan, map.output.slots) {
+            let pair = group.values().flatten().any(|(_, halves)| halves[1].is_some());
             let parts = group.into_iter().map(|(operand, products)| {
-                self.multiply_accumulate(id, index, operand as usize, &products, level, target, hoist)
+                let recipe = |[re, im]: [Option<u32>; 2]| match re {
+                    Some(product) if !pair => Recipe::Product { map: index, product },
+                    _ => Recipe::Pair { map: index, re, im },
+                };
+                let products = products.into_iter().map(|(input, halves)| (input, recipe(halves)));
+                self.multiply_accumulate((id, operand as usize), products, level, target, hoist)
             });
             let parts = parts.collect();
             let mut sum = self.out.sum(parts);
@@ -41,7 +57,14 @@ impl Lowering<'_> {
                 };
                 sum = self.out.emit(op, vec![sum]);
             }
-            sums[out_ct as usize].push(sum);
+            let list = if pair { &mut pairs } else { &mut sums };
+            list[out_ct as usize].push(sum);
+        }
+        for (sums, pairs) in sums.iter_mut().zip(pairs) {
+            if !pairs.is_empty() {
+                let sum = self.out.sum(pairs);
+                sums.push(self.out.emit(ScheduleOp::Fold { step: plan.fold }, vec![sum]));
+            }
         }
         let has_bias = map.terms.iter().any(|t| t.constant_part(&self.graph.constants).is_some());
         let outputs = sums.into_iter().enumerate().map(|(ct, parts)| {
@@ -66,19 +89,17 @@ impl Lowering<'_> {
 
     fn multiply_accumulate(
         &mut self,
-        id: ValueId,
-        map: u32,
-        operand: usize,
-        products: &[(u32, &Product)],
+        (id, operand): (ValueId, usize),
+        products: impl Iterator<Item = ((u32, u32), Recipe)>,
         level: u32,
         target: f64,
         hoist: bool,
     ) -> ValueId {
         let (mut recipes, mut args) = (Vec::new(), Vec::new());
-        for (product, p) in products {
-            let x = self.arg(id, operand, p.in_ct as usize, level);
-            args.push(if hoist { self.out.baby(x, p.baby) } else { x });
-            recipes.push(Recipe::Product { map, product: *product });
+        for ((in_ct, baby), recipe) in products {
+            let x = self.arg(id, operand, in_ct as usize, level);
+            args.push(if hoist { self.out.baby(x, baby) } else { x });
+            recipes.push(recipe);
         }
         let plain_scale = self.plain_scale(args[0], level, target);
         self.out.emit(ScheduleOp::MulAcc { recipes, plain_scale }, args)

@@ -13,28 +13,32 @@ pub(super) fn fixed(op: &SlotOp) -> Vec<u32> {
         SlotOp::ShiftSum { shifts, .. } => {
             shifts.iter().flat_map(|s| (0..s.extent.ilog2()).map(|k| (s.stride << k) as u32)).collect()
         }
-        SlotOp::Linear(map) => map.plan.iter().flat_map(steps).collect(),
+        SlotOp::Linear(map) => map.plan.iter().flat_map(|p| steps(p, map.output.slots)).collect(),
         _ => vec![],
     }
 }
 
-/// The rotation steps of a plan.
-pub(super) fn steps(plan: &MapPlan) -> BTreeSet<u32> {
-    let parts = plan.products.iter().flat_map(|p| [p.baby, p.giant]);
+/// The rotation steps of a plan for `slots` slots, this number standing for a conjugation.
+pub(super) fn steps(plan: &MapPlan, slots: usize) -> BTreeSet<u32> {
+    let halves = plan.halves(slots);
+    let babies = plan.products.iter().map(|p| p.baby);
+    let giants = plan.products.iter().filter(|p| !halves.contains(&(p.out_ct, p.giant))).map(|p| p.giant);
     let sums = plan.reduce.iter().map(|f| f.stride as u32);
-    parts.chain(sums).filter(|step| *step != 0).collect()
+    let folds = if halves.is_empty() { [0; 2] } else { [plan.fold, slots as u32] };
+    babies.chain(giants).chain(sums).chain(folds).filter(|step| *step != 0).collect()
 }
 
 /// A plan for each kind of maps, of `counts` maps each, from its options and their prices: beginning with the first ones,
-/// one kind after the other takes what is cheapest beside the others, each step that no other one has priced at `key`.
+/// one kind after the other takes what is cheapest beside the others, each step that no other one has priced at `key`, for
+/// so many slots.
 pub(super) fn shared(
     options: Vec<Vec<(MapPlan, f64)>>,
     counts: &[usize],
     fixed: impl Iterator<Item = u32>,
-    key: f64,
+    (key, slots): (f64, usize),
 ) -> Vec<MapPlan> {
     let steps: Vec<Vec<BTreeSet<u32>>> =
-        options.iter().map(|plans| plans.iter().map(|(plan, _)| steps(plan)).collect()).collect();
+        options.iter().map(|plans| plans.iter().map(|(plan, _)| steps(plan, slots)).collect()).collect();
     let mut uses: HashMap<u32, usize> = HashMap::new();
     fixed.for_each(|step| *uses.entry(step).or_default() += 1);
     let mut chosen = vec![0; options.len()];
@@ -73,7 +77,7 @@ mod tests {
     fn plan(babies: &[u32], sums: &[usize]) -> MapPlan {
         let product = |&baby| Product { out_ct: 0, giant: 0, operand: 0, in_ct: 0, baby };
         let reduce = sums.iter().map(|&stride| Factor { extent: 2, stride }).collect();
-        MapPlan { products: babies.iter().map(product).collect(), reduce }
+        MapPlan { products: babies.iter().map(product).collect(), reduce, fold: 0 }
     }
 
     #[test]
@@ -81,7 +85,7 @@ mod tests {
         let one = vec![(plan(&[0, 1, 2, 3], &[8]), 1.0)];
         let two = vec![(plan(&[0, 5, 6, 7], &[]), 1.0), (plan(&[0, 1, 2, 8], &[]), 1.5)];
         let chosen = |counts: &[usize], key, fixed: Vec<u32>| {
-            let plans = shared(vec![one.clone(), two.clone()], counts, fixed.into_iter(), key);
+            let plans = shared(vec![one.clone(), two.clone()], counts, fixed.into_iter(), (key, 64));
             assert_eq!(plans[0], one[0].0);
             two.iter().position(|(plan, _)| *plan == plans[1]).unwrap()
         };
@@ -89,6 +93,12 @@ mod tests {
         assert_eq!(chosen(&[1, 1], 0.2, vec![]), 1, "three keys for 0.6");
         assert_eq!(chosen(&[1, 2], 0.2, vec![]), 0, "twice the loss");
         assert_eq!(chosen(&[1, 1], 0.2, vec![6]), 0, "one of them is there");
-        assert_eq!(steps(&one[0].0), BTreeSet::from([1, 2, 3, 8]));
+        assert_eq!(steps(&one[0].0, 64), BTreeSet::from([1, 2, 3, 8]));
+        let mut halved = one[0].0.clone();
+        halved.products.push(Product { giant: 16, ..halved.products[1] });
+        assert_eq!(steps(&halved, 64), BTreeSet::from([1, 2, 3, 8, 16]));
+        halved.products.push(Product { giant: 36, ..halved.products[1] });
+        halved.fold = 20;
+        assert_eq!(steps(&halved, 64), BTreeSet::from([1, 2, 3, 8, 16, 20, 64]));
     }
 }

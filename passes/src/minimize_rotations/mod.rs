@@ -2,18 +2,20 @@
 //!
 //! For each map it tries the replicas over which partial sums may be spread and, for each, the baby-step/giant-step
 //! splits of the actual offset set ([`split`]), and keeps the cheapest by the [`Prices`]. Baby steps of one
-//! ciphertext are hoisted and shared by all outputs; giant steps are applied to sums. A key for every step that occurs
+//! ciphertext are hoisted and shared by all outputs; giant steps are applied to sums, two sums at a time as real and
+//! imaginary part of one where that is cheaper ([`halves`]). A key for every step that occurs
 //! has its price too: among plans that are nearly as cheap those win that share their steps with other maps ([`keys`]).
 
+mod halves;
 mod keys;
 mod prices;
 mod split;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use fhec_ir::layout::Factor;
 use fhec_ir::slot::routing::{Offsets, Routing};
-use fhec_ir::slot::{LinearMap, MapPlan, SlotGraph, SlotOp};
+use fhec_ir::slot::{LinearMap, MapPlan, Product, SlotGraph, SlotOp};
 use fhec_ir::{ConstId, Constant, Op, ValueId, Verified};
 use rayon::prelude::*;
 
@@ -37,7 +39,7 @@ pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, Pa
     let fixed = graph.iter().flat_map(|(_, node)| keys::fixed(&node.op));
     let counts: Vec<usize> = kinds.iter().map(|k| k.values.len()).collect();
     let key = config.prices.key * graph.header.slots as f64 / Prices::KEY_SLOTS;
-    let chosen = keys::shared(options, &counts, fixed, key);
+    let chosen = keys::shared(options, &counts, fixed, (key, graph.header.slots));
     let mut planned = (**graph).clone();
     for (kind, plan) in kinds.iter().zip(chosen) {
         kind.set(&mut planned, &plan);
@@ -141,7 +143,8 @@ fn options(map: &LinearMap, constants: &[Constant], config: &Config, most: usize
         let most = if classes.len() > LARGE { 1 } else { most };
         let sums = config.prices.rotation * (reduce.len() * map.output.ciphertexts) as f64;
         for way in split::cheapest(map, &routing, &classes, &config.prices, most) {
-            options.push((MapPlan { products: way.products, reduce: reduce.clone() }, way.price + sums));
+            let plan = MapPlan { products: way.products, reduce: reduce.clone(), fold: way.fold };
+            options.push((plan, way.price + sums));
         }
         options.sort_by(|a, b| a.1.total_cmp(&b.1));
         options.truncate(most);
@@ -170,18 +173,31 @@ pub struct Counts {
     pub giants: usize,
     /// Whole rotations that add up partial sums.
     pub sums: usize,
-    /// Plaintext products.
+    /// Sums of complex halves: a rotation and a conjugation each.
+    pub folds: usize,
+    /// Plaintext products, complex ones of two products of the plan counted once.
     pub products: usize,
 }
 
 /// Counts a plan.
 pub fn count(map: &LinearMap, plan: &MapPlan) -> Counts {
+    let slots = map.output.slots;
+    let halves = plan.halves(slots);
     let babies = plan.products.iter().filter(|p| p.baby != 0).map(|p| (p.operand, p.in_ct, p.baby));
-    let giants = plan.products.iter().filter(|p| p.giant != 0).map(|p| (p.out_ct, p.giant));
+    let sum = |p: &Product| (p.out_ct, p.giant);
+    let real = |s: (u32, u32)| if halves.contains(&s) { plan.real_half(s, slots) } else { s };
+    let sums: HashSet<_> = plan.products.iter().map(|p| real(sum(p))).collect();
+    let products = plan.products.iter().map(|p| (real(sum(p)), p.operand, p.in_ct, p.baby));
     Counts {
         babies: babies.collect::<HashSet<_>>().len(),
-        giants: giants.collect::<HashSet<_>>().len(),
+        giants: sums.iter().filter(|s| s.1 != 0).count(),
         sums: plan.reduce.len() * map.output.ciphertexts,
-        products: plan.products.len(),
+        folds: halves.iter().map(|h| h.0).collect::<HashSet<_>>().len(),
+        products: products.collect::<HashSet<_>>().len(),
     }
+}
+
+/// The rotation steps of a plan; the number of slots stands for the conjugation.
+pub fn steps(map: &LinearMap, plan: &MapPlan) -> BTreeSet<u32> {
+    keys::steps(plan, map.output.slots)
 }

@@ -12,6 +12,9 @@ pub struct Prices {
     pub baby: f64,
     /// One giant step.
     pub giant: f64,
+    /// Adding the imaginary half of a complex sum to its real one: a giant step and a conjugation. Infinite where maps
+    /// shall have no complex halves.
+    pub fold: f64,
     /// One plaintext multiply-accumulate.
     pub product: f64,
     /// Encoding one plaintext of full length.
@@ -28,6 +31,15 @@ impl Prices {
 
 impl Default for Prices {
     fn default() -> Self {
-        Self { rotation: 1.0, hoist: 0.4, baby: 0.22, giant: 0.8, product: 0.05, encode: 0.05, key: 1.0 }
+        Self {
+            rotation: 1.0,
+            hoist: 0.4,
+            baby: 0.22,
+            giant: 0.8,
+            fold: 1.7,
+            product: 0.05,
+            encode: 0.05,
+            key: 1.0,
+        }
     }
 }

@@ -10,7 +10,10 @@ use std::collections::HashSet;
 use fhec_ir::slot::routing::{Class, Routing};
 use fhec_ir::slot::{LinearMap, Product};
 
-use super::Prices;
+use super::{Prices, halves};
+
+/// Rotations of a split, in the cheapest's, above which halves are not tried: they take half of the giant steps at best.
+const HALVES_FROM: f64 = 2.5;
 
 /// How an offset is cut in two.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,8 @@ fn unit(routing: &Routing, classes: &[Class]) -> usize {
 pub(super) struct Way {
     /// Sorted.
     pub products: Vec<Product>,
+    /// [`MapPlan::fold`](fhec_ir::slot::MapPlan::fold).
+    pub fold: u32,
     /// In rotations.
     pub price: f64,
 }
@@ -98,6 +103,8 @@ pub(super) fn cheapest(
             baby: baby as u32,
         }
     };
+    let each = prices.product + prices.encode * map.output.period() as f64 / slots as f64;
+    // Without complex halves.
     let price = |split: Split| {
         let (mut babies, mut giants) = (HashSet::new(), HashSet::new());
         for class in classes {
@@ -114,14 +121,23 @@ pub(super) fn cheapest(
             + prices.baby * babies.len() as f64
             + prices.giant * giants.len() as f64
     };
-    let mut priced: Vec<(Split, f64)> = splits.map(|s| (s, price(s))).collect();
-    priced.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let each = prices.product + prices.encode * map.output.period() as f64 / slots as f64;
-    let way = |(split, steps): (Split, f64)| {
+    let whole: Vec<(Split, f64)> = splits.map(|s| (s, price(s))).collect();
+    let worth = HALVES_FROM * whole.iter().map(|w| w.1).fold(f64::INFINITY, f64::min);
+    let fold = |(split, steps): (Split, f64)| {
+        let best = (steps <= worth).then(|| {
+            let products = classes.iter().map(|c| cut(split, c));
+            halves::best(products, slots, prices, each)
+        });
+        let (fold, saved) = best.flatten().unwrap_or((0, 0.0));
+        (split, fold, steps - saved)
+    };
+    let mut priced: Vec<(Split, u32, f64)> = whole.into_iter().map(fold).collect();
+    priced.sort_by(|a, b| a.2.total_cmp(&b.2));
+    let way = |(split, fold, steps): (Split, u32, f64)| {
         let mut products: Vec<Product> = classes.iter().map(|c| cut(split, c)).collect();
         products.sort_unstable();
         let price = steps + each * products.len() as f64;
-        Way { products, price }
+        Way { products, fold, price }
     };
     priced.into_iter().take(most).map(way).collect()
 }

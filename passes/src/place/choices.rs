@@ -134,6 +134,7 @@ fn measure(graph: &SlotGraph, id: ValueId, strategy: Option<PolyStrategy>, price
                     + prices.baby * c.babies as f64
                     + prices.giant * c.giants as f64
                     + prices.rotation * c.sums as f64
+                    + if c.folds > 0 { prices.fold * c.folds as f64 } else { 0.0 }
                     + (prices.product + prices.encode * weight) * c.products as f64
             });
             (1, rotations)

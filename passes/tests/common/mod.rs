@@ -160,6 +160,9 @@ fn plan_text(map: &LinearMap, out: &mut String) {
         let _ = write!(out, " {}#{}>>{}", p.operand, p.in_ct, p.baby);
     }
     out.push('\n');
+    if plan.fold != 0 {
+        let _ = writeln!(out, "      halves folded by {}", plan.fold);
+    }
     if !plan.reduce.is_empty() {
         let _ = writeln!(out, "      sum over{}", plan.reduce.iter().map(shift_text).collect::<String>());
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use fhec_ir::plan::ParameterData;
 use fhec_ir::schedule::interp::{Packed, check_inputs, group_outputs, remaining_uses};
-use fhec_ir::schedule::noise::{NoiseModel, Noisy, same_operands};
+use fhec_ir::schedule::noise::{NoiseModel, Noisy, Variance, same_operands};
 use fhec_ir::schedule::recipes::RecipeVectors;
 use fhec_ir::schedule::{Kind, Recipe, Schedule, ScheduleOp, ScheduleType, scale};
 use fhec_ir::{Node, ValueId, Verified};
@@ -81,7 +81,7 @@ impl<'s> Simulator<'s> {
                 if !plains.contains_key(recipe) {
                     let vector = vectors.get(recipe);
                     let failed = |message| RunError::Plaintext { place: schedule.describe(id), message };
-                    plains.insert(*recipe, Plain::new(vector.map_err(failed)?, schedule.header.slots));
+                    plains.insert(*recipe, Plain::new(&vector.map_err(failed)?, schedule.header.slots));
                 }
                 vectors.release(recipe);
             }
@@ -181,9 +181,9 @@ impl Batch<'_> {
     }
 
     /// Noise to come, by image.
-    fn propagate(&self, node: &Node<ScheduleOp>, args: &[Value]) -> Vec<f64> {
+    fn propagate(&self, node: &Node<ScheduleOp>, args: &[Value]) -> Vec<Variance> {
         use ScheduleOp as O;
-        let Some((model, _)) = &self.simulator.noise else { return vec![0.0; self.images.len()] };
+        let Some((model, _)) = &self.simulator.noise else { return vec![Variance::ZERO; self.images.len()] };
         let magnitudes = matches!(node.op, O::MulAcc { .. } | O::MulScalar { .. } | O::Mul);
         let types: Vec<_> = node.args.iter().map(|a| *self.simulator.schedule.ty(*a)).collect();
         let plains: Vec<f64> = node.op.recipes().iter().map(|r| self.simulator.plains[r].rms).collect();
@@ -214,17 +214,27 @@ impl Batch<'_> {
             O::RotateHoisted { step } | O::RotateExt { step } | O::Rotate { step } | O::Giant { step } => {
                 args.swap_remove(0).rotated(*step as usize, self.slots)
             }
+            O::Fold { step } => {
+                let [u, v] = args.swap_remove(0).halves(|| self.buffer());
+                self.fold(vec![u, v.rotated(*step as usize, self.slots)], |u, v| *u += v)
+            }
             O::MulAcc { recipes, .. } => {
+                let plains = || recipes.iter().map(|r| &self.simulator.plains[r]);
                 let mut sum = self.buffer();
-                let plains = recipes.iter().map(|r| &self.simulator.plains[r]);
-                let terms: Vec<_> = args.iter().zip(plains).collect();
+                let terms: Vec<_> = args.iter().zip(plains().map(|p| &p.re)).collect();
                 multiply_accumulate(&mut sum, &terms, self.slots);
+                if node.op.makes_pair() {
+                    let mut second = self.buffer();
+                    let terms: Vec<_> = args.iter().zip(plains().filter_map(|p| p.im.as_ref())).collect();
+                    multiply_accumulate(&mut second, &terms, self.slots);
+                    sum.append(&mut second);
+                }
                 args.into_iter().for_each(|x| self.recycle(x));
                 Value::new(sum, vec![])
             }
             O::AddPlain { recipe } => {
                 let mut slots = self.owned(args.swap_remove(0));
-                self.simulator.plains[recipe].add_to(&mut slots);
+                self.simulator.plains[recipe].re.add_to(&mut slots);
                 Value::new(slots, vec![])
             }
             O::MulScalar { value, .. } => self.each(args.swap_remove(0), |x| *x *= value),
@@ -267,9 +277,13 @@ impl Batch<'_> {
 
     /// The slots of a value in a buffer of their own.
     fn owned(&mut self, x: Value) -> Vec<f64> {
-        let (slots, length) = (self.slots, self.slots * self.images.len());
+        let (slots, length) = (self.slots, x.len());
         let buffers = &mut self.buffers;
-        x.into_slots(slots, || buffers.pop().unwrap_or_else(|| vec![0.0; length]))
+        x.into_slots(slots, || {
+            let mut buffer = buffers.pop().unwrap_or_default();
+            buffer.resize(length, 0.0);
+            buffer
+        })
     }
 
     fn buffer(&mut self) -> Vec<f64> {
@@ -277,24 +291,31 @@ impl Batch<'_> {
     }
 
     fn recycle(&mut self, x: Value) {
-        self.buffers.extend(x.into_buffer());
+        let length = self.slots * self.images.len();
+        self.buffers.extend(x.into_buffer().map(|mut buffer| {
+            buffer.truncate(length);
+            buffer
+        }));
     }
 
     /// Adds the noise to come to the slots.
     fn draw(&mut self, id: ValueId, x: Value) -> Value {
         let Some((model, seed)) = &self.simulator.noise else { return x };
         let scale = self.simulator.schedule.ty(id).scale;
-        let pending = x.pending.clone();
+        let mut pending = x.pending.clone();
         let mut slots = self.owned(x);
-        for ((slots, image), variance) in slots.chunks_exact_mut(self.slots).zip(self.images).zip(pending) {
-            let sigma = model.slot_error(variance, scale);
+        for ((slots, image), variance) in
+            slots.chunks_exact_mut(self.slots).zip(self.images).zip(&mut pending)
+        {
+            let sigma = model.slot_error(*variance, scale);
+            variance.re = 0.0;
             let mut generator = generator(*seed, image.number, id);
             for x in slots {
                 let noise: f64 = StandardNormal.sample(&mut generator);
                 *x += sigma * noise;
             }
         }
-        Value::new(slots, vec![0.0; self.images.len()])
+        Value::new(slots, pending)
     }
 
     /// Notes the images whose slots do not fit the modulus of their level.

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use fhec_ir::schedule::noise::Variance;
+use fhec_ir::schedule::recipes::Vector;
 use pulp::{Arch, NullaryFnOnce};
 
 /// Slots that are worked on at once: those of a few images and of a plaintext stay in the first-level cache.
@@ -45,7 +47,7 @@ impl NullaryFnOnce for FactsOf<'_> {
     }
 }
 
-/// Slots of all images, one after the other.
+/// Slots of all images, one after the other; of a pair all of the one vector, then all of the other.
 struct Slots {
     data: Vec<f64>,
     facts: OnceLock<Vec<Facts>>,
@@ -58,16 +60,16 @@ pub(super) struct Value {
     /// Slot s is read at s + `step`.
     step: usize,
     /// Per image: variance of the error polynomial's coefficients that the slots do not show yet.
-    pub(super) pending: Vec<f64>,
+    pub(super) pending: Vec<Variance>,
 }
 
 impl Value {
-    pub(super) fn new(data: Vec<f64>, pending: Vec<f64>) -> Self {
+    pub(super) fn new(data: Vec<f64>, pending: Vec<Variance>) -> Self {
         Self { slots: Arc::new(Slots { data, facts: OnceLock::new() }), step: 0, pending }
     }
 
     /// The same slots with other noise to come.
-    pub(super) fn with_pending(self, pending: Vec<f64>) -> Self {
+    pub(super) fn with_pending(self, pending: Vec<Variance>) -> Self {
         Self { pending, ..self }
     }
 
@@ -83,6 +85,22 @@ impl Value {
             let images = self.slots.data.chunks_exact(slots.max(1));
             images.map(|x| Arch::new().dispatch(FactsOf(x))).collect()
         })
+    }
+
+    /// Slots of all images.
+    pub(super) fn len(&self) -> usize {
+        self.slots.data.len()
+    }
+
+    /// The two vectors of a pair, without what is known of their noise.
+    pub(super) fn halves(self, buffer: impl FnOnce() -> Vec<f64>) -> [Self; 2] {
+        let step = self.step;
+        let half = self.len() / 2;
+        let mut first = Arc::try_unwrap(self.slots).map_or_else(|shared| shared.data.clone(), |own| own.data);
+        let mut second = buffer();
+        second.copy_from_slice(&first[half..]);
+        first.truncate(half);
+        [first, second].map(|data| Self { step, ..Self::new(data, vec![]) })
     }
 
     /// The buffer, if nobody else reads it.
@@ -112,24 +130,39 @@ impl Value {
     }
 }
 
-/// A plaintext's slot vector.
+/// A plaintext.
 pub(super) struct Plain {
-    /// One period, or a tile where the period is shorter.
-    slots: Arc<[f64]>,
-    /// By tile: whether it has a slot other than 0.
-    used: Vec<bool>,
-    /// Root mean square.
+    /// Its slot vector, or the real part of a pair.
+    pub(super) re: Factors,
+    /// The imaginary part of a pair.
+    pub(super) im: Option<Factors>,
+    /// Root mean square, see [`Vector::rms`].
     pub(super) rms: f64,
 }
 
 impl Plain {
+    /// A plaintext of `slots` slots.
+    pub(super) fn new(vector: &Vector, slots: usize) -> Self {
+        let factors = |part: &Arc<[f64]>| Factors::new(part.clone(), slots);
+        Self { re: factors(&vector.re), im: vector.im.as_ref().map(factors), rms: vector.rms() }
+    }
+}
+
+/// A slot vector to multiply by.
+pub(super) struct Factors {
+    /// One period, or a tile where the period is shorter.
+    slots: Arc<[f64]>,
+    /// By tile: whether it has a slot other than 0.
+    used: Vec<bool>,
+}
+
+impl Factors {
     /// A vector of `slots` slots or of a power of two below.
-    pub(super) fn new(vector: Arc<[f64]>, slots: usize) -> Self {
-        let rms = (vector.iter().map(|x| x * x).sum::<f64>() / vector.len().max(1) as f64).sqrt();
+    fn new(vector: Arc<[f64]>, slots: usize) -> Self {
         let tile = TILE.min(slots);
         let slots = if vector.len() < tile { vector.repeat(tile / vector.len()).into() } else { vector };
         let used = slots.chunks_exact(tile).map(|t| t.iter().any(|x| *x != 0.0)).collect();
-        Self { slots, used, rms }
+        Self { slots, used }
     }
 
     /// Adds the plaintext to every image.
@@ -147,7 +180,7 @@ impl Plain {
 }
 
 /// y = Σ plaintext ⊙ x for every image, in the order of the terms.
-pub(super) fn multiply_accumulate(y: &mut [f64], terms: &[(&Value, &Plain)], slots: usize) {
+pub(super) fn multiply_accumulate(y: &mut [f64], terms: &[(&Value, &Factors)], slots: usize) {
     let length = TILE.min(slots);
     for (group, y) in y.chunks_mut(GROUP * slots).enumerate() {
         for start in (0..slots).step_by(length) {
@@ -160,7 +193,7 @@ pub(super) fn multiply_accumulate(y: &mut [f64], terms: &[(&Value, &Plain)], slo
 /// A tile of the sums of a few images, which begin at `first`.
 struct SumTile<'a> {
     y: &'a mut [f64],
-    terms: &'a [(&'a Value, &'a Plain)],
+    terms: &'a [(&'a Value, &'a Factors)],
     first: usize,
     tile: Range<usize>,
     slots: usize,

@@ -150,6 +150,27 @@ pub(crate) fn convolution(parameters: &Parameters, kernel: [f32; 9]) -> Verified
     verify(g).unwrap()
 }
 
+/// Products of a dense map as pairs, moved, folded, and not rescaled: the error is the input's.
+pub(crate) fn folded(parameters: &Parameters) -> Verified<Schedule> {
+    let mut g = (*random_schedule(parameters, 1, 0)).clone();
+    g.outputs.clear();
+    g.header.outputs = vec![PackedValue { name: "y".into(), layout: random::flat(parameters.slots(), 1) }];
+    let digits = g.push_inferred(ScheduleOp::Hoist, vec![fhec_ir::ValueId(0)], "").unwrap();
+    let babies =
+        [0, 1].map(|step| g.push_inferred(ScheduleOp::RotateExt { step }, vec![digits], "").unwrap());
+    let pair = |k| Recipe::Pair { map: 0, re: Some(k), im: Some(6 - k) };
+    let sums = [0, 2].map(|k| {
+        let sum = ScheduleOp::MulAcc { recipes: vec![pair(k), pair(k + 1)], plain_scale: 2f64.powi(38) };
+        g.push_inferred(sum, babies.to_vec(), "").unwrap()
+    });
+    let giant = g.push_inferred(ScheduleOp::Giant { step: 2 }, vec![sums[1]], "").unwrap();
+    let sum = g.push_inferred(ScheduleOp::Add, vec![sums[0], giant], "").unwrap();
+    let y = g.push_inferred(ScheduleOp::Fold { step: 12 }, vec![sum], "").unwrap();
+    let y = g.push_inferred(ScheduleOp::ModDown, vec![y], "").unwrap();
+    g.add_output("y#0", y);
+    verify(g).unwrap()
+}
+
 /// Drops to the bootstrap's level, refreshes and squares.
 pub(crate) fn refresh(data: &ParameterData) -> Verified<Schedule> {
     let slots = 1 << (data.log_n - 1);
