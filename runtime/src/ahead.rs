@@ -235,7 +235,7 @@ impl<'a, E: Engine> Plaintexts<'a, E> {
         let work = || {
             let vector = self.vectors.get(recipe);
             (0..*uses).for_each(|_| self.vectors.release(recipe));
-            self.engine.encode(&*vector?, *place).map_err(|e| e.to_string())
+            self.engine.encode(&vector?, *place).map_err(|e| e.to_string())
         };
         let encoded = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(plain)) => Ok(Arc::new(plain)),
