@@ -4,22 +4,21 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fhec_backend::cost::{CostModel, CostTable};
-use fhec_backend::{BootstrapRequest, Chain, ChainError, ChainRequest, EmitOptions};
-use fhec_ckks::bootstrap::Designer;
+use fhec_backend::cost::CostTable;
+use fhec_backend::{Chain, ChainRequest, EmitOptions};
 use fhec_frontend::{Import, TailStep};
 use fhec_ir::Verified;
-use fhec_ir::plan::{BudgetReport, MemoryReport, Normalisation, PlacementReport, Plan};
+use fhec_ir::plan::{BudgetReport, MemoryReport, Normalisation, Plan};
 use fhec_ir::schedule::Schedule;
 use fhec_ir::slot::{self, SlotGraph};
 use fhec_ir::tensor::{Tensor, TensorGraph};
 use fhec_passes::pipeline::{Config, PASSES, Program, Timing};
 use fhec_passes::{PassError, Pipeline, assign_layout, lower, minimize_rotations, place};
 
-use rayon::prelude::*;
-
 use crate::probe::{largest_output, samples};
-use crate::search::{Candidate, DEARER_KEYS, FEWER_BOOTSTRAP_KEYS, Next, Placed, Search, fitted};
+use crate::search::{
+    Candidate, DEARER_KEYS, FEWER_BOOTSTRAP_KEYS, Next, Placed, Search, bootstrap_chains, fitted, placed,
+};
 
 /// What to compile for. The defaults suit image classifiers.
 #[derive(Clone, Debug)]
@@ -232,15 +231,6 @@ const WIDEST: u32 = fhec_ckks::params::MAX_PRIME_BITS;
 /// Ring of networks with bootstraps.
 const BOOTSTRAP_LOG_N: u32 = 16;
 
-/// Scale of networks with bootstraps, in bits.
-const BOOTSTRAP_SCALE_BITS: u32 = 40;
-
-/// Levels between bootstraps to try.
-const LEVELS: std::ops::RangeInclusive<u32> = 4..=16;
-
-/// Precisions of the bootstrap to ask for, best first.
-const BOOTSTRAP_PRECISIONS: [f64; 3] = [19.0, 18.0, 16.5];
-
 /// Room above the largest magnitude seen in the samples.
 const RANGE_MARGIN: f64 = 1.5;
 
@@ -257,100 +247,6 @@ fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Opt
     let finite: Vec<_> = seen.into_iter().filter(|seen| seen.iter().all(|x| x.is_finite())).collect();
     let range = |k: usize| finite.iter().fold(0.0, |range: f64, seen| range.max(seen[k] * RANGE_MARGIN));
     (!finite.is_empty()).then(|| (0..graph.len()).map(range).collect())
-}
-
-/// What `place` needs to know of a chain: prices in seconds by its cost model.
-fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -> place::Config {
-    let header = chain.bootstrap_header().expect("the chain is made for a bootstrap");
-    let model = CostModel::new(&chain.data, costs);
-    let rotations = (0..=header.level_out).map(|level| model.rotation(level) * 1e-6);
-    // The parts of a map cost about as many rotations at every level.
-    let middle = header.level_in + levels.div_ceil(2);
-    let rotation = model.rotation(middle);
-    let bootstrap = place::Bootstrap {
-        levels,
-        level_in: header.level_in,
-        price: chain.bootstrap.map_or(f64::INFINITY, |b| b.seconds),
-        ranges: ranges.to_vec(),
-    };
-    place::Config {
-        prices: minimize_rotations::Prices {
-            rotation: 1.0,
-            hoist: model.hoist(middle) / rotation,
-            baby: model.baby(middle) / rotation,
-            giant: model.giant(middle) / rotation,
-            fold: model.fold(middle) / rotation,
-            product: model.product(middle) / rotation,
-            encode: model.lift(middle, 1.0) / rotation,
-            ..minimize_rotations::Prices::default()
-        },
-        levels: place::LevelPrices::new(rotations),
-        bootstrap: Some(bootstrap),
-        ..place::Config::default()
-    }
-}
-
-/// The cheapest placement on each chain.
-fn placed(
-    options: &CompileOptions,
-    (planned, graph): (usize, &Verified<SlotGraph>),
-    ranges: &[f64],
-    chains: Vec<(u32, Chain)>,
-) -> Result<Vec<Placed>, CompileError> {
-    let place = |(levels, chain): (u32, Chain)| {
-        let config = place_config(&chain, levels, ranges, &options.costs);
-        let report = place::run_with_report(graph, &config)?.1;
-        let report = PlacementReport {
-            levels,
-            bootstraps: report.ciphertexts() as u64,
-            seconds: report.price,
-            naive: report.naive.map(|n| (n.price, n.bootstraps as u64)),
-            exact: report.exact,
-        };
-        Ok(Placed { chain, config, report, planned })
-    };
-    let found: Vec<Result<Placed, PassError>> = chains.into_par_iter().map(place).collect();
-    // A chain that is too short for an op is of no use; that none is long enough is an error.
-    let (placed, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
-    match refused.into_iter().next_back() {
-        Some(Err(refusal)) if placed.is_empty() => Err(refusal.into()),
-        _ => Ok(placed.into_iter().flatten().collect()),
-    }
-}
-
-/// For each number of levels to try the most precise chain with a bootstrap whose keys fit `key_bytes`.
-fn bootstrap_chains(
-    options: &CompileOptions,
-    log_n: u32,
-    key_bytes: usize,
-) -> Result<Vec<(u32, Chain)>, ChainError> {
-    let mut designer = Designer::new(&options.costs.kernels);
-    let levels = options.levels.map_or(LEVELS, |levels| levels..=levels);
-    let mut chains = Vec::new();
-    let mut refusal = None;
-    for levels in levels {
-        for precision in BOOTSTRAP_PRECISIONS {
-            let request = BootstrapRequest {
-                levels: levels as usize,
-                level_bits: options.scale_bits.unwrap_or(BOOTSTRAP_SCALE_BITS),
-                precision,
-                key_bytes: Some(key_bytes),
-                log_n: Some(log_n),
-                ..BootstrapRequest::default()
-            };
-            match fhec_backend::select_bootstrapped(&request, &mut designer) {
-                Ok(chain) => {
-                    chains.extend(chain.variants().into_iter().map(|chain| (levels, chain)));
-                    break;
-                }
-                Err(error) => refusal = Some(error),
-            }
-        }
-    }
-    match refusal {
-        Some(refusal) if chains.is_empty() => Err(refusal),
-        _ => Ok(chains),
-    }
 }
 
 /// `work` and the time it takes.

@@ -6,12 +6,26 @@
 //! no other can be faster, whatever it gives up.
 
 use fhec_backend::cost::{CostModel, CostTable};
-use fhec_backend::{Chain, Forecast};
+use fhec_backend::{BootstrapRequest, Chain, ChainError, Forecast};
+use fhec_ckks::bootstrap::Designer;
 use fhec_ir::plan::{BudgetReport, MemoryReport, PlacementReport};
 use fhec_ir::schedule::Schedule;
+use fhec_ir::slot::SlotGraph;
 use fhec_ir::{Verified, Violations, verify};
 use fhec_passes::compose_steps::{self, Spare, SwitchPrices};
-use fhec_passes::{PassError, place};
+use fhec_passes::{PassError, minimize_rotations, place};
+use rayon::prelude::*;
+
+use crate::compile::{CompileError, CompileOptions};
+
+/// Scale of networks with bootstraps, in bits.
+const BOOTSTRAP_SCALE_BITS: u32 = 40;
+
+/// Levels between bootstraps to try.
+const LEVELS: std::ops::RangeInclusive<u32> = 4..=16;
+
+/// Precisions of the bootstrap to ask for, best first.
+const BOOTSTRAP_PRECISIONS: [f64; 3] = [19.0, 18.0, 16.5];
 
 /// Parts of the memory for bootstrap keys to try when it is tight.
 pub(crate) const FEWER_BOOTSTRAP_KEYS: [f64; 3] = [0.7, 0.5, 0.35];
@@ -26,6 +40,100 @@ pub(crate) struct Placed {
     pub(crate) report: PlacementReport,
     /// Of the linear maps' plans tried, which one.
     pub(crate) planned: usize,
+}
+
+/// What `place` needs to know of a chain: prices in seconds by its cost model.
+fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -> place::Config {
+    let header = chain.bootstrap_header().expect("the chain is made for a bootstrap");
+    let model = CostModel::new(&chain.data, costs);
+    let rotations = (0..=header.level_out).map(|level| model.rotation(level) * 1e-6);
+    // The parts of a map cost about as many rotations at every level.
+    let middle = header.level_in + levels.div_ceil(2);
+    let rotation = model.rotation(middle);
+    let bootstrap = place::Bootstrap {
+        levels,
+        level_in: header.level_in,
+        price: chain.bootstrap.map_or(f64::INFINITY, |b| b.seconds),
+        ranges: ranges.to_vec(),
+    };
+    place::Config {
+        prices: minimize_rotations::Prices {
+            rotation: 1.0,
+            hoist: model.hoist(middle) / rotation,
+            baby: model.baby(middle) / rotation,
+            giant: model.giant(middle) / rotation,
+            fold: model.fold(middle) / rotation,
+            product: model.product(middle) / rotation,
+            encode: model.lift(middle, 1.0) / rotation,
+            ..minimize_rotations::Prices::default()
+        },
+        levels: place::LevelPrices::new(rotations),
+        bootstrap: Some(bootstrap),
+        ..place::Config::default()
+    }
+}
+
+/// The cheapest placement on each chain.
+pub(crate) fn placed(
+    options: &CompileOptions,
+    (planned, graph): (usize, &Verified<SlotGraph>),
+    ranges: &[f64],
+    chains: Vec<(u32, Chain)>,
+) -> Result<Vec<Placed>, CompileError> {
+    let place = |(levels, chain): (u32, Chain)| {
+        let config = place_config(&chain, levels, ranges, &options.costs);
+        let report = place::run_with_report(graph, &config)?.1;
+        let report = PlacementReport {
+            levels,
+            bootstraps: report.ciphertexts() as u64,
+            seconds: report.price,
+            naive: report.naive.map(|n| (n.price, n.bootstraps as u64)),
+            exact: report.exact,
+        };
+        Ok(Placed { chain, config, report, planned })
+    };
+    let found: Vec<Result<Placed, PassError>> = chains.into_par_iter().map(place).collect();
+    // A chain that is too short for an op is of no use; that none is long enough is an error.
+    let (placed, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
+    match refused.into_iter().next_back() {
+        Some(Err(refusal)) if placed.is_empty() => Err(refusal.into()),
+        _ => Ok(placed.into_iter().flatten().collect()),
+    }
+}
+
+/// For each number of levels to try the most precise chain with a bootstrap whose keys fit `key_bytes`.
+pub(crate) fn bootstrap_chains(
+    options: &CompileOptions,
+    log_n: u32,
+    key_bytes: usize,
+) -> Result<Vec<(u32, Chain)>, ChainError> {
+    let mut designer = Designer::new(&options.costs.kernels);
+    let levels = options.levels.map_or(LEVELS, |levels| levels..=levels);
+    let mut chains = Vec::new();
+    let mut refusal = None;
+    for levels in levels {
+        for precision in BOOTSTRAP_PRECISIONS {
+            let request = BootstrapRequest {
+                levels: levels as usize,
+                level_bits: options.scale_bits.unwrap_or(BOOTSTRAP_SCALE_BITS),
+                precision,
+                key_bytes: Some(key_bytes),
+                log_n: Some(log_n),
+                ..BootstrapRequest::default()
+            };
+            match fhec_backend::select_bootstrapped(&request, &mut designer) {
+                Ok(chain) => {
+                    chains.extend(chain.variants().into_iter().map(|chain| (levels, chain)));
+                    break;
+                }
+                Err(error) => refusal = Some(error),
+            }
+        }
+    }
+    match refusal {
+        Some(refusal) if chains.is_empty() => Err(refusal),
+        _ => Ok(chains),
+    }
 }
 
 /// What fits the budget by prediction.

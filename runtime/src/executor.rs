@@ -343,7 +343,10 @@ impl<E: Engine> Run<'_, E> {
                 plains: &plains,
             })
         };
-        let values = pool.map_or_else(&compute, |pool| pool.install(compute));
+        let values = match pool {
+            Some(pool) => pool.install(compute),
+            None => compute(),
+        };
         let values = values.map_err(|source| RunError::Instruction { place: place(first), source })?;
         for (id, value) in unit.results.iter().zip(&values) {
             let (expected, found) = (*self.schedule.ty(*id), self.engine.ty(value));
