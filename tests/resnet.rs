@@ -18,8 +18,6 @@ use fhec_backend::{Chain, EmitOptions};
 use fhec_ckks::bootstrap::{KernelCosts, insecure_test_bootstrap};
 use fhec_passes::{lower, place};
 
-/// Levels between bootstraps. A block takes six, and one more to restore a scale.
-const LEVELS: u32 = 5;
 /// Dearer than all the rest, so that there are no more bootstraps than the depth asks for.
 const BOOTSTRAP_PRICE: f64 = 1e4;
 /// Extents of an image.
@@ -108,8 +106,8 @@ fn image(seed: u64) -> Tensor<f64> {
     tensor::random::tensor(&mut Rng(seed), &IMAGE)
 }
 
-/// The network's plan for a chain, through all passes.
-fn compile(network: &Verified<TensorGraph>, chain: &Chain) -> Plan {
+/// The network's plan for a chain, through all passes, if two ciphertexts at once cost so many bootstraps.
+fn compile(network: &Verified<TensorGraph>, chain: &Chain, pair: f64) -> Plan {
     let config = || Config::nominal(chain.slots());
     let mut packing = Pipeline::standard(config());
     packing.stop_after("minimize-rotations");
@@ -117,9 +115,10 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain) -> Plan {
     let Program::Slot(packed) = packed else { panic!("{} after packing", packed.ir()) };
     let header = chain.bootstrap_header().unwrap();
     let bootstrap = place::Bootstrap {
-        levels: LEVELS,
+        levels: header.level_out - header.level_in,
         level_in: header.level_in,
         price: BOOTSTRAP_PRICE,
+        pair_price: pair * BOOTSTRAP_PRICE,
         ranges: ranges(&packed),
     };
     let lowered = lower::Config { moduli: chain.moduli(), scale: chain.scale(), bootstrap: Some(header) };
@@ -132,14 +131,14 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain) -> Plan {
     fhec_backend::emit(chain, schedule, &EmitOptions { samples, ..EmitOptions::default() }).unwrap()
 }
 
-#[test]
-fn a_residual_network_with_bootstraps_runs_encrypted() {
+/// Runs the network encrypted with so many levels between bootstraps, of which a block takes six and one more to restore
+/// a scale. Gives ciphertexts bootstrapped and pairs of them.
+fn run(levels: u32, pair: f64) -> (u64, u64) {
     let network = Net::build();
-    let (parameters, spec) = insecure_test_bootstrap(LEVELS as usize).unwrap();
+    let (parameters, spec) = insecure_test_bootstrap(levels as usize).unwrap();
     let chain = Chain::bootstrapped(parameters, &spec, &KernelCosts::default()).unwrap();
-    let plan = Arc::new(compile(&network, &chain));
-    let bootstraps = plan.report.bootstraps;
-    assert!((4..=12).contains(&bootstraps), "{bootstraps} bootstraps");
+    let plan = Arc::new(compile(&network, &chain, pair));
+    let (bootstraps, pairs) = (plan.report.bootstraps, plan.report.pairs);
 
     let client = Client::with_parameters(plan.client_spec().unwrap(), chain.parameters.clone()).unwrap();
     let keys = client.generate_keys(None).unwrap();
@@ -155,8 +154,22 @@ fn a_residual_network_with_bootstraps_runs_encrypted() {
         let got = client.decrypt(secret, &run.outputs).unwrap().swap_remove(0);
         let error = want.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         let spread = want.iter().fold(0.0f64, |most, x| most.max(x.abs()));
-        println!("{bootstraps} bootstraps, error {error:.1e} of {spread:.2}: {want:.3?} {got:.3?}");
+        println!("{levels} levels, {bootstraps} bootstraps, {pairs} pairs, error {error:.1e} of {spread:.2}");
         assert!(spread > 0.1, "scores that say something: {want:?}");
         assert!(error < 5e-4, "{want:?} {got:?}");
     }
+    (bootstraps, pairs)
+}
+
+#[test]
+fn a_residual_network_with_bootstraps_runs_encrypted() {
+    let (bootstraps, pairs) = run(5, f64::INFINITY);
+    assert!((4..=12).contains(&bootstraps) && pairs == 0, "{bootstraps} bootstraps, {pairs} pairs");
+}
+
+/// What a shortcut carries is refreshed together with a value inside the block.
+#[test]
+fn two_values_at_once_run_encrypted() {
+    let (bootstraps, pairs) = run(6, 1.35);
+    assert!(bootstraps > 2 * pairs && pairs > 0, "{bootstraps} bootstraps, {pairs} pairs");
 }

@@ -4,8 +4,8 @@
 //! runs first, so that with one thread the order is the schedule's and with more it is followed closely, and
 //! memory stays near the plan's prediction. A value is freed with its last use. There are at most as many instructions
 //! under way as threads, and all share one pool for their limbs and plaintexts: a long one that began beside a short
-//! one is not left with a single thread. Sums over rotations of the same decomposed ciphertexts are one instruction here: see
-//! [`units`](crate::units).
+//! one is not left with a single thread. Sums over rotations of the same decomposed ciphertexts are one instruction here, as are
+//! two bootstraps that happen together: see [`units`](crate::units).
 
 use std::any::Any;
 use std::cmp::Reverse;
@@ -43,8 +43,8 @@ pub struct Execution<V> {
     pub seconds: f64,
     /// Most bytes of values alive at once, keys and plaintexts not counted.
     pub peak_value_bytes: usize,
-    /// When and where each instruction ran, plaintexts included. Sums over rotations that were executed at once share
-    /// their time evenly, one after the other; the rotations, and inputs, take none.
+    /// When and where each instruction ran, plaintexts included. Instructions that were executed at once share their
+    /// time evenly, one after the other; the rotations, and inputs, take none.
     pub spans: Vec<Span>,
 }
 
@@ -307,7 +307,10 @@ impl<E: Engine> Run<'_, E> {
         let plains = plains.collect::<Result<Vec<_>, _>>()?;
         let of = |id: &ValueId| &*operands[unit.operands.binary_search(id).expect("operands are listed")];
         let first = unit.results[0];
-        let values = if unit.rotations.is_empty() {
+        let values = if let ([], [a, b]) = (&unit.rotations[..], &unit.results[..]) {
+            let pair = [a, b].map(|id| (*id, self.schedule.node(*id)));
+            self.engine.bootstrap_pair(pair.map(|(id, node)| (id, node, of(&node.args[0]))))
+        } else if unit.rotations.is_empty() {
             let node = self.schedule.node(first);
             let args: Vec<&E::Value> = node.args.iter().map(of).collect();
             self.engine.apply(first, node, &args, &plains[0]).map(|value| vec![value])

@@ -1,4 +1,5 @@
-//! What the executor runs at a time: one instruction, or all sums over rotations of the same decomposed ciphertexts.
+//! What the executor runs at a time: one instruction, two bootstraps that happen together, or all sums over rotations of the
+//! same decomposed ciphertexts.
 //!
 //! A linear map hoists its operand, rotates it by every baby step and sums products of these rotations with plaintexts,
 //! once per giant step. Executed at once, a rotation need not exist as a whole, and its key is read once.
@@ -13,7 +14,7 @@ use fhec_ir::schedule::{Schedule, ScheduleOp};
 pub(crate) struct Unit {
     /// `RotateExt` instructions whose results only the unit itself reads.
     pub(crate) rotations: Vec<ValueId>,
-    /// Instructions whose results others read: one, or the `MulAcc` over the rotations.
+    /// Instructions whose results others read: one, two bootstraps, or the `MulAcc` over the rotations.
     pub(crate) results: Vec<ValueId>,
     /// Values read, each once.
     pub(crate) operands: Vec<ValueId>,
@@ -34,10 +35,12 @@ pub(crate) fn units(schedule: &Schedule) -> Vec<Unit> {
     let single = schedule
         .iter()
         .filter(|(id, node)| !inside.contains(id) && !matches!(node.op, ScheduleOp::Input { .. }));
-    fused.extend(single.map(|(id, node)| Unit {
-        rotations: vec![],
-        results: vec![id],
-        operands: node.args.iter().copied().collect::<BTreeSet<_>>().into_iter().collect(),
+    // The second of two bootstraps comes with the first.
+    let single = single.filter(|(id, _)| schedule.partner(*id).is_none_or(|other| other > *id));
+    fused.extend(single.map(|(id, _)| {
+        let results: Vec<ValueId> = [Some(id), schedule.partner(id)].into_iter().flatten().collect();
+        let operands: BTreeSet<_> = results.iter().flat_map(|id| &schedule.node(*id).args).copied().collect();
+        Unit { rotations: vec![], results, operands: operands.into_iter().collect() }
     }));
     fused.sort_unstable_by_key(|u| u.results[0]);
     fused
@@ -107,21 +110,22 @@ impl Sets {
 
 #[cfg(test)]
 mod tests {
+    use fhec_ir::schedule::BootstrapHeader;
     use fhec_ir::schedule::random::{self, Options};
 
     use super::*;
 
     fn schedule(seed: u64) -> fhec_ir::Verified<Schedule> {
         let moduli = vec![2f64.powi(50), 2f64.powi(40), 2f64.powi(40), 2f64.powi(40), 2f64.powi(40)];
-        random::schedule(
-            seed,
-            &Options { slots: 16, moduli, scale: 2f64.powi(40), steps: 60, bootstrap: None },
-        )
+        let scale = 2f64.powi(40);
+        let header = BootstrapHeader { level_in: 1, level_out: 4, scale };
+        let bootstrap = Some(header).filter(|_| seed % 2 == 1);
+        random::schedule(seed, &Options { slots: 16, moduli, scale, steps: 60, bootstrap })
     }
 
     #[test]
     fn every_instruction_is_in_one_unit_and_operands_come_before() {
-        let mut fused = 0;
+        let (mut fused, mut pairs) = (0, 0);
         for seed in 0..200 {
             let schedule = schedule(seed);
             let units = units(&schedule);
@@ -140,6 +144,7 @@ mod tests {
                 let reads = unit.results.iter().flat_map(|v| &schedule.node(*v).args);
                 assert!(reads.clone().all(|v| inside(v) || unit.operands.contains(v)));
                 fused += usize::from(!unit.rotations.is_empty());
+                pairs += usize::from(unit.rotations.is_empty() && unit.results.len() == 2);
             }
             // Nothing outside a unit reads its rotations.
             for unit in &units {
@@ -147,6 +152,6 @@ mod tests {
                 assert!(units.iter().flat_map(|u| &u.rotations).all(|v| !read(v)));
             }
         }
-        assert!(fused > 20, "{fused} units of rotations");
+        assert!(fused > 20 && pairs > 20, "{fused} units of rotations, {pairs} pairs");
     }
 }

@@ -1,6 +1,6 @@
 //! The plan file: a compiled network on disk.
 //!
-//! # Format (version 2, little endian)
+//! # Format (version 3, little endian)
 //! ```text
 //! magic 8 bytes | version u32 | sections u32 | file length u64
 //! per section: kind u32 | 0 u32 | offset u64 | length u64 | BLAKE3 of the section
@@ -45,15 +45,15 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With bootstraps. Version 1, without, is not read any more.
-    V2 = 2,
+    /// With bootstraps of two ciphertexts at once. Versions 1, without bootstraps, and 2 are not read any more.
+    V3 = 3,
 }
 
 impl TryFrom<u32> for Version {
     type Error = u32;
     fn try_from(number: u32) -> Result<Self, u32> {
         match number {
-            2 => Ok(Self::V2),
+            3 => Ok(Self::V3),
             other => Err(other),
         }
     }
