@@ -281,7 +281,7 @@ impl Oracle<'_> {
         for with in 0..c {
             let is_input = self.problem.classes[with].alternatives[0].children.is_empty();
             let together = rules.together(with, c);
-            if together.is_infinite() || is_input || !self.picks[with].is_some_and(|p| !p.2) {
+            if together.is_infinite() || is_input || self.picks[with].is_none_or(|p| p.2) {
                 continue;
             }
             self.picks[with].as_mut().unwrap().2 = true;
