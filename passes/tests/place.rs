@@ -368,7 +368,7 @@ fn resnet20_takes_milliseconds() {
 /// Down and up again: every level of the way down is kept for the same level of the way up.
 #[test]
 fn u_nets_are_placed_in_time() {
-    for depth in [2, 3, 4] {
+    for (depth, pair) in [2, 3, 4].into_iter().flat_map(|depth| [(depth, f64::INFINITY), (depth, 1.3)]) {
         let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.01)] }];
         let mut prices = vec![f64::INFINITY];
         let mut layer = |children: Vec<usize>, cts: f64| {
@@ -393,7 +393,7 @@ fn u_nets_are_placed_in_time() {
             x = layer(vec![x, skip], cts);
             x = layer(vec![x], cts);
         }
-        let shares = vec![f64::INFINITY; prices.len()];
+        let shares = prices.iter().map(|price| price * pair / 2.0).collect();
         let bootstraps = Some(Bootstraps { levels: 12, floor: 3, prices, shares });
         let problem = Problem { outputs: vec![x], classes, price: LevelPrices::default(), bootstraps };
         let begin = std::time::Instant::now();
@@ -401,7 +401,7 @@ fn u_nets_are_placed_in_time() {
         let took = begin.elapsed();
         let bootstraps = solution.bootstrapped.iter().filter(|b| **b).count();
         println!(
-            "U-Net {depth}: {bootstraps} at {:.0} in {took:?}, pruned {}; {:?}",
+            "U-Net {depth}, pairs at {pair}: {bootstraps} at {:.0} in {took:?}, pruned {}; {:?}",
             solution.price,
             solution.pruned,
             naive(&problem)
