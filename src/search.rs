@@ -54,6 +54,7 @@ fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -
         levels,
         level_in: header.level_in,
         price: chain.bootstrap.map_or(f64::INFINITY, |b| b.seconds),
+        pair_price: chain.bootstrap.map_or(f64::INFINITY, |b| b.pair_seconds),
         ranges: ranges.to_vec(),
     };
     place::Config {
@@ -86,6 +87,7 @@ pub(crate) fn placed(
         let report = PlacementReport {
             levels,
             bootstraps: report.ciphertexts() as u64,
+            pairs: report.pairs() as u64,
             seconds: report.price,
             naive: report.naive.map(|n| (n.price, n.bootstraps as u64)),
             exact: report.exact,

@@ -20,8 +20,6 @@ use fhec_ckks::bootstrap::{KernelCosts, insecure_test_bootstrap};
 use fhec_passes::compose_steps::{self, Spare, SwitchPrices};
 use fhec_passes::{lower, place};
 
-/// Levels between bootstraps. A block takes six, and one more to restore a scale.
-const LEVELS: u32 = 5;
 /// Dearer than all the rest, so that there are no more bootstraps than the depth asks for.
 const BOOTSTRAP_PRICE: f64 = 1e4;
 /// Extents of an image.
@@ -110,8 +108,9 @@ fn image(seed: u64) -> Tensor<f64> {
     tensor::random::tensor(&mut Rng(seed), &IMAGE)
 }
 
-/// The network's plan for a chain, through all passes, with this part of the rotation keys that it would have.
-fn compile(network: &Verified<TensorGraph>, chain: &Chain, part: f64) -> Plan {
+/// The network's plan for a chain, through all passes, if two ciphertexts at once cost `pair` bootstraps, with `part` of
+/// the rotation keys that it would have.
+fn compile(network: &Verified<TensorGraph>, chain: &Chain, pair: f64, part: f64) -> Plan {
     let config = || Config::nominal(chain.slots());
     let mut packing = Pipeline::standard(config());
     packing.stop_after("minimize-rotations");
@@ -119,9 +118,10 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain, part: f64) -> Plan {
     let Program::Slot(packed) = packed else { panic!("{} after packing", packed.ir()) };
     let header = chain.bootstrap_header().unwrap();
     let bootstrap = place::Bootstrap {
-        levels: LEVELS,
+        levels: header.level_out - header.level_in,
         level_in: header.level_in,
         price: BOOTSTRAP_PRICE,
+        pair_price: pair * BOOTSTRAP_PRICE,
         ranges: ranges(&packed),
     };
     let lowered = lower::Config { moduli: chain.moduli(), scale: chain.scale(), bootstrap: Some(header) };
@@ -145,26 +145,15 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain, part: f64) -> Plan {
     fhec_backend::emit(chain, schedule, &EmitOptions { samples, ..EmitOptions::default() }).unwrap()
 }
 
-#[test]
-fn a_residual_network_with_bootstraps_runs_encrypted() {
-    let network = Net::build();
-    let (parameters, spec) = insecure_test_bootstrap(LEVELS as usize).unwrap();
+/// Runs images encrypted with so many levels between bootstraps, of which a block takes six and one more to restore a
+/// scale. Gives ciphertexts bootstrapped and pairs of them.
+fn run(levels: u32, pair: f64, part: f64, images: std::ops::Range<u64>) -> (u64, u64) {
+    let network = &Net::build();
+    let (parameters, spec) = insecure_test_bootstrap(levels as usize).unwrap();
     let chain = Chain::bootstrapped(parameters, &spec, &KernelCosts::default()).unwrap();
-    for (part, images) in [(1.0, 0..2), (0.5, 2..3)] {
-        let plan = Arc::new(compile(&network, &chain, part));
-        let bootstraps = plan.report.bootstraps;
-        assert!((4..=12).contains(&bootstraps), "{bootstraps} bootstraps");
-        run_encrypted(&network, &chain, &plan, images);
-    }
-}
+    let plan = Arc::new(compile(network, &chain, pair, part));
+    let (bootstraps, pairs) = (plan.report.bootstraps, plan.report.pairs);
 
-/// Runs images encrypted and compares with the network.
-fn run_encrypted(
-    network: &Verified<TensorGraph>,
-    chain: &Chain,
-    plan: &Arc<Plan>,
-    images: std::ops::Range<u64>,
-) {
     let client = Client::with_parameters(plan.client_spec().unwrap(), chain.parameters.clone()).unwrap();
     let keys = client.generate_keys(None).unwrap();
     let secret = (&keys.secret, keys.id);
@@ -179,8 +168,28 @@ fn run_encrypted(
         let got = client.decrypt(secret, &run.outputs).unwrap().swap_remove(0);
         let error = want.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         let spread = want.iter().fold(0.0f64, |most, x| most.max(x.abs()));
-        println!("error {error:.1e} of {spread:.2}: {want:.3?} {got:.3?}");
+        println!("{levels} levels, {bootstraps} bootstraps, {pairs} pairs, error {error:.1e} of {spread:.2}");
         assert!(spread > 0.1, "scores that say something: {want:?}");
         assert!(error < 5e-4, "{want:?} {got:?}");
     }
+    (bootstraps, pairs)
+}
+
+#[test]
+fn a_residual_network_with_bootstraps_runs_encrypted() {
+    let (bootstraps, pairs) = run(5, f64::INFINITY, 1.0, 0..2);
+    assert!((4..=12).contains(&bootstraps) && pairs == 0, "{bootstraps} bootstraps, {pairs} pairs");
+}
+
+#[test]
+fn half_of_the_rotation_keys_serve() {
+    let (bootstraps, _) = run(5, f64::INFINITY, 0.5, 2..3);
+    assert!((4..=12).contains(&bootstraps), "{bootstraps} bootstraps");
+}
+
+/// What a shortcut carries is refreshed together with a value inside the block.
+#[test]
+fn two_values_at_once_run_encrypted() {
+    let (bootstraps, pairs) = run(6, 1.35, 1.0, 0..2);
+    assert!(bootstraps > 2 * pairs && pairs > 0, "{bootstraps} bootstraps, {pairs} pairs");
 }

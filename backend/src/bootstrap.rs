@@ -40,10 +40,12 @@ impl Default for BootstrapRequest {
 }
 
 /// What one bootstrap costs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BootstrapCosts {
-    /// Time on one thread.
+    /// Time of one ciphertext on one thread.
     pub seconds: f64,
+    /// Time of two at once on one thread.
+    pub pair_seconds: f64,
     /// Memory of its keys.
     pub key_bytes: u64,
     /// Memory of its matrices.
@@ -74,7 +76,9 @@ pub fn select_bootstrapped(request: &BootstrapRequest, designer: &mut Designer) 
             key_bytes: request.key_bytes,
         };
         match designer.search(&design).map_err(ChainError::from) {
-            Ok(design) => return Chain::of_circuit(&design.circuit, design.seconds),
+            Ok(design) => {
+                return Chain::of_circuit(&design.circuit, [design.seconds, design.pair_seconds]);
+            }
             Err(ChainError::Bootstrap(e @ BootstrapError::NoDesign { .. })) => refusal = Some(e),
             Err(other) => return Err(other),
         }
@@ -104,11 +108,11 @@ impl Chain {
             return Err(BootstrapError::Slots { log_slots: spec.log_slots, max }.into());
         }
         let circuit = BootstrapCircuit::new(&parameters, spec)?;
-        Self::of_circuit(&circuit, circuit.seconds(costs))
+        Self::of_circuit(&circuit, [circuit.seconds(costs), circuit.pair_seconds(costs)])
     }
 
-    /// Describes the chain of a bootstrap of all slots that takes so many seconds.
-    fn of_circuit(circuit: &BootstrapCircuit, seconds: f64) -> Result<Self, ChainError> {
+    /// Describes the chain of a bootstrap of all slots that takes so many seconds, for one ciphertext and for two.
+    fn of_circuit(circuit: &BootstrapCircuit, [seconds, pair_seconds]: [f64; 2]) -> Result<Self, ChainError> {
         let (parameters, spec) = (circuit.parameters().clone(), circuit.spec());
         let fresh = Estimate { variance: parameters.sigma().powi(2), message: 1.0 };
         let error = circuit.estimate(fresh).slot_error(spec.scale, parameters.n());
@@ -117,6 +121,7 @@ impl Chain {
         chain.data.bootstrap = Some(data(spec, error));
         chain.bootstrap = Some(BootstrapCosts {
             seconds,
+            pair_seconds,
             key_bytes: circuit.key_bytes() as u64,
             matrix_bytes: circuit.matrix_bytes() as u64,
         });

@@ -15,6 +15,7 @@ use fhec_ir::plan::{Gadget, MemoryReport, ParameterData};
 use fhec_ir::schedule::{Kind, Recipe, Schedule, ScheduleOp, ScheduleType};
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap::BootstrapCosts;
 use crate::order::peak_bytes;
 use crate::report::Facts;
 
@@ -122,6 +123,8 @@ pub struct CostModel<'p> {
     /// Microseconds.
     evaluate: f64,
     bootstrap: f64,
+    /// Of two ciphertexts at once.
+    pair: f64,
 }
 
 impl<'p> CostModel<'p> {
@@ -129,12 +132,12 @@ impl<'p> CostModel<'p> {
     pub fn new(parameters: &'p ParameterData, table: &CostTable) -> Self {
         let n = (f64::from(parameters.log_n) - 16.0).exp2();
         let pricing = Pricing::new(parameters.log_n, &table.kernels);
-        Self { parameters, pricing, evaluate: table.evaluate * n, bootstrap: 0.0 }
+        Self { parameters, pricing, evaluate: table.evaluate * n, bootstrap: 0.0, pair: 0.0 }
     }
 
-    /// Prices a bootstrap at so many seconds; the engine has its own formulas for it.
-    pub fn with_bootstrap(self, seconds: f64) -> Self {
-        Self { bootstrap: seconds * 1e6, ..self }
+    /// With the price of bootstraps, for which the engine has its own formulas.
+    pub fn with_bootstrap(self, costs: &BootstrapCosts) -> Self {
+        Self { bootstrap: costs.seconds * 1e6, pair: costs.pair_seconds * 1e6, ..self }
     }
 
     /// Shape of keys for a level, and the level.
@@ -210,6 +213,9 @@ impl<'p> CostModel<'p> {
                 let args: Vec<_> = node.args.iter().map(|a| *schedule.ty(*a)).collect();
                 let mut price =
                     Price { each: self.instruction(&node.op, &args, fused[id.index()]), first: 0.0 };
+                if schedule.partner(id).is_some() {
+                    price.each = self.pair / 2.0;
+                }
                 for (recipe, x) in node.op.recipes().iter().zip(&args) {
                     let weight = facts.get(recipe).map_or(1.0, |f| f.weight);
                     price.each += self.lifted(self.limbs(*x), weight);
@@ -222,7 +228,7 @@ impl<'p> CostModel<'p> {
             .collect()
     }
 
-    /// Microseconds of an instruction on operands of the given types, without its plaintexts. `fused`: as part of a
+    /// Microseconds of an instruction on operands of the given types, without its plaintexts and by itself. `fused`: as part of a
     /// fused kernel, see [`fused`].
     pub fn instruction(&self, op: &ScheduleOp, args: &[ScheduleType], fused: bool) -> f64 {
         use ScheduleOp as O;
@@ -340,7 +346,8 @@ mod tests {
         let chain = crate::bootstrap::tests::small();
         let (slots, moduli, scale) = (chain.slots(), chain.moduli(), chain.scale());
         let bootstrap = chain.bootstrap_header();
-        let model = CostModel::new(&chain.data, &CostTable::default()).with_bootstrap(2.0);
+        let costs = BootstrapCosts { seconds: 2.0, pair_seconds: 3.0, ..BootstrapCosts::default() };
+        let model = CostModel::new(&chain.data, &CostTable::default()).with_bootstrap(&costs);
         let mut kernels = 0;
         for seed in 0..20 {
             let moduli = moduli.clone();

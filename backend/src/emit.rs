@@ -8,7 +8,6 @@ use fhec_ir::schedule::keys::key_needs;
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{Verified, Violations};
 
-use crate::bootstrap::BootstrapCosts;
 use crate::chain::Chain;
 use crate::cost::{CostModel, CostTable};
 use crate::order;
@@ -60,8 +59,8 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     {
         return Err(EmitError::Chain);
     }
-    let bootstrap = chain.bootstrap.unwrap_or(BootstrapCosts { seconds: 0.0, key_bytes: 0, matrix_bytes: 0 });
-    let costs = CostModel::new(&chain.data, &options.costs).with_bootstrap(bootstrap.seconds);
+    let bootstrap = chain.bootstrap.unwrap_or_default();
+    let costs = CostModel::new(&chain.data, &options.costs).with_bootstrap(&bootstrap);
     let schedule = order::order(schedule, &costs)?;
     let Measured { facts, rms } = report::measure(&schedule, &options.samples).map_err(EmitError::Recipe)?;
     let mut numbers = report::report(&schedule, &costs, &facts);
@@ -202,9 +201,17 @@ mod tests {
         let count = schedule.iter().filter(|(_, n)| refreshes(&n.op)).count() as u64;
         assert!(count > 1);
         let plan = emit(&chain, schedule.clone(), &EmitOptions::default()).unwrap();
-        assert_eq!(plan.report.bootstraps, count);
+        let pairs = schedule.ids().filter(|id| schedule.partner(*id).is_some()).count() as u64 / 2;
+        assert!(pairs > 0);
+        assert_eq!((plan.report.bootstraps, plan.report.pairs), (count, pairs));
         let costs = chain.bootstrap.unwrap();
-        assert!(costs.seconds > 0.0 && plan.report.predicted_seconds > count as f64 * costs.seconds);
+        assert!(costs.seconds < costs.pair_seconds && costs.pair_seconds < 1.8 * costs.seconds);
+        let seconds = (count - 2 * pairs) as f64 * costs.seconds + pairs as f64 * costs.pair_seconds;
+        let others = CostModel::new(&chain.data, &CostTable::default());
+        let others: f64 =
+            others.schedule(&plan.schedule, &crate::report::Facts::new()).iter().map(|p| p.each).sum();
+        let predicted = plan.report.predicted_seconds;
+        assert!((predicted - seconds - others * 1e-6).abs() < 0.1 * seconds, "{predicted} {seconds}");
         assert_eq!(plan.keys.bootstrap_bytes, costs.key_bytes);
         assert!(plan.report.memory.total() > plan.keys.bytes() + costs.matrix_bytes);
         let precision = plan.client.precision_bits;

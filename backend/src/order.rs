@@ -50,15 +50,18 @@ pub fn order(schedule: Verified<Schedule>, costs: &CostModel<'_>) -> Result<Veri
 fn sequence(schedule: &Schedule, costs: &CostModel<'_>) -> Vec<ValueId> {
     let users = schedule.users();
     let mut uses = remaining_uses(schedule);
-    let mut missing: Vec<usize> = schedule.iter().map(|(_, n)| n.args.len()).collect();
+    // What happens together stands for the first of both here.
+    let first = |id: ValueId| schedule.partner(id).map_or(id, |other| id.min(other));
+    let mut missing = vec![0; schedule.len()];
+    schedule.iter().for_each(|(id, n)| missing[first(id).index()] += n.args.len());
     let mut ready = Ready::default();
     let bytes = |id: ValueId| costs.value_bytes(*schedule.ty(id)) as i64;
+    let group = |id: ValueId| [Some(id), schedule.partner(id)].into_iter().flatten();
     let growth = |id: ValueId, uses: &[usize]| {
-        let node = schedule.node(id);
-        let mut args = node.args.clone();
+        let mut args: Vec<_> = group(id).flat_map(|id| schedule.node(id).args.clone()).collect();
         args.sort_unstable();
         let freed = args.chunk_by(|a, b| a == b).filter(|same| uses[same[0].index()] == same.len());
-        bytes(id) - freed.map(|same| bytes(same[0])).sum::<i64>()
+        group(id).map(bytes).sum::<i64>() - freed.map(|same| bytes(same[0])).sum::<i64>()
     };
     for (id, _) in schedule.iter().filter(|(_, n)| n.args.is_empty()) {
         // Inputs are there whatever the order.
@@ -66,17 +69,17 @@ fn sequence(schedule: &Schedule, costs: &CostModel<'_>) -> Vec<ValueId> {
     }
     let mut sequence = Vec::with_capacity(schedule.len());
     while let Some(id) = ready.pop() {
-        sequence.push(id);
-        for arg in &schedule.node(id).args {
+        sequence.extend(group(id));
+        for arg in group(id).flat_map(|id| &schedule.node(id).args) {
             uses[arg.index()] -= 1;
             // Its last reader may now be worth more.
-            for &user in users[arg.index()].iter().filter(|_| uses[arg.index()] <= 2) {
+            for user in users[arg.index()].iter().filter(|_| uses[arg.index()] <= 2).map(|u| first(*u)) {
                 if missing[user.index()] == 0 && !ready.done(user) {
                     ready.push(user, growth(user, &uses));
                 }
             }
         }
-        for &user in &users[id.index()] {
+        for user in group(id).flat_map(|id| &users[id.index()]).map(|u| first(*u)) {
             missing[user.index()] -= 1;
             if missing[user.index()] == 0 {
                 ready.push(user, growth(user, &uses));

@@ -178,6 +178,7 @@ pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &Facts) -> Repo
     }
     Report {
         bootstraps: layers.iter().map(|l| l.bootstraps).sum(),
+        pairs: layers.iter().map(|l| l.pairs).sum(),
         predicted_seconds: layers.iter().map(|l| l.predicted_seconds).sum(),
         predicted_plaintext_seconds: layers.iter().map(|l| l.predicted_plaintext_seconds).sum(),
         memory: costs.memory(schedule, facts),
@@ -203,6 +204,8 @@ fn count(schedule: &Schedule, id: ValueId, node: &Node<ScheduleOp>, facts: &Fact
     layer.relinearisations += relinearisation;
     layer.key_switches += rotations + relinearisation;
     layer.bootstraps += u64::from(matches!(node.op, ScheduleOp::Bootstrap { .. }));
+    // A pair counts where its second ciphertext does.
+    layer.pairs += u64::from(schedule.partner(id).is_some_and(|first| first < id));
     layer.level_in = node.args.iter().map(|a| schedule.ty(*a).level).fold(layer.level_in, u32::max);
     layer.level_out = layer.level_out.min(schedule.ty(id).level);
     let multiplies = matches!(node.op, ScheduleOp::MulAcc { .. });

@@ -67,6 +67,11 @@ pub trait Op: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned + Se
         let _ = (header, f);
     }
 
+    /// Whether the op happens together with the node right behind it; None if it is not of the kind that can.
+    fn with_next(&self) -> Option<bool> {
+        None
+    }
+
     /// Checks the IR's own invariants of one node. G1–G4 hold for it already.
     fn check_node(graph: &Graph<Self>, id: ValueId, report: &mut Vec<Violation>);
 
@@ -215,6 +220,18 @@ impl<O: Op> Graph<O> {
         users
     }
 
+    /// The node right before or behind `id` that it happens together with ([`Op::with_next`]): neither reads the other.
+    pub fn partner(&self, id: ValueId) -> Option<ValueId> {
+        let marked = |id: ValueId| self.nodes.get(id.index()).and_then(|n| n.op.with_next());
+        let second = |first: ValueId| {
+            let second = ValueId(first.0.checked_add(1)?);
+            let pair = marked(first) == Some(true) && marked(second) == Some(false);
+            (pair && !self.node(second).args.contains(&first)).then_some(second)
+        };
+        let before = id.0.checked_sub(1).map(ValueId);
+        second(id).or_else(|| before.filter(|first| second(*first) == Some(id)))
+    }
+
     /// `%12 conv1`: how messages name a value.
     pub fn describe(&self, id: ValueId) -> String {
         let node = self.node(id);
@@ -232,7 +249,8 @@ impl<O: Op> Graph<O> {
             live[output.value.index()] = true;
         }
         for (id, node) in self.iter().rev() {
-            if node.op.input_name().is_some() {
+            // All readers of both stand behind both.
+            if node.op.input_name().is_some() || self.partner(id).is_some_and(|p| live[p.index()]) {
                 live[id.index()] = true;
             }
             if live[id.index()] {

@@ -71,7 +71,7 @@ fn sample() -> SlotGraph {
     let v = graph.push(SlotOp::View, vec![p], SlotType { layout: view, level: Some(0) }, "view");
     let b = graph.push(SlotOp::AddConst { value: bias }, vec![s], ty(0), "bias");
     let top = SlotType { layout: layout.clone(), level: Some(5) };
-    let fresh = graph.push(SlotOp::Bootstrap { range: 40.0 }, vec![b], top, "bias");
+    let fresh = graph.push(SlotOp::Bootstrap { range: 40.0, with_next: false }, vec![b], top, "bias");
     graph.add_output("v", v);
     graph.add_output("b", fresh);
     graph
@@ -214,19 +214,45 @@ fn l7_levels_fall() {
 #[test]
 fn l8_bootstraps() {
     for range in [0.0, -1.0, f64::INFINITY, f64::NAN] {
-        broken("L8", FRESH, |g| g.node_mut(FRESH).op = SlotOp::Bootstrap { range });
+        broken("L8", FRESH, |g| g.node_mut(FRESH).op = SlotOp::Bootstrap { range, with_next: false });
     }
     broken("L3", FRESH, |g| g.node_mut(FRESH).ty.layout = row(4, &[8]));
     let second = ValueId(8);
     let twice = |level: u32| {
         let mut graph = sample();
         let ty = SlotType { level: Some(level), ..graph.ty(FRESH).clone() };
-        graph.push(SlotOp::Bootstrap { range: 1.0 }, vec![POLY], ty, "again");
+        graph.push(SlotOp::Bootstrap { range: 1.0, with_next: false }, vec![POLY], ty, "again");
         graph
     };
     assert!(verify(twice(5)).is_ok());
     let report = verify(twice(4)).unwrap_err();
     assert_eq!((report.0[0].invariant, &report.0[0].place), ("L8", &twice(4).describe(second)));
+}
+
+#[test]
+fn l8_two_bootstraps_at_once() {
+    let pair = |operand: ValueId, second: SlotOp| {
+        let mut graph = sample();
+        let ty = graph.ty(FRESH).clone();
+        let first =
+            graph.push(SlotOp::Bootstrap { range: 1.0, with_next: true }, vec![POLY], ty.clone(), "a");
+        let operand = if operand == FRESH { first } else { operand };
+        graph.push(second, vec![operand], ty, "b");
+        (verify(graph), first)
+    };
+    let second = SlotOp::Bootstrap { range: 2.0, with_next: false };
+    let (good, first) = pair(SUM, second.clone());
+    assert_eq!(good.unwrap().partner(first), Some(ValueId(first.0 + 1)));
+    // `FRESH` stands for the first of the two.
+    let refused = |operand, second| {
+        let report = pair(operand, second).0.unwrap_err();
+        assert_eq!(report.0[0].invariant, "L8", "{report}");
+    };
+    refused(FRESH, second);
+    refused(SUM, SlotOp::Bootstrap { range: 2.0, with_next: true });
+    let mut last = sample();
+    last.node_mut(FRESH).op = SlotOp::Bootstrap { range: 1.0, with_next: true };
+    assert_eq!(verify(last).unwrap_err().0[0].invariant, "L8");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn ranges(graph: &SlotGraph, inputs: &[Tensor<f64>]) -> Vec<f64> {
 }
 
 fn config(levels: u32, price: f64, ranges: Vec<f64>) -> place::Config {
-    let bootstrap = Some(place::Bootstrap { levels, level_in: 1, price, ranges });
+    let bootstrap = Some(place::Bootstrap { levels, level_in: 1, price, pair_price: 1.1 * price, ranges });
     place::Config { bootstrap, ..place::Config::default() }
 }
 
@@ -65,7 +65,7 @@ fn compare(want: &Tensor<f64>, got: &[f64], name: &str) {
 
 #[test]
 fn random_networks_keep_their_meaning() {
-    let (mut run, mut refused, mut with, mut narrow) = (0, 0, 0, 0);
+    let (mut run, mut refused, mut with, mut pairs, mut narrow) = (0, 0, 0, 0, 0);
     for seed in 0..200 {
         let options = Options { exact: false, products: seed % 3 == 0, ..Options::default() };
         let graph = random::graph(seed, &options);
@@ -79,6 +79,7 @@ fn random_networks_keep_their_meaning() {
             let placed = match place::run_with_report(&planned, &config(levels, 20.0, ranges.clone())) {
                 Ok((placed, report)) => {
                     assert_eq!(report.bootstraps.len(), count(&placed));
+                    pairs += usize::from(report.bootstraps.iter().any(|p| p.with.is_some()));
                     assert!(report.naive.is_none_or(|n| n.price >= report.price - 1e-9), "{report}");
                     verify(placed).unwrap_or_else(|e| panic!("seed {seed}: {e}"))
                 }
@@ -99,8 +100,8 @@ fn random_networks_keep_their_meaning() {
             narrow += usize::from(least < 30.0);
         }
     }
-    println!("{run} ran, {with} with bootstraps, {refused} refused, {narrow} narrow");
-    assert!(run > 150 && with > 60, "{run} ran, {with} with bootstraps, {refused} refused");
+    println!("{run} ran, {with} with bootstraps, {pairs} with pairs, {refused} refused, {narrow} narrow");
+    assert!(run > 150 && with > 60 && pairs > 4, "{run} ran, {with} with bootstraps, {pairs} with pairs");
 }
 
 /// Residual network of `blocks` blocks: convolutions and monic quartics, a sum of each block's two ends.
@@ -151,7 +152,8 @@ impl Residual {
 
 #[test]
 fn residual_networks_with_identity_shortcuts() {
-    for (blocks, levels) in [(1, 4), (2, 4), (3, 6), (9, 12)] {
+    let mut pairs = 0;
+    for (blocks, levels) in [(1, 4), (2, 4), (3, 6), (6, 9), (9, 12)] {
         let graph = Residual::build(blocks, 4, 2);
         let planned = planned(&graph, 64);
         // Scales and levels do not depend on the ranges being those of the network.
@@ -167,11 +169,13 @@ fn residual_networks_with_identity_shortcuts() {
             println!(
                 "{blocks} blocks, {levels} levels, range {range}, least scale {least:.1}: {report} ({took:?})"
             );
+            pairs += report.pairs();
             // Nothing falls much below what the range asks for.
             assert!(least > 40.0 - 2.0 * range.log2().ceil() - 1.0, "range {range}: {least}");
             assert!(report.exact && count(&placed) > 0, "{}", text::summary(&*placed));
         }
     }
+    assert!(pairs > 6, "{pairs} pairs");
 }
 
 #[test]

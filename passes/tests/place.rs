@@ -110,9 +110,14 @@ fn alternative(children: Vec<usize>, depth: u32, rotations: f64) -> Alternative 
 
 #[test]
 fn extraction_with_bootstraps_agrees_with_brute_force() {
-    let (mut with, mut impossible, mut several) = (0, 0, 0);
+    let (mut with, mut impossible, mut several, mut together) = (0, 0, 0, 0);
     for seed in 0..1000 {
-        let problem = if seed % 3 == 0 { residual(&mut Rng(seed)) } else { bounded(&mut Rng(seed)) };
+        let mut rng = Rng(seed);
+        let problem = match seed % 4 {
+            0 => residual(&mut rng),
+            1 => crossed(&mut rng),
+            _ => bounded(&mut rng),
+        };
         let mut best = Best { price: f64::INFINITY, bootstraps: 0 };
         Oracle { problem: &problem, picks: vec![], best: &mut best }.walk(0.0);
         let Some(solution) = solve(&problem, usize::MAX) else {
@@ -130,8 +135,11 @@ fn extraction_with_bootstraps_agrees_with_brute_force() {
         assert!(naive(&problem).is_none_or(|n| n.price >= solution.price - 1e-9), "seed {seed}");
         with += usize::from(bootstraps > 0);
         several += usize::from(bootstraps > 1);
+        together += usize::from(solution.together.iter().any(Option::is_some));
     }
-    assert!(with > 400 && several > 200 && impossible > 50, "{with} {several} {impossible}");
+    println!("{with} with bootstraps, {several} with several, {together} with two at once");
+    assert!(with > 400 && several > 200 && impossible > 40, "{with} {several} {impossible}");
+    assert!(together > 50, "{together}");
 }
 
 /// A random problem with bootstraps that give one to three levels; some classes may not be bootstrapped.
@@ -145,10 +153,21 @@ fn bounded(rng: &mut Rng) -> Problem {
         0 => f64::INFINITY,
         _ => below(rng, 60) as f64,
     };
-    let prices = (0..count).map(|_| price(rng)).collect();
+    let prices: Vec<f64> = (0..count).map(|_| price(rng)).collect();
     let levels = 1 + below(rng, 3) as u32;
-    problem.bootstraps = Some(Bootstraps { levels, floor: below(rng, 2) as u32, prices });
+    let shares = shares(rng, &prices);
+    problem.bootstraps = Some(Bootstraps { levels, floor: below(rng, 2) as u32, prices, shares });
     problem
+}
+
+/// Parts of the prices that classes pay when two are bootstrapped together: none may, or most may.
+fn shares(rng: &mut Rng, prices: &[f64]) -> Vec<f64> {
+    let none = below(rng, 3) == 0;
+    let mut share = |price: f64| match below(rng, 6) {
+        0 => f64::INFINITY,
+        k => price * (0.4 + 0.1 * k as f64),
+    };
+    prices.iter().map(|price| if none { f64::INFINITY } else { share(*price) }).collect()
 }
 
 /// Blocks of two layers and a join with what the block began with.
@@ -164,8 +183,9 @@ fn residual(rng: &mut Rng) -> Problem {
         let b = push(vec![a], 1, 1 + below(rng, 20));
         x = push(vec![x, b], 0, 1);
     }
-    let prices = (0..classes.len()).map(|_| 1.0 + below(rng, 100) as f64).collect();
-    let bootstraps = Some(Bootstraps { levels: 2 + below(rng, 2) as u32, floor: 0, prices });
+    let prices: Vec<f64> = (0..classes.len()).map(|_| 1.0 + below(rng, 100) as f64).collect();
+    let shares = shares(rng, &prices);
+    let bootstraps = Some(Bootstraps { levels: 2 + below(rng, 2) as u32, floor: 0, prices, shares });
     Problem {
         outputs: vec![classes.len() - 1],
         classes,
@@ -174,7 +194,25 @@ fn residual(rng: &mut Rng) -> Problem {
     }
 }
 
-/// What the oracle decides about a class: alternative, level before a bootstrap, whether there is one.
+/// Blocks of two layers, the second of which reads what the block began with too, at one price for all bootstraps.
+fn crossed(rng: &mut Rng) -> Problem {
+    let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.1)] }];
+    for _ in 0..3 {
+        let x = classes.len() - 1;
+        for children in [vec![x], vec![x, x + 1]] {
+            let rotations = 1 + below(rng, 10);
+            classes.push(Class { alternatives: vec![alternative(children, 1, rotations as f64)] });
+        }
+    }
+    let (levels, price) = (2 + below(rng, 2) as u32, 40.0 + below(rng, 60) as f64);
+    let prices = vec![price; classes.len()];
+    let shares = vec![price * (0.5 + 0.05 * below(rng, 5) as f64); classes.len()];
+    let bootstraps = Some(Bootstraps { levels, floor: 0, prices, shares });
+    let price = LevelPrices::new((0..64).map(|level| 1.0 + f64::from(level)));
+    Problem { outputs: vec![classes.len() - 1], classes, price, bootstraps }
+}
+
+/// What the oracle decides about a class: alternative, level before a bootstrap, whether it is bootstrapped by now.
 type Pick = Option<(usize, u32, bool)>;
 
 #[derive(Debug)]
@@ -183,7 +221,7 @@ struct Best {
     bootstraps: usize,
 }
 
-/// Tries everything. Every reader takes the class as it is or bootstrapped, whichever it can.
+/// Tries everything that is not dearer than the best so far. Every reader takes the class as it is or bootstrapped, whichever it can.
 struct Oracle<'p> {
     problem: &'p Problem,
     picks: Vec<Pick>,
@@ -193,6 +231,9 @@ struct Oracle<'p> {
 impl Oracle<'_> {
     fn walk(&mut self, price: f64) {
         let c = self.picks.len();
+        if price > self.best.price + 1e-9 {
+            return;
+        }
         if c == self.problem.classes.len() {
             let bootstraps = self.picks.iter().flatten().filter(|p| p.2).count();
             let less = price < self.best.price - 1e-9;
@@ -214,15 +255,13 @@ impl Oracle<'_> {
                     continue;
                 }
                 let price = price + a.rotations * problem.price.at(executes + rules.floor);
-                for fresh in [false, true] {
-                    let extra = if fresh { rules.prices[c] } else { 0.0 };
-                    // An input can come at any level anyway.
-                    if extra.is_finite() && !(fresh && a.children.is_empty()) {
-                        self.picks.push(Some((k, level, fresh)));
-                        self.walk(price + extra);
-                        self.picks.pop();
-                    }
+                self.picks.push(Some((k, level, false)));
+                self.walk(price);
+                // An input can come at any level anyway.
+                if !a.children.is_empty() {
+                    self.bootstrapped(c, price);
                 }
+                self.picks.pop();
             }
         }
         if !problem.outputs.contains(&c) {
@@ -230,6 +269,26 @@ impl Oracle<'_> {
             self.walk(price);
             self.picks.pop();
         }
+    }
+
+    /// Bootstraps the last class, alone or with any that was not.
+    fn bootstrapped(&mut self, c: usize, price: f64) {
+        let rules = self.problem.bootstraps.as_ref().unwrap();
+        self.picks[c].as_mut().unwrap().2 = true;
+        if rules.prices[c].is_finite() {
+            self.walk(price + rules.prices[c]);
+        }
+        for with in 0..c {
+            let is_input = self.problem.classes[with].alternatives[0].children.is_empty();
+            let together = rules.together(with, c);
+            if together.is_infinite() || is_input || self.picks[with].is_none_or(|p| p.2) {
+                continue;
+            }
+            self.picks[with].as_mut().unwrap().2 = true;
+            self.walk(price + together);
+            self.picks[with].as_mut().unwrap().2 = false;
+        }
+        self.picks[c].as_mut().unwrap().2 = false;
     }
 }
 
@@ -240,21 +299,27 @@ fn is_valid(problem: &Problem, solution: &Solution) -> bool {
         let Some(k) = solution.chosen[c] else { continue };
         let a = &class.alternatives[k];
         let executes = solution.levels[c] + a.depth;
+        // Together with a later one it exists when that one does.
+        let fresh = |x: usize| solution.bootstrapped[x] && solution.together[x].is_none_or(|y| y < c);
         let available = |child: &usize| {
-            solution.chosen[*child].is_some()
-                && (solution.levels[*child] >= executes || solution.bootstrapped[*child])
+            solution.chosen[*child].is_some() && (solution.levels[*child] >= executes || fresh(*child))
         };
         if executes + a.headroom > rules.levels || !a.children.iter().all(available) {
             return false;
         }
         price += a.rotations * problem.price.at(executes + rules.floor);
-        price += if solution.bootstrapped[c] { rules.prices[c] } else { 0.0 };
+        price += match solution.together[c] {
+            Some(with) if solution.together[with] != Some(c) || !solution.bootstrapped[c] => return false,
+            Some(with) if with < c => rules.together(with, c),
+            None if solution.bootstrapped[c] => rules.prices[c],
+            _ => 0.0,
+        };
     }
     problem.outputs.iter().all(|o| solution.chosen[*o].is_some()) && (price - solution.price).abs() < 1e-9
 }
 
 /// 19 convolutions, each with an activation, and a classifier; a join after every second one.
-fn resnet20(bootstrap: f64) -> Problem {
+fn resnet20(bootstrap: f64, pair: f64) -> Problem {
     let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.01)] }];
     let mut prices = vec![f64::INFINITY];
     let mut push = |children: Vec<usize>, depth: u32, rotations: f64, cts: f64| {
@@ -274,20 +339,25 @@ fn resnet20(bootstrap: f64) -> Problem {
     }
     let pool = push(vec![x], 0, 6.0, 1.0);
     let fc = push(vec![pool], 1, 10.0, 1.0);
-    let bootstraps = Some(Bootstraps { levels: 12, floor: 3, prices });
+    let shares = prices.iter().map(|price| price * pair / 2.0).collect();
+    let bootstraps = Some(Bootstraps { levels: 12, floor: 3, prices, shares });
     Problem { classes, outputs: vec![fc], price: LevelPrices::default(), bootstraps }
 }
 
 #[test]
 fn resnet20_takes_milliseconds() {
-    for bootstrap in [100.0, 300.0, 1000.0] {
-        let problem = resnet20(bootstrap);
+    for (bootstrap, pair) in [100.0, 300.0, 1000.0].into_iter().flat_map(|b| [(b, 2.0), (b, 1.4)]) {
+        let problem = resnet20(bootstrap, pair);
         let begin = std::time::Instant::now();
         let solution = solve(&problem, 500).unwrap();
         let took = begin.elapsed();
         let bootstraps = solution.bootstrapped.iter().filter(|b| **b).count();
         let naive = naive(&problem).unwrap();
-        println!("bootstrap {bootstrap}: {bootstraps} at {:.0} in {took:?}; {naive:?}", solution.price);
+        let pairs = solution.together.iter().flatten().count() / 2;
+        println!(
+            "bootstrap {bootstrap}: {bootstraps}, {pairs} pairs at {:.0} in {took:?}; {naive:?}",
+            solution.price
+        );
         assert!(took.as_millis() < 100 && !solution.pruned, "{took:?}");
         // 58 levels in steps of 12, the first of which the input brings.
         assert!((4..=6).contains(&bootstraps) || bootstrap < 300.0, "{bootstraps}");
@@ -298,7 +368,7 @@ fn resnet20_takes_milliseconds() {
 /// Down and up again: every level of the way down is kept for the same level of the way up.
 #[test]
 fn u_nets_are_placed_in_time() {
-    for depth in [2, 3, 4] {
+    for (depth, pair) in [2, 3, 4].into_iter().flat_map(|depth| [(depth, f64::INFINITY), (depth, 1.3)]) {
         let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.01)] }];
         let mut prices = vec![f64::INFINITY];
         let mut layer = |children: Vec<usize>, cts: f64| {
@@ -323,14 +393,15 @@ fn u_nets_are_placed_in_time() {
             x = layer(vec![x, skip], cts);
             x = layer(vec![x], cts);
         }
-        let bootstraps = Some(Bootstraps { levels: 12, floor: 3, prices });
+        let shares = prices.iter().map(|price| price * pair / 2.0).collect();
+        let bootstraps = Some(Bootstraps { levels: 12, floor: 3, prices, shares });
         let problem = Problem { outputs: vec![x], classes, price: LevelPrices::default(), bootstraps };
         let begin = std::time::Instant::now();
         let solution = solve(&problem, 4000).unwrap();
         let took = begin.elapsed();
         let bootstraps = solution.bootstrapped.iter().filter(|b| **b).count();
         println!(
-            "U-Net {depth}: {bootstraps} at {:.0} in {took:?}, pruned {}; {:?}",
+            "U-Net {depth}, pairs at {pair}: {bootstraps} at {:.0} in {took:?}, pruned {}; {:?}",
             solution.price,
             solution.pruned,
             naive(&problem)

@@ -137,7 +137,8 @@ fn residual_block_with_bootstraps() {
             other => panic!("{}", other.ir()),
         }
     };
-    let bootstrap = Bootstrap { levels, level_in: 1, price: 50.0, ranges: vec![4.0; probe] };
+    let (price, pair_price) = (50.0, f64::INFINITY);
+    let bootstrap = Bootstrap { levels, level_in: 1, price, pair_price, ranges: vec![4.0; probe] };
     config.place.bootstrap = Some(bootstrap);
     config.chain = Box::new(move |top| Ok(common::chain(top, Some(levels))));
     check_with(graph, config);

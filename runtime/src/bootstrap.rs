@@ -101,11 +101,30 @@ impl Bootstrap {
     /// # Errors
     /// Those of the engine.
     pub(crate) fn refresh(&self, evaluator: &Evaluator, ct: &Ciphertext) -> Result<Ciphertext, CkksError> {
-        // To the circuit slots are numbers of magnitude Δ: what they stand for is no affair of its.
-        let mut operand = ct.clone();
-        operand.set_scale(self.circuit.spec().scale);
-        let mut fresh = self.ready()?.bootstrap(evaluator, &operand)?;
+        let mut fresh = self.ready()?.bootstrap(evaluator, &self.relabelled(ct))?;
         fresh.set_scale(ct.scale());
         Ok(fresh)
+    }
+
+    /// Refreshes two ciphertexts at once, as [`Bootstrap::refresh`] does either; their scales may differ.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub(crate) fn refresh_pair(
+        &self,
+        evaluator: &Evaluator,
+        cts: [&Ciphertext; 2],
+    ) -> Result<[Ciphertext; 2], CkksError> {
+        let [a, b] = cts.map(|ct| self.relabelled(ct));
+        let mut fresh = self.ready()?.bootstrap_pair(evaluator, &a, &b)?;
+        fresh.iter_mut().zip(cts).for_each(|(fresh, ct)| fresh.set_scale(ct.scale()));
+        Ok(fresh)
+    }
+
+    /// To the circuit slots are numbers of magnitude Δ: what they stand for is no affair of its.
+    fn relabelled(&self, ct: &Ciphertext) -> Ciphertext {
+        let mut operand = ct.clone();
+        operand.set_scale(self.circuit.spec().scale);
+        operand
     }
 }

@@ -365,6 +365,15 @@ impl Engine for CkksEngine {
         Ok(if pair { CkksValue::ExtPair(total) } else { CkksValue::Ext(total) })
     }
 
+    fn bootstrap_pair(
+        &self,
+        [(_, _, a), (_, _, b)]: [(ValueId, &Node<ScheduleOp>, &CkksValue); 2],
+    ) -> Result<Vec<CkksValue>, EngineError> {
+        let bootstrap = self.bootstrap.as_ref().ok_or(EngineError::NoBootstrap)?;
+        let fresh = bootstrap.refresh_pair(&self.evaluator, [a.ct(0)?, b.ct(0)?])?;
+        Ok(fresh.map(CkksValue::Ct).into())
+    }
+
     fn ty(&self, value: &CkksValue) -> ScheduleType {
         match value {
             CkksValue::Ct(ct) => ScheduleType {

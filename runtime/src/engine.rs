@@ -149,6 +149,18 @@ pub trait Engine: Sync {
         self.apply(sum.sum, node, &args, &[])
     }
 
+    /// Executes two bootstraps that happen together, given by their nodes and operands. Unless an engine knows better, one
+    /// by one.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`].
+    fn bootstrap_pair(
+        &self,
+        pair: [(ValueId, &Node<ScheduleOp>, &Self::Value); 2],
+    ) -> Result<Vec<Self::Value>, EngineError> {
+        pair.into_iter().map(|(id, node, operand)| self.apply(id, node, &[operand], &[])).collect()
+    }
+
     /// Kind, level and scale of a value as the engine has them.
     fn ty(&self, value: &Self::Value) -> ScheduleType;
 

@@ -4,8 +4,8 @@
 //! runs first, so that with one thread the order is the schedule's and with more it is followed closely, and
 //! memory stays near the plan's prediction. A value is freed with its last use. There are at most as many instructions
 //! under way as threads, and all share one pool for their limbs and plaintexts: a long one that began beside a short
-//! one is not left with a single thread. Sums over rotations of the same decomposed ciphertexts are one instruction here: see
-//! [`units`](crate::units).
+//! one is not left with a single thread. Sums over rotations of the same decomposed ciphertexts are one instruction here, as are
+//! two bootstraps that happen together, and giant steps with their sum: see [`units`](crate::units).
 //!
 //! A thread that finds nothing ready works ahead: it encodes plaintexts of the units to come (`ahead.rs`), and before
 //! those of the first unit that needs it, it prepares the engine ([`Engine::prepare`]). The pool takes such work up
@@ -46,8 +46,8 @@ pub struct Execution<V> {
     pub seconds: f64,
     /// Most bytes of values alive at once, keys and plaintexts not counted.
     pub peak_value_bytes: usize,
-    /// When and where each instruction ran, plaintexts included. Sums over rotations that were executed at once share
-    /// their time evenly, one after the other; the rotations, and inputs, take none.
+    /// When and where each instruction ran, plaintexts included. Instructions that were executed at once share their
+    /// time evenly, one after the other; the rotations, and inputs, take none.
     pub spans: Vec<Span>,
 }
 
@@ -325,6 +325,10 @@ impl<E: Engine> Run<'_, E> {
         let of = |id: &ValueId| &*operands[unit.operands.binary_search(id).expect("operands are listed")];
         let first = unit.results[0];
         let compute = || {
+            if let ([], [a, b]) = (&unit.inner[..], &unit.results[..]) {
+                let pair = [a, b].map(|id| (*id, self.schedule.node(*id)));
+                return self.engine.bootstrap_pair(pair.map(|(id, node)| (id, node, of(&node.args[0]))));
+            }
             let node = self.schedule.node(first);
             if unit.inner.is_empty() {
                 let args: Vec<&E::Value> = node.args.iter().map(of).collect();

@@ -1,5 +1,5 @@
-//! What the executor runs at a time: one instruction, all sums over rotations of the same decomposed ciphertexts, or a sum
-//! of giant steps.
+//! What the executor runs at a time: one instruction, two bootstraps that happen together, all sums over rotations of the
+//! same decomposed ciphertexts, or a sum of giant steps.
 //!
 //! A linear map hoists its operand, rotates it by every baby step and sums products of these rotations with plaintexts,
 //! once per giant step. Executed at once, a rotation need not exist as a whole, and its key is read once. A giant step
@@ -15,8 +15,8 @@ use fhec_ir::{Node, ValueId};
 pub(crate) struct Unit {
     /// Instructions whose results only the unit itself reads: `RotateExt`, or `Giant` steps.
     pub(crate) inner: Vec<ValueId>,
-    /// Instructions whose results others read: one, which adds up the giant steps if there are such, or the `MulAcc`
-    /// over the rotations.
+    /// Instructions whose results others read: one, which adds up the giant steps if there are such, two bootstraps, or
+    /// the `MulAcc` over the rotations.
     pub(crate) results: Vec<ValueId>,
     /// Values read, each once.
     pub(crate) operands: Vec<ValueId>,
@@ -38,10 +38,12 @@ pub(crate) fn units(schedule: &Schedule) -> Vec<Unit> {
     let single = schedule
         .iter()
         .filter(|(id, node)| !inside.contains(id) && !matches!(node.op, ScheduleOp::Input { .. }));
-    fused.extend(single.map(|(id, node)| Unit {
-        inner: vec![],
-        results: vec![id],
-        operands: node.args.iter().copied().collect::<BTreeSet<_>>().into_iter().collect(),
+    // The second of two bootstraps comes with the first.
+    let single = single.filter(|(id, _)| schedule.partner(*id).is_none_or(|other| other > *id));
+    fused.extend(single.map(|(id, _)| {
+        let results: Vec<ValueId> = [Some(id), schedule.partner(id)].into_iter().flatten().collect();
+        let operands: BTreeSet<_> = results.iter().flat_map(|id| &schedule.node(*id).args).copied().collect();
+        Unit { inner: vec![], results, operands: operands.into_iter().collect() }
     }));
     fused.sort_unstable_by_key(|u| u.results[0]);
     fused
@@ -134,21 +136,22 @@ impl Sets {
 
 #[cfg(test)]
 mod tests {
+    use fhec_ir::schedule::BootstrapHeader;
     use fhec_ir::schedule::random::{self, Options};
 
     use super::*;
 
     fn schedule(seed: u64) -> fhec_ir::Verified<Schedule> {
         let moduli = vec![2f64.powi(50), 2f64.powi(40), 2f64.powi(40), 2f64.powi(40), 2f64.powi(40)];
-        random::schedule(
-            seed,
-            &Options { slots: 16, moduli, scale: 2f64.powi(40), steps: 60, bootstrap: None },
-        )
+        let scale = 2f64.powi(40);
+        let header = BootstrapHeader { level_in: 1, level_out: 4, scale };
+        let bootstrap = Some(header).filter(|_| seed % 2 == 1);
+        random::schedule(seed, &Options { slots: 16, moduli, scale, steps: 60, bootstrap })
     }
 
     #[test]
     fn every_instruction_is_in_one_unit_and_operands_come_before() {
-        let mut fused = [0; 2];
+        let (mut fused, mut pairs) = ([0; 2], 0);
         for seed in 0..200 {
             let schedule = schedule(seed);
             let units = units(&schedule);
@@ -166,6 +169,7 @@ mod tests {
                 if !unit.inner.is_empty() {
                     fused[usize::from(schedule.node(unit.results[0]).op == ScheduleOp::Add)] += 1;
                 }
+                pairs += usize::from(unit.inner.is_empty() && unit.results.len() == 2);
             }
             // Nothing outside a unit reads what is inner.
             for unit in &units {
@@ -174,5 +178,6 @@ mod tests {
             }
         }
         assert!(fused.iter().all(|n| *n > 20), "{fused:?} units of rotations and of giant steps");
+        assert!(pairs > 20, "{pairs} pairs");
     }
 }

@@ -316,11 +316,12 @@ mod encrypted {
     #[test]
     fn schedules_with_bootstraps_are_within_the_modelled_noise() {
         let (parameters, data, bytes) = common::bootstrapped();
-        let (mut ratios, mut bootstraps) = (Vec::new(), 0);
+        let (mut ratios, mut bootstraps, mut pairs) = (Vec::new(), 0, 0);
         for seed in 0..6 {
             let schedule = common::bootstrapped_schedule(&data, seed, 30);
             let is_bootstrap = |op: &ScheduleOp| matches!(op, ScheduleOp::Bootstrap { .. });
             bootstraps += schedule.iter().filter(|(_, n)| is_bootstrap(&n.op)).count();
+            pairs += schedule.ids().filter(|id| schedule.partner(*id).is_some()).count() / 2;
             let inputs = random::inputs(seed, &schedule);
             let model = ClearEngine::modelled(&schedule, &data, None);
             let clear = run_clear(&model, &schedule, seed, 1);
@@ -351,7 +352,7 @@ mod encrypted {
                 }
             }
         }
-        assert!(bootstraps > 20, "{bootstraps} bootstraps");
+        assert!(bootstraps > 20 && pairs > 5, "{bootstraps} bootstraps, {pairs} pairs");
         ratios.sort_by(f64::total_cmp);
         println!("{bootstraps} bootstraps, measured over predicted: {ratios:.2?}");
         let median = ratios[ratios.len() / 2];

@@ -53,7 +53,7 @@ pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
         "plan_id": id.to_string(), "network": plan.client.network,
         "n": 1u64 << plan.parameters.log_n, "log_qp": report.log_qp, "security_bits": report.security_bits,
         "scale_bits": plan.parameters.scale_bits, "levels": plan.parameters.q.len() - 1,
-        "bootstraps": report.bootstraps,
+        "bootstraps": report.bootstraps, "bootstrap_pairs": report.pairs,
         "rotation_keys": plan.keys.rotations.len(), "key_bytes": plan.keys.bytes(), "plan_bytes": plan_bytes,
         "predicted_seconds": report.predicted_seconds, "predicted_wall_seconds": report.wall_seconds(),
         "predicted_threads": report.threads, "predicted_plaintext_seconds": report.predicted_plaintext_seconds,
@@ -79,6 +79,7 @@ pub(crate) fn work(layers: &[LayerReport]) -> Value {
             "name": l.name, "op": l.op, "layout": l.layout, "level_in": l.level_in, "level_out": l.level_out,
             "rotations": l.rotations, "hoisted_rotations": l.hoisted_rotations,
             "relinearisations": l.relinearisations, "key_switches": l.key_switches, "bootstraps": l.bootstraps,
+            "bootstrap_pairs": l.pairs,
             "plaintexts": l.plaintexts, "plaintext_equivalents": l.plaintext_equivalents,
             "multiply_accumulates": l.multiply_accumulates, "instructions": l.instructions,
         })
@@ -215,7 +216,7 @@ pub(crate) fn table(plan: &Plan, numbers: &Value) -> Vec<String> {
 
 /// The line that says what foresight is worth.
 fn placement(placement: &PlacementReport) -> String {
-    let PlacementReport { levels, bootstraps, seconds, naive, exact } = placement;
+    let PlacementReport { levels, bootstraps, pairs, seconds, naive, exact } = placement;
     let cheapest = if *exact { "the cheapest placement" } else { "perhaps not the cheapest placement" };
     let naive = match naive {
         Some((seconds, bootstraps)) => {
@@ -223,7 +224,14 @@ fn placement(placement: &PlacementReport) -> String {
         }
         None => "where levels run out none may be placed".into(),
     };
-    format!("bootstraps {bootstraps}, {levels} levels apart: {seconds:.2} s modelled, {cheapest}; {naive}")
+    let pairs = match pairs {
+        0 => String::new(),
+        1 => ", two of them at once".into(),
+        n => format!(", {n} times two of them at once"),
+    };
+    format!(
+        "bootstraps {bootstraps}{pairs}, {levels} levels apart: {seconds:.2} s modelled, {cheapest}; {naive}"
+    )
 }
 
 /// The line that says what a memory budget cost.

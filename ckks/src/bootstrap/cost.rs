@@ -46,10 +46,16 @@ impl Outline<'_> {
         let raise = 4.0 * pricing.kernels().ntt * (spec.top_level() + 1) as f64;
         let trace = self.trace_steps() as f64 * pricing.key_switch(spec.top_level(), top, 0);
         let conjugate = pricing.key_switch(spec.eval_mod_level(), top, 0);
+        (matrices + raise + trace + conjugate) * 1e-6 + self.eval_mod_seconds(costs)
+    }
+
+    /// Of which the modular reduction: what a second ciphertext in the same circuit takes.
+    pub(super) fn eval_mod_seconds(&self, costs: &KernelCosts) -> f64 {
+        let pricing = Pricing::new(self.log_n, costs);
+        let spec = self.spec;
         let products = self.products.iter().map(|below| spec.eval_mod_level() - below);
         let doublings = (0..spec.eval_mod.doublings as usize).map(|i| spec.output_level() + 1 + i);
-        let squares: f64 = products.chain(doublings).map(|level| pricing.square(level, top)).sum();
-        (matrices + raise + trace + conjugate + squares) * 1e-6
+        products.chain(doublings).map(|level| pricing.square(level, &self.top)).sum::<f64>() * 1e-6
     }
 
     /// Bytes of all keys in memory, those of encapsulation included.
@@ -106,6 +112,13 @@ impl BootstrapCircuit {
     pub fn seconds(&self, costs: &KernelCosts) -> f64 {
         let products = products_below(self.spec().eval_mod_level(), &self.polynomial);
         self.outline(&products).seconds(costs)
+    }
+
+    /// Modelled seconds of [`Bootstrapper::bootstrap_pair`](super::Bootstrapper::bootstrap_pair) on one thread.
+    pub fn pair_seconds(&self, costs: &KernelCosts) -> f64 {
+        let products = products_below(self.spec().eval_mod_level(), &self.polynomial);
+        let outline = self.outline(&products);
+        outline.seconds(costs) + outline.eval_mod_seconds(costs)
     }
 
     /// Bytes of all its keys in memory, those of encapsulation included.

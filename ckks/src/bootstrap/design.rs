@@ -77,6 +77,8 @@ pub struct BootstrapDesign {
     pub precision: f64,
     /// Modelled seconds on one thread.
     pub seconds: f64,
+    /// The same for two real ciphertexts at once.
+    pub pair_seconds: f64,
     /// Bytes of all keys in memory.
     pub key_bytes: usize,
     /// The bootstrap itself.
@@ -187,6 +189,7 @@ impl Designer {
         Ok(BootstrapDesign {
             precision: rms_bits(&circuit),
             seconds: circuit.seconds(&self.costs),
+            pair_seconds: circuit.pair_seconds(&self.costs),
             key_bytes: circuit.key_bytes(),
             parameters,
             spec,

@@ -256,8 +256,10 @@ pub struct LayerReport {
     pub relinearisations: u64,
     /// Size in memory of the rotation and relinearisation keys it uses; layers share keys.
     pub key_bytes: u64,
-    /// Bootstraps.
+    /// Ciphertexts that are bootstrapped.
     pub bootstraps: u64,
+    /// Bootstraps of two of them at once.
+    pub pairs: u64,
     /// Plaintext multiplications.
     pub plaintexts: u64,
     /// The same weighted by period/slots.
@@ -300,6 +302,8 @@ pub struct PlacementReport {
     pub levels: u32,
     /// Ciphertexts that are bootstrapped.
     pub bootstraps: u64,
+    /// Bootstraps of two of them at once.
+    pub pairs: u64,
     /// Modelled seconds of the placement.
     pub seconds: f64,
     /// Modelled seconds of bootstrapping what is exhausted, and of how many values; None where that cannot be done.
@@ -330,8 +334,10 @@ pub struct Report {
     pub log_qp: f64,
     /// Estimated security.
     pub security_bits: f64,
-    /// Bootstraps.
+    /// Ciphertexts that are bootstrapped.
     pub bootstraps: u64,
+    /// Bootstraps of two of them at once.
+    pub pairs: u64,
     /// Predicted time on one thread, evaluation only, for an image whose plaintexts are at hand.
     pub predicted_seconds: f64,
     /// Predicted time on one thread of making the plaintexts, once: the first image takes as much longer.

@@ -45,7 +45,8 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With complex halves of linear maps. Versions 1, without bootstraps, and 2 are not read any more.
+    /// With complex halves of linear maps and bootstraps of two ciphertexts at once. Versions 1, without bootstraps, and 2
+    /// are not read any more.
     V3 = 3,
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::{Kind, Recipe, Schedule, ScheduleOp, infer};
 use crate::layout::Layout;
 use crate::slot::LinearMap;
-use crate::{ValueId, Violation};
+use crate::{Op, ValueId, Violation};
 
 /// Most positions of all distinct layouts of a schedule together.
 const MAX_TOTAL_POSITIONS: usize = 1 << 30;
@@ -39,6 +39,9 @@ pub(super) fn node(graph: &Schedule, id: ValueId, report: &mut Vec<Violation>) {
             Ok(ty) if ty != node.ty => wrong("S1", format!("type {:?} instead of {ty:?}", node.ty)),
             Ok(_) => {}
         }
+    }
+    if node.op.with_next() == Some(true) && graph.partner(id).is_none() {
+        wrong("S7", "it is not followed by a bootstrap that can go with it".into());
     }
     for recipe in node.op.recipes() {
         if let Err(message) = check_recipe(graph, recipe) {

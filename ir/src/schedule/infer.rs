@@ -119,7 +119,7 @@ pub fn infer(header: &ScheduleHeader, op: &ScheduleOp, args: &[ScheduleType]) ->
             ensure(factor.is_finite() && *factor > 0.0, "S6", || format!("factor {factor}"))?;
             Ok(ScheduleType { scale: scale::relabelled(x.scale, *factor), ..x })
         }
-        O::Bootstrap { range } => {
+        O::Bootstrap { range, .. } => {
             one(&[Kind::Ct])?;
             bootstrapped(header, x, *range)
         }

@@ -42,6 +42,13 @@ impl Op for ScheduleOp {
         }
     }
 
+    fn with_next(&self) -> Option<bool> {
+        match self {
+            Self::Bootstrap { with_next, .. } => Some(*with_next),
+            _ => None,
+        }
+    }
+
     fn visit_constants(&self, f: &mut dyn FnMut(ConstId)) {
         for recipe in self.recipes() {
             if let Recipe::Spread { value, .. } = recipe {

@@ -209,5 +209,8 @@ pub enum ScheduleOp {
     Bootstrap {
         /// Bound of the slots' magnitude.
         range: f64,
+        /// Together with the instruction right behind it, a bootstrap as well: both real vectors go through one
+        /// circuit, as real and imaginary part.
+        with_next: bool,
     },
 }

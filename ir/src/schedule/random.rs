@@ -213,12 +213,24 @@ impl<'o> Generator<'o> {
         }
     }
 
-    /// Shrinks slots or scale until the bootstrap takes them, drops to its level, and refreshes.
-    fn bootstrap(&mut self, mut x: ValueId, mut bound: f64, header: BootstrapHeader) {
+    /// Refreshes a value, or two at once.
+    fn bootstrap(&mut self, x: ValueId, bound: f64, header: BootstrapHeader) {
+        let other = self.pick();
+        let wanted = if self.rng.below(2) == 0 { vec![(x, bound), other] } else { vec![(x, bound)] };
+        let operands: Vec<_> = wanted.into_iter().filter_map(|(x, b)| self.operand(x, b, header)).collect();
+        for (k, (x, range)) in operands.iter().enumerate() {
+            let with_next = k + 1 < operands.len();
+            let y = self.push(ScheduleOp::Bootstrap { range: *range, with_next }, vec![*x]);
+            self.pool.push((y, *range));
+        }
+    }
+
+    /// Shrinks slots or scale until the bootstrap takes them, and drops to its level.
+    fn operand(&mut self, mut x: ValueId, mut bound: f64, header: BootstrapHeader) -> Option<(ValueId, f64)> {
         let ScheduleType { level, scale, .. } = self.ty(x);
         if !bootstrappable(scale, bound, header.scale) {
             if level == header.level_in {
-                return;
+                return None;
             }
             let value = if self.rng.below(2) == 0 { 1.0 / bound } else { 1.0 };
             bound *= value;
@@ -229,8 +241,7 @@ impl<'o> Generator<'o> {
         if self.ty(x).level > header.level_in {
             x = self.push(ScheduleOp::Drop { level: header.level_in }, vec![x]);
         }
-        let y = self.push(ScheduleOp::Bootstrap { range: bound }, vec![x]);
-        self.pool.push((y, bound));
+        Some((x, bound))
     }
 
     /// Pairs of products of the dense map.

@@ -207,28 +207,58 @@ fn s7_bootstraps() {
     let range = |range: f64| {
         broken(&|g| {
             let id = find(g, |op| matches!(op, ScheduleOp::Bootstrap { .. }));
-            g.node_mut(id).op = ScheduleOp::Bootstrap { range };
+            g.node_mut(id).op = ScheduleOp::Bootstrap { range, with_next: false };
         });
     };
     [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9].into_iter().for_each(range);
 
     let mut g = sample();
     let x = crate::ValueId(0);
-    let refused = |g: &mut Schedule, x, range| {
-        g.push_inferred(ScheduleOp::Bootstrap { range }, vec![x], "").unwrap_err().invariant
-    };
+    let refused =
+        |g: &mut Schedule, x, range| g.push_inferred(refresh(range), vec![x], "").unwrap_err().invariant;
     assert_eq!(refused(&mut g, x, 1.0), "S7", "inputs are at another level");
     let low = g.push_inferred(ScheduleOp::Drop { level: 2 }, vec![x], "").unwrap();
     assert_eq!(refused(&mut g, low, 1.01), "S7");
     // Larger slots at a smaller scale.
     let small = g.push_inferred(ScheduleOp::Relabel { factor: 8.0 }, vec![low], "").unwrap();
-    let y = g.push_inferred(ScheduleOp::Bootstrap { range: 8.0 }, vec![small], "").unwrap();
+    let y = g.push_inferred(refresh(8.0), vec![small], "").unwrap();
     assert_eq!(*g.ty(y), ScheduleType { level: 5, ..*g.ty(small) });
     let digits = g.push_inferred(ScheduleOp::Hoist, vec![low], "").unwrap();
-    assert_eq!(
-        g.push_inferred(ScheduleOp::Bootstrap { range: 1.0 }, vec![digits], "").unwrap_err().invariant,
-        "S1"
-    );
+    assert_eq!(g.push_inferred(refresh(1.0), vec![digits], "").unwrap_err().invariant, "S1");
+}
+
+fn refresh(range: f64) -> ScheduleOp {
+    ScheduleOp::Bootstrap { range, with_next: false }
+}
+
+#[test]
+fn s7_two_bootstraps_at_once() {
+    let mut g = random::schedule(3, &any_options(3, 30)).into_inner();
+    let low = |g: &mut Schedule, k| {
+        g.push_inferred(ScheduleOp::Drop { level: 2 }, vec![crate::ValueId(k)], "").unwrap()
+    };
+    let (x, y) = (low(&mut g, 0), low(&mut g, 1));
+    let first = ScheduleOp::Bootstrap { range: 1.0, with_next: true };
+    let pair = |second: ScheduleOp, operand| {
+        let mut g = g.clone();
+        let a = g.push_inferred(first.clone(), vec![x], "").unwrap();
+        let b = g.push_inferred(second, vec![operand], "").unwrap();
+        (verify(g), a, b)
+    };
+    let (good, a, b) = pair(refresh(0.5), y);
+    let good = good.unwrap();
+    assert_eq!((good.partner(a), good.partner(b)), (Some(b), Some(a)));
+    assert_eq!(good.partner(x), None);
+    assert!(pair(refresh(1.0), x).0.is_ok(), "twice the same operand is no use, but possible");
+    for second in [ScheduleOp::Rotate { step: 1 }, first.clone()] {
+        let report = pair(second, y).0.unwrap_err();
+        assert!(report.0.iter().any(|v| v.invariant == "S7"), "{report}");
+    }
+    let a = g.push_inferred(first.clone(), vec![x], "").unwrap();
+    assert_eq!(verify(g.clone()).unwrap_err().0[0].invariant, "S7", "nothing behind it");
+    let later = g.push_inferred(ScheduleOp::Drop { level: 2 }, vec![a], "").unwrap();
+    g.push_inferred(refresh(1.0), vec![later], "").unwrap();
+    assert_eq!(verify(g).unwrap_err().0[0].invariant, "S7", "something between them");
 }
 
 #[test]
@@ -255,7 +285,7 @@ fn a_bootstrap_adds_its_own_error_to_that_of_its_operand() {
         bootstrap: Some(bootstrap),
     };
     let model = noise::NoiseModel::new(&parameters);
-    let op = ScheduleOp::Bootstrap { range: 1.0 };
+    let op = refresh(1.0);
     for scale in [delta, delta / 8.0] {
         let before: f64 = 1e-5;
         let variance = (before * scale).powi(2) * 2.0 / 1024.0;

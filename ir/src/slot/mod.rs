@@ -19,7 +19,8 @@
 //!   at least one and at most S terms, shifts below S and a positive factor.
 //! * **L7** levels, where given, do not rise along an operand edge, and fall by the depth of the op. Only bootstraps raise
 //!   them.
-//! * **L8** a bootstrap's range is positive and finite; all bootstraps give one level.
+//! * **L8** a bootstrap's range is positive and finite; all bootstraps give one level. Behind one that says that it
+//!   happens together with the next stands another one that doesn't, and that reads something else.
 //!
 //! [`Layout`]: crate::layout::Layout
 //! [`Layout::check`]: crate::layout::Layout::check

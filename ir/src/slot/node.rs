@@ -39,6 +39,13 @@ impl Op for SlotOp {
         }
     }
 
+    fn with_next(&self) -> Option<bool> {
+        match self {
+            Self::Bootstrap { with_next, .. } => Some(*with_next),
+            _ => None,
+        }
+    }
+
     fn visit_constants(&self, f: &mut dyn FnMut(ConstId)) {
         match self {
             Self::Constant { value } | Self::AddConst { value } => f(*value),
@@ -251,8 +258,11 @@ fn check(graph: &SlotGraph, id: ValueId) -> Result<(), (&'static str, String)> {
         }
         SlotOp::AddConst { value } => broadcast(*value, 0)?,
         SlotOp::PRelu { slope } => broadcast(*slope, 0)?,
-        SlotOp::Bootstrap { range } if !(range.is_finite() && *range > 0.0) => {
+        SlotOp::Bootstrap { range, .. } if !(range.is_finite() && *range > 0.0) => {
             return Err(("L8", format!("range {range:e}")));
+        }
+        SlotOp::Bootstrap { with_next: true, .. } if graph.partner(id).is_none() => {
+            return Err(("L8", "it is not followed by a bootstrap that can go with it".into()));
         }
         _ => {}
     }

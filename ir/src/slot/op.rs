@@ -93,6 +93,8 @@ pub enum SlotOp {
     Bootstrap {
         /// No slot of the operand exceeds it in magnitude.
         range: f64,
+        /// Together with the node right behind it, a bootstrap as well: what two ciphertexts can share is done once.
+        with_next: bool,
     },
     /// The same slots read under another layout: reshapes and transpositions that move nothing.
     View,

@@ -197,6 +197,8 @@ struct Lowering<'g> {
     out: Emitter,
     /// Bootstraps met so far.
     refreshed: Vec<Refreshed>,
+    /// Ciphertexts of the next value, a bootstrap together with the last one.
+    paired: Option<Vec<ValueId>>,
     /// Ciphertexts of each packed value.
     values: Vec<Vec<ValueId>>,
 }
@@ -212,7 +214,7 @@ impl<'g> Lowering<'g> {
         let mut schedule = Schedule::new(graph.name.clone(), header);
         schedule.constants.clone_from(&graph.constants);
         let out = Emitter::new(schedule);
-        Self { graph, config, targets, freed, out, refreshed: Vec::new(), values: Vec::new() }
+        Self { graph, config, targets, freed, out, refreshed: Vec::new(), paired: None, values: Vec::new() }
     }
 
     fn run(mut self) -> Lowered<(Schedule, Vec<Refreshed>)> {
@@ -285,7 +287,7 @@ impl<'g> Lowering<'g> {
                 Ok((0..cts).map(|ct| self.arg(id, 0, ct, level)).collect())
             }
             SlotOp::View => Ok(self.values[node.args[0].index()].clone()),
-            SlotOp::Bootstrap { range } => Ok(self.lower_bootstrap(id, *range)),
+            SlotOp::Bootstrap { .. } => Ok(self.lower_bootstrap(id)),
             SlotOp::ShiftSum { shifts, factor } => {
                 let sum = |ct: usize, lowering: &mut Self| {
                     let mut x = lowering.arg(id, 0, ct, level);

@@ -147,11 +147,14 @@ fn executes(graph: &SlotGraph, id: ValueId) -> u32 {
 
 /// Whether an operand has a level to spare.
 fn has_slack(graph: &SlotGraph, (id, k): Edge) -> bool {
-    graph.ty(graph.node(id).args[k]).level.unwrap_or(0) > executes(graph, id)
+    let is_bootstrap = matches!(graph.node(id).op, SlotOp::Bootstrap { .. });
+    let needed = if is_bootstrap { 0 } else { executes(graph, id) };
+    graph.ty(graph.node(id).args[k]).level.unwrap_or(0) > needed
 }
 
 /// The operands to free from the start in a graph with bootstraps: what comes from one at less than the usual scale, up
-/// to the next linear map, and summands whose scale others determine too.
+/// to the next linear map, summands whose scale others determine too, and what is bootstrapped from a level above the
+/// lowest, since others read it there.
 pub(super) fn freed(graph: &SlotGraph) -> Edges {
     let mut freed = Edges::new();
     let users = graph.users();
@@ -163,7 +166,8 @@ pub(super) fn freed(graph: &SlotGraph) -> Edges {
     for (id, node) in graph.iter() {
         let can_be_low = !matches!(node.op, SlotOp::Linear(_) | SlotOp::Bootstrap { .. });
         for (k, arg) in node.args.iter().enumerate() {
-            if can_be_low && low[arg.index()] && has_slack(graph, (id, k)) {
+            let is_bootstrap = matches!(node.op, SlotOp::Bootstrap { .. });
+            if (is_bootstrap || can_be_low && low[arg.index()]) && has_slack(graph, (id, k)) {
                 freed.insert((id, k));
             }
         }
@@ -177,7 +181,7 @@ pub(super) fn freed(graph: &SlotGraph) -> Edges {
             node.args.iter().enumerate().any(|(k, a)| flags[a.index()] && !freed.contains(&edge(k)))
         };
         low[id.index()] = match &node.op {
-            SlotOp::Bootstrap { range } => *range > 1.0 || *range <= 0.5,
+            SlotOp::Bootstrap { range, .. } => *range > 1.0 || *range <= 0.5,
             op => (is_sum || keeps_scale(op)) && takes_over(&low),
         };
         let own = matches!(node.op, SlotOp::Linear(_))

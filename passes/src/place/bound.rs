@@ -3,6 +3,11 @@
 //! Along one chain of classes, each read by the next, levels and bootstraps are accounted for exactly; everything
 //! else is taken to run as cheaply as it ever can, and to be available. Without joins that is the true price, so
 //! what a search keeps beyond it is what joins cost.
+//!
+//! Of two classes that are bootstrapped together only one can matter to the chain: when the later one is computed the
+//! chain has passed the earlier one, if it is on the chain. Together costs no less than either alone, so the price of one
+//! alone is a bound for that too. What is new is that a class may be bootstrapped after it was computed, with
+//! one before its reader on the chain.
 
 use super::extract::Problem;
 
@@ -12,6 +17,8 @@ pub(super) struct Remaining {
     chain: Vec<usize>,
     /// By position in the chain and level of the class there: price of the chain's classes after it.
     after: Vec<Vec<f64>>,
+    /// By position in the chain: price of the chain's classes after it if the class there is bootstrapped.
+    refreshed: Vec<f64>,
     /// From every class on, the least price of the required classes outside the chain.
     others: Vec<f64>,
     /// From every class on, the least price of the chain's classes at their cheapest levels.
@@ -48,7 +55,9 @@ impl Remaining {
             (1..width).for_each(|level| least[level] = least[level].min(least[level - 1]));
             after[at - 1] = least;
         }
-        Self { chain, after, others, chained }
+        let refreshed =
+            chain.iter().zip(&after).map(|(c, after)| problem.refresh(*c) + after[levels as usize]).collect();
+        Self { chain, after, refreshed, others, chained }
     }
 
     /// The class of the chain whose level decides what comes behind class `c`, and its position.
@@ -59,7 +68,11 @@ impl Remaining {
 
     /// Least price of the classes behind `c` when the decisive class is available at a level.
     pub(super) fn behind(&self, c: usize, decisive: Option<(usize, u32)>) -> f64 {
-        let chain = decisive.map_or(self.chained[c + 1], |(at, level)| self.after[at][level as usize]);
+        let chain = decisive.map_or(self.chained[c + 1], |(at, level)| {
+            let after = self.after[at][level as usize];
+            let may_wait = c + 1 < self.chain[at + 1];
+            if may_wait { after.min(self.refreshed[at]) } else { after }
+        });
         self.others[c + 1] + chain
     }
 }

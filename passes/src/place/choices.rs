@@ -82,6 +82,7 @@ impl Choices {
             levels: b.levels,
             floor: b.level_in,
             prices: graph.ids().map(|id| b.price_of(graph, id)).collect(),
+            shares: graph.ids().map(|id| b.share_of(graph, id)).collect(),
         });
         Self { problem: Problem { classes, outputs, price: config.levels.clone(), bootstraps }, strategies }
     }

@@ -7,6 +7,10 @@
 //! class read twice is paid once. With bootstraps, states that cannot lead to anything as cheap as what is known are
 //! dropped too: see [`bound`](super::bound).
 //!
+//! Two classes may be bootstrapped together for less than twice the price. It happens at the later one: an earlier
+//! class that is live and was not bootstrapped joins in, and is available at the bootstraps' level from then on.
+//! Together costs no less than either alone, so that a state in which the earlier one is higher is still no worse.
+//!
 //! Whoever reads a bootstrapped class may as well read it as it was before, where that level suffices. The state need
 //! not say so: levels can always be dropped, so the bootstrapped copy alone decides what is possible.
 
@@ -57,6 +61,15 @@ pub struct Bootstraps {
     pub floor: u32,
     /// Price of bootstrapping each class; infinite where it may not be.
     pub prices: Vec<f64>,
+    /// What each class pays of a bootstrap together with another one; infinite where that is impossible or no use.
+    pub shares: Vec<f64>,
+}
+
+impl Bootstraps {
+    /// Price of bootstrapping two classes together: their shares, but no less than either alone.
+    pub fn together(&self, a: usize, b: usize) -> f64 {
+        (self.shares[a] + self.shares[b]).max(self.prices[a]).max(self.prices[b])
+    }
 }
 
 /// An extraction.
@@ -68,6 +81,8 @@ pub struct Solution {
     pub levels: Vec<u32>,
     /// Whether each class is bootstrapped.
     pub bootstrapped: Vec<bool>,
+    /// By class, the one that it is bootstrapped together with.
+    pub together: Vec<Option<usize>>,
     /// Total price.
     pub price: f64,
     /// True if the beam cut states off, so that a cheaper extraction may exist.
@@ -85,6 +100,11 @@ impl Problem {
     /// Price of bootstrapping a class.
     pub(super) fn refresh(&self, class: usize) -> f64 {
         self.bootstraps.as_ref().map_or(f64::INFINITY, |b| b.prices[class])
+    }
+
+    /// True if a class may be bootstrapped: an input can come at any level anyway.
+    fn is_computed(&self, class: usize) -> bool {
+        self.classes[class].alternatives.iter().all(|a| !a.children.is_empty())
     }
 
     /// Highest level at which an alternative may execute.
@@ -218,6 +238,15 @@ struct Outcome {
     alternative: usize,
     level: u32,
     bootstrapped: bool,
+    /// The earlier class that is bootstrapped with it.
+    with: Option<usize>,
+}
+
+impl Outcome {
+    /// Classes that are bootstrapped.
+    fn bootstraps(self) -> u32 {
+        u32::from(self.bootstrapped) + u32::from(self.with.is_some())
+    }
 }
 
 /// The decision at one class; steps form a tree with the states as leaves.
@@ -275,14 +304,15 @@ impl<'p> Search<'p> {
             for (outcome, price) in self.outcomes(c, state) {
                 let price = state.price + price;
                 let last = outcome.map_or(0, |o| self.available(o) as u16 + 1);
-                let levels: Box<[u16]> =
-                    stays.iter().map(|k| state.levels[*k]).chain(is_read.then_some(last)).collect();
+                let with = outcome.and_then(|o| o.with);
+                let level = |k: &usize| if with == Some(self.live[*k]) { last } else { state.levels[*k] };
+                let levels: Box<[u16]> = stays.iter().map(level).chain(is_read.then_some(last)).collect();
                 let known = decisive.map(|(at, k)| (at, u32::from(levels[k]).saturating_sub(1)));
                 let behind = self.remaining.as_ref().map_or(0.0, |r| r.behind(c, known));
                 if price + behind > self.bound {
                     continue;
                 }
-                let bootstraps = state.bootstraps + u32::from(outcome.is_some_and(|o| o.bootstrapped));
+                let bootstraps = state.bootstraps + outcome.map_or(0, Outcome::bootstraps);
                 let step = Some(self.steps.len());
                 let reached = State { levels, price, behind, bootstraps, step };
                 if next.get(&reached.levels).is_none_or(|known| reached.key() < known.key()) {
@@ -304,6 +334,7 @@ impl<'p> Search<'p> {
         };
         // A class that nobody reads later has no use for a higher level.
         let useful = if self.last_read[c] > c { self.useful[c] } else { self.need[c] };
+        let refreshes = self.refreshes(c, state);
         for (k, alternative) in self.problem.classes[c].alternatives.iter().enumerate() {
             let available: Option<Vec<u32>> = alternative.children.iter().map(level_of).collect();
             let Some(available) = available else { continue };
@@ -313,12 +344,12 @@ impl<'p> Search<'p> {
             let Some(highest) = from.checked_sub(alternative.depth) else { continue };
             for level in self.need[c]..=highest.min(useful) {
                 let price = alternative.rotations * self.problem.price_at(level + alternative.depth);
-                let outcome = Outcome { alternative: k, level, bootstrapped: false };
+                let outcome = Outcome { alternative: k, level, bootstrapped: false, with: None };
                 outcomes.push((Some(outcome), price));
-                // What is bootstrapped is computed as low, hence as cheaply, as possible.
-                let refresh = self.refresh_price(c).filter(|_| level == self.need[c]);
-                if let Some(refresh) = refresh.filter(|_| !alternative.children.is_empty()) {
-                    outcomes.push((Some(Outcome { bootstrapped: true, ..outcome }), price + refresh));
+                // What is bootstrapped at once is computed as low, hence as cheaply, as possible.
+                if level == self.need[c] {
+                    let fresh = |with| Some(Outcome { bootstrapped: true, with, ..outcome });
+                    outcomes.extend(refreshes.iter().map(|(with, refresh)| (fresh(*with), price + refresh)));
                 }
             }
         }
@@ -333,10 +364,15 @@ impl<'p> Search<'p> {
         self.problem.bootstraps.as_ref().map_or(self.need[c], |b| b.levels)
     }
 
-    /// Price of bootstrapping a class, where that is possible and of use.
-    fn refresh_price(&self, c: usize) -> Option<f64> {
-        let price = self.problem.bootstraps.as_ref()?.prices[c];
-        (price.is_finite() && self.last_read[c] > c).then_some(price)
+    /// Bootstraps of class `c` that are possible and of use, alone or with a live class, and their prices.
+    fn refreshes(&self, c: usize, state: &State) -> Vec<(Option<usize>, f64)> {
+        let of_use = |class: usize| self.last_read[class] > c && self.problem.is_computed(class);
+        let Some(rules) = self.problem.bootstraps.as_ref().filter(|_| of_use(c)) else { return vec![] };
+        let fresh = rules.levels as u16 + 1;
+        let stale = self.live.iter().zip(&state.levels).filter(|(_, level)| (1..fresh).contains(*level));
+        let with = stale.map(|(class, _)| *class).filter(|class| of_use(*class));
+        let together = with.map(|class| (Some(class), rules.together(class, c)));
+        [(None, rules.prices[c])].into_iter().chain(together).filter(|(_, price)| price.is_finite()).collect()
     }
 
     /// Level at which a class can be read at most.
@@ -353,6 +389,7 @@ impl<'p> Search<'p> {
             chosen: vec![None; count],
             levels: vec![0; count],
             bootstrapped: vec![false; count],
+            together: vec![None; count],
             price: best.price,
             pruned,
         };
@@ -361,7 +398,12 @@ impl<'p> Search<'p> {
             if let Some(outcome) = step.outcome {
                 solution.chosen[step.class] = Some(outcome.alternative);
                 solution.levels[step.class] = outcome.level;
-                solution.bootstrapped[step.class] = outcome.bootstrapped;
+                solution.bootstrapped[step.class] |= outcome.bootstrapped;
+                if let Some(with) = outcome.with {
+                    solution.bootstrapped[with] = true;
+                    solution.together[with] = Some(step.class);
+                    solution.together[step.class] = Some(with);
+                }
             }
             at = step.before;
         }

@@ -14,8 +14,8 @@ struct Copies {
     bootstrapped: Option<ValueId>,
 }
 
-/// The graph with strategies, levels and bootstraps, each right behind its operand and under its name; values that no
-/// output needs are gone.
+/// The graph with strategies, levels and bootstraps: each right behind its operand, or of two at once behind the later
+/// one, and under the operand's name. Values that no output needs are gone.
 pub(super) fn placed(
     graph: &SlotGraph,
     choices: &Choices,
@@ -45,18 +45,37 @@ pub(super) fn placed(
             let suffices = solution.levels[arg.index()] >= wanted;
             *arg = source.bootstrapped.filter(|_| !suffices).unwrap_or(source.plain);
         }
-        let (layout, name) = (node.ty.layout.clone(), node.name.clone());
         let plain = placed.push(node.op, node.args, node.ty, node.name);
-        let bootstrapped = bootstrap.filter(|_| solution.bootstrapped[id.index()]).map(|b| {
-            let range = b.range(id).expect("only what may be bootstrapped is");
-            let ty = SlotType { layout, level: Some(b.levels) };
-            placed.push(SlotOp::Bootstrap { range }, vec![plain], ty, name)
-        });
-        copies.push(Some(Copies { plain, bootstrapped }));
+        copies.push(Some(Copies { plain, bootstrapped: None }));
+        if let Some(bootstrap) = bootstrap.filter(|_| solution.bootstrapped[id.index()]) {
+            let with = solution.together[id.index()].map(|k| ValueId(k as u32));
+            // The earlier of two waits for the later one.
+            if with.is_none_or(|with| with < id) {
+                with.into_iter()
+                    .for_each(|with| refresh(&mut placed, graph, bootstrap, (with, true), &mut copies));
+                refresh(&mut placed, graph, bootstrap, (id, false), &mut copies);
+            }
+        }
     }
     for output in &graph.outputs {
         let value = copies[output.value.index()].expect("outputs are computed").plain;
         placed.add_output(output.name.clone(), value);
     }
     placed
+}
+
+/// Appends the bootstrap of a value, perhaps together with the one that is appended next.
+fn refresh(
+    placed: &mut SlotGraph,
+    graph: &SlotGraph,
+    bootstrap: &Bootstrap,
+    (id, with_next): (ValueId, bool),
+    copies: &mut [Option<Copies>],
+) {
+    let node = graph.node(id);
+    let range = bootstrap.range(id).expect("only what may be bootstrapped is");
+    let ty = SlotType { layout: node.ty.layout.clone(), level: Some(bootstrap.levels) };
+    let copies = copies[id.index()].as_mut().expect("what is bootstrapped is computed");
+    let op = SlotOp::Bootstrap { range, with_next };
+    copies.bootstrapped = Some(placed.push(op, vec![copies.plain], ty, node.name.clone()));
 }

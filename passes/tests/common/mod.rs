@@ -19,9 +19,10 @@ pub(crate) struct Run {
     compaction: Option<Compaction>,
     /// Moduli are not powers of two, so that scales differ by the way they were reached.
     drift: bool,
-    /// Levels that a bootstrap gives; price of one in rotations; bound on all slots.
+    /// Levels that a bootstrap gives; price of one, and of two ciphertexts at once, in rotations; bound on all slots.
     levels: Option<u32>,
     price: f64,
+    pair: f64,
     range: f64,
 }
 
@@ -34,6 +35,7 @@ impl Run {
             drift: false,
             levels: None,
             price: 50.0,
+            pair: f64::INFINITY,
             range: 1.0,
         };
         for word in line.strip_prefix("// run:")?.split_whitespace() {
@@ -47,6 +49,7 @@ impl Run {
                 Some(("compact", "joins")) => run.compaction = Some(Compaction::Joins),
                 Some(("levels", n)) => run.levels = Some(n.parse().ok()?),
                 Some(("price", x)) => run.price = x.parse().ok()?,
+                Some(("pair", x)) => run.pair = x.parse().ok()?,
                 Some(("range", x)) => run.range = x.parse().ok()?,
                 None if word == "drift" => run.drift = true,
                 _ => return None,
@@ -71,6 +74,7 @@ impl Run {
             levels,
             level_in: LEVEL_IN,
             price: self.price,
+            pair_price: self.pair,
             ranges: vec![self.range; planned.len()],
         });
         let placed = checked(place::run(&planned, &place::Config { bootstrap, ..place::Config::default() })?);
@@ -113,7 +117,10 @@ pub(crate) fn slot_text(graph: &SlotGraph) -> String {
                 let strategy = strategy.map(|s| format!("{s:?} ")).unwrap_or_default();
                 format!("Poly {strategy}{coeffs} {}", args.join(" "))
             }
-            SlotOp::Bootstrap { range } => format!("Bootstrap {} range {range}", args.join(" ")),
+            SlotOp::Bootstrap { range, with_next } => {
+                let with = if *with_next { " with next" } else { "" };
+                format!("Bootstrap {} range {range}{with}", args.join(" "))
+            }
             SlotOp::AddConst { value } => format!("AddConst {value} {}", args.join(" ")),
             SlotOp::ShiftSum { shifts, factor } => {
                 format!(
@@ -197,7 +204,7 @@ pub(crate) fn schedule_text(schedule: &Schedule) -> String {
 
 fn outcome(input: &str, pass: &str) -> String {
     let Some(run) = input.lines().next().and_then(Run::parse) else {
-        return "the first line is not `// run: slots=N [tile=HxW] [compact=first|joins] [drift] [levels=L] [price=P] [range=R]`\n"
+        return "the first line is not `// run: slots=N [tile=HxW] [compact=first|joins] [drift] [levels=L] [price=P] [pair=P] [range=R]`\n"
             .into();
     };
     let is_code = |l: &&str| !l.trim_start().starts_with("//");

@@ -157,7 +157,7 @@ impl Batch<'_> {
     fn execute(&mut self, id: ValueId, node: &Node<ScheduleOp>) {
         let args: Vec<Value> = node.args.iter().filter_map(|a| self.operand(*a)).collect();
         let pending = self.propagate(node, &args);
-        if let ScheduleOp::Bootstrap { range } = node.op {
+        if let ScheduleOp::Bootstrap { range, .. } = node.op {
             self.check_range(id, &args[0], range, self.simulator.schedule.ty(node.args[0]));
         }
         let mut value = self.apply(node, args).with_pending(pending);

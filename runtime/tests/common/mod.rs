@@ -187,7 +187,8 @@ pub(crate) fn refresh(data: &ParameterData) -> Verified<Schedule> {
     // Slots up to 2 at half the nominal scale.
     let x = g.push_input(0, 0, 4, 2f64.powi(39));
     let x = g.push_inferred(ScheduleOp::Drop { level: 3 }, vec![x], "").unwrap();
-    let y = g.push_inferred(ScheduleOp::Bootstrap { range: 2.0 }, vec![x], "refresh").unwrap();
+    let refresh = ScheduleOp::Bootstrap { range: 2.0, with_next: false };
+    let y = g.push_inferred(refresh, vec![x], "refresh").unwrap();
     let y = g.push_inferred(ScheduleOp::Mul, vec![y, y], "").unwrap();
     let y = g.push_inferred(ScheduleOp::RelinRescale, vec![y], "").unwrap();
     g.add_output("y#0", y);
