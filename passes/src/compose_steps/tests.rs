@@ -70,7 +70,7 @@ fn composed_schedules_compute_the_same_with_fewer_keys() {
             }
         }
     }
-    assert!(composed > 60 && fitted > 10, "{composed} composed, {fitted} fit");
+    assert!(composed > 60 && fitted >= 10, "{composed} composed, {fitted} fit");
 }
 
 /// A ciphertext rotated by `steps` after one hoist and summed, then rotated by `giants` each.
