@@ -35,10 +35,10 @@ impl Default for KernelCosts {
     fn default() -> Self {
         Self {
             ntt: 170.0,
-            product: 15.0,
-            conversion: 10.5,
-            read: 65.0,
-            add: 35.0,
+            product: 14.0,
+            conversion: 10.0,
+            read: 58.0,
+            add: 34.0,
             embed: 850.0,
             reduce: 53.0,
         }

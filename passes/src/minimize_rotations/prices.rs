@@ -1,7 +1,8 @@
 //! What the parts of a plan cost, relative to each other.
 
-/// Prices in units of one whole rotation at the level where the map runs. The defaults are ratios of the kernel
-/// times in `ckks.md`: a hoisted rotation in QP is one inner product, a giant step lacks half a ModDown.
+/// Prices in units of one whole rotation at the level where the map runs. The defaults are ratios of the engine's kernel
+/// times at the low levels where most maps run: a hoisted rotation in QP is one inner product, a giant step lacks half a
+/// ModDown, and a plaintext of full length is transformed to each of its moduli.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prices {
     /// One whole rotation.
@@ -17,7 +18,7 @@ pub struct Prices {
     pub fold: f64,
     /// One plaintext multiply-accumulate.
     pub product: f64,
-    /// Encoding one plaintext of full length.
+    /// Lifting one plaintext of full length to its moduli.
     pub encode: f64,
     /// Holding the key of one more rotation step, in a ring of [`Prices::KEY_SLOTS`] slots: 50 MB there. In proportion
     /// to the slots in others.
@@ -37,8 +38,8 @@ impl Default for Prices {
             baby: 0.22,
             giant: 0.8,
             fold: 1.7,
-            product: 0.05,
-            encode: 0.05,
+            product: 0.04,
+            encode: 0.33,
             key: 1.0,
         }
     }
