@@ -134,12 +134,7 @@ impl<'a> Packed<'a> {
         Self { bytes: &self.bytes[first..first + len / 8 * self.bits + 8], len, ..*self }
     }
 
-    /// Words 8v, …, 8v + 7: as many bytes as a word has bits.
-    pub(crate) fn block(&self, v: usize) -> &'a [u8] {
-        &self.bytes[v * self.bits..][..self.bits]
-    }
-
-    /// All blocks.
+    /// The bytes: to eight words as many as a word has bits.
     pub(crate) fn blocks(&self) -> &'a [u8] {
         &self.bytes[..self.len / 8 * self.bits]
     }

@@ -1,6 +1,6 @@
 //! Inner products of digits with packed keys.
 
-use super::{AHEAD, Consts, FOLD_TERMS, load, once, prefetch, splat, store};
+use super::{AHEAD, Consts, load, once, prefetch, splat, store};
 use crate::ring::Modulus;
 use crate::ring::packed::{Packed, packed_bits};
 use crate::ring::simd::{Addend, Image};
@@ -40,21 +40,13 @@ impl Unpack {
         }
     }
 
-    /// Block `v` of packed words.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    fn load<const SHIFTED: bool>(&self, words: &Packed<'_>, v: usize) -> __m512i {
-        // SAFETY: the slice is a block.
-        unsafe { self.load_from::<SHIFTED>(words.block(v).as_ptr()) }
-    }
-
     /// The block at `block`.
     ///
     /// # Safety
     /// As many bytes as a word has bits must lie there.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    unsafe fn load_from<const SHIFTED: bool>(&self, block: *const u8) -> __m512i {
+    unsafe fn load<const SHIFTED: bool>(&self, block: *const u8) -> __m512i {
         _mm_prefetch::<_MM_HINT_T1>(block.wrapping_add(self.bits * AHEAD / 8).cast());
         // SAFETY: as many bytes are read as the caller says are there.
         let bytes = unsafe { _mm512_maskz_loadu_epi8(self.block, block.cast()) };
@@ -64,21 +56,6 @@ impl Unpack {
         } else {
             _mm512_maskz_permutexvar_epi8(self.lanes, self.order, bytes)
         }
-    }
-}
-
-/// Sums of both halves of an inner product.
-struct Halves {
-    lo: [__m512i; 2],
-    hi: [__m512i; 2],
-}
-
-impl Halves {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn add(&mut self, half: usize, x: __m512i, y: __m512i) {
-        self.lo[half] = _mm512_madd52lo_epu64(self.lo[half], x, y);
-        self.hi[half] = _mm512_madd52hi_epu64(self.hi[half], x, y);
     }
 }
 
@@ -111,12 +88,17 @@ fn inner_product_of<const IMAGE: bool, const SHIFTED: bool>(
     addend: Addend<'_>,
     image: Image<'_>,
 ) {
+    let (first, rest) = rows.split_at(rows.len().min(MOST_ROWS));
     // With the number of rows known there are no loops within the loop.
-    match rows.len() {
-        1 => few_rows::<IMAGE, SHIFTED, 1>(m, out0, out1, rows, addend, image),
-        2 => few_rows::<IMAGE, SHIFTED, 2>(m, out0, out1, rows, addend, image),
-        3 => few_rows::<IMAGE, SHIFTED, 3>(m, out0, out1, rows, addend, image),
-        _ => any_rows::<IMAGE, SHIFTED>(m, out0, out1, rows, addend, image),
+    match first.len() {
+        0 => few_rows::<IMAGE, SHIFTED, 0>(m, out0, out1, first, addend, image),
+        1 => few_rows::<IMAGE, SHIFTED, 1>(m, out0, out1, first, addend, image),
+        2 => few_rows::<IMAGE, SHIFTED, 2>(m, out0, out1, first, addend, image),
+        _ => few_rows::<IMAGE, SHIFTED, MOST_ROWS>(m, out0, out1, first, addend, image),
+    }
+    if !rest.is_empty() {
+        let addend = Addend { limbs: [None; 2], factor: 0, outputs: true };
+        inner_product_of::<IMAGE, SHIFTED>(m, out0, out1, rest, addend, image);
     }
 }
 
@@ -144,7 +126,10 @@ fn load_at<const IMAGE: bool>(x: &[u64], (at, order): (usize, __m512i)) -> __m51
     }
 }
 
-/// At most three rows: their sum, divided by 2^52, is below q.
+/// Rows at a time: with an addend the sum of so many products, divided by 2^52, is below q.
+const MOST_ROWS: usize = 3;
+
+/// At most [`MOST_ROWS`] rows.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512bw,avx512vbmi")]
 fn few_rows<const IMAGE: bool, const SHIFTED: bool, const ROWS: usize>(
@@ -162,7 +147,7 @@ fn few_rows<const IMAGE: bool, const SHIFTED: bool, const ROWS: usize>(
     let keys: [[*const u8; 2]; ROWS] =
         std::array::from_fn(|j| [&rows[j].1, &rows[j].2].map(|packed| packed.blocks().as_ptr()));
     let blocks = rows.iter().flat_map(|(_, b, a)| [b, a]).map(|packed| packed.blocks().len() / unpack.bits);
-    assert!(blocks.min().is_some_and(|blocks| out0.len() / 8 <= blocks));
+    assert!(blocks.min().is_none_or(|blocks| out0.len() / 8 <= blocks));
     let [x0, x1] = addend.limbs;
     let outs = out0.chunks_exact_mut(8).zip(out1.chunks_exact_mut(8));
     for (v, (o0, o1)) in outs.enumerate() {
@@ -182,7 +167,7 @@ fn few_rows<const IMAGE: bool, const SHIFTED: bool, const ROWS: usize>(
             let d = load_at::<IMAGE>(digits[j], place);
             for half in 0..2 {
                 // SAFETY: the assertion above says that all of them have block v.
-                let y = unsafe { unpack.load_from::<SHIFTED>(keys[j][half].add(v * unpack.bits)) };
+                let y = unsafe { unpack.load::<SHIFTED>(keys[j][half].add(v * unpack.bits)) };
                 lo[half] = _mm512_madd52lo_epu64(lo[half], d, y);
                 hi[half] = _mm512_madd52hi_epu64(hi[half], d, y);
             }
@@ -190,51 +175,6 @@ fn few_rows<const IMAGE: bool, const SHIFTED: bool, const ROWS: usize>(
         for (half, out) in [o0, o1].into_iter().enumerate() {
             let x = k.lifted(k.montgomery(lo[half], hi[half]));
             store(out, 0, if addend.outputs { once(_mm512_add_epi64(load(out, 0), x), k.q) } else { x });
-        }
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512bw,avx512vbmi")]
-fn any_rows<const IMAGE: bool, const SHIFTED: bool>(
-    m: &Modulus,
-    out0: &mut [u64],
-    out1: &mut [u64],
-    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
-    addend: Addend<'_>,
-    image: Image<'_>,
-) {
-    let k = Consts::new(m);
-    let unpack = Unpack::new(packed_bits(m.q));
-    let c = splat(m.in_form(addend.factor));
-    // The addend counts as one of the first fold's terms.
-    let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
-    for v in 0..out0.len() / 8 {
-        let place = image_of::<IMAGE>(&image, v);
-        let mut sum = Halves { lo: [k.zero; 2], hi: [k.zero; 2] };
-        for half in 0..2 {
-            if let Some(x) = addend.limbs[half] {
-                sum.add(half, load_at::<IMAGE>(x, place), c);
-            }
-        }
-        for (j, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
-            if j > 0 {
-                sum.lo = [k.fold(sum.lo[0], sum.hi[0]), k.fold(sum.lo[1], sum.hi[1])];
-                sum.hi = [k.zero; 2];
-            }
-            for (d, b, a) in chunk {
-                let d = load_at::<IMAGE>(d, place);
-                sum.add(0, d, unpack.load::<SHIFTED>(b, v));
-                sum.add(1, d, unpack.load::<SHIFTED>(a, v));
-            }
-        }
-        for (half, out) in [&mut *out0, &mut *out1].into_iter().enumerate() {
-            let x = k.finish(k.lifted(k.montgomery(sum.lo[half], sum.hi[half])));
-            store(
-                out,
-                8 * v,
-                if addend.outputs { once(_mm512_add_epi64(load(out, 8 * v), x), k.q) } else { x },
-            );
         }
     }
 }
