@@ -18,8 +18,9 @@ use rayon::prelude::*;
 
 use crate::compile::{CompileError, CompileOptions};
 
-/// Scale of networks with bootstraps, in bits.
-const BOOTSTRAP_SCALE_BITS: u32 = 40;
+/// Bits of the scales to try with bootstraps: less leaves no precision for the values between them, more costs a chain
+/// levels or special primes.
+const BOOTSTRAP_SCALE_BITS: [u32; 3] = [36, 38, 40];
 
 /// Levels between bootstraps to try.
 const LEVELS: std::ops::RangeInclusive<u32> = 4..=16;
@@ -103,33 +104,45 @@ pub(crate) fn placed(
     }
 }
 
-/// For each number of levels to try the most precise chain with a bootstrap whose keys fit `key_bytes`.
+/// For each number of levels and each scale to try the most precise chain with a bootstrap whose keys fit `key_bytes`.
 pub(crate) fn bootstrap_chains(
     options: &CompileOptions,
     log_n: u32,
     key_bytes: usize,
 ) -> Result<Vec<(u32, Chain)>, ChainError> {
-    let mut designer = Designer::new(&options.costs.kernels);
     let levels = options.levels.map_or(LEVELS, |levels| levels..=levels);
-    let mut chains = Vec::new();
-    let mut refusal = None;
-    for levels in levels {
-        for precision in BOOTSTRAP_PRECISIONS {
-            let request = BootstrapRequest {
-                levels: levels as usize,
-                level_bits: options.scale_bits.unwrap_or(BOOTSTRAP_SCALE_BITS),
-                precision,
-                key_bytes: Some(key_bytes),
-                log_n: Some(log_n),
-                ..BootstrapRequest::default()
+    let scales = options.scale_bits.map_or(BOOTSTRAP_SCALE_BITS.to_vec(), |bits| vec![bits]);
+    let design = |level_bits: u32| {
+        let mut designer = Designer::new(&options.costs.kernels);
+        let mut most_precise = |levels: u32| {
+            let mut design = |precision| {
+                let request = BootstrapRequest {
+                    levels: levels as usize,
+                    level_bits,
+                    precision,
+                    key_bytes: Some(key_bytes),
+                    log_n: Some(log_n),
+                    ..BootstrapRequest::default()
+                };
+                fhec_backend::select_bootstrapped(&request, &mut designer)
             };
-            match fhec_backend::select_bootstrapped(&request, &mut designer) {
-                Ok(chain) => {
-                    chains.extend(chain.variants().into_iter().map(|chain| (levels, chain)));
-                    break;
+            let mut refusal = None;
+            for precision in BOOTSTRAP_PRECISIONS {
+                match design(precision) {
+                    Ok(chain) => return Ok((levels, chain)),
+                    Err(error) => refusal = Some(error),
                 }
-                Err(error) => refusal = Some(error),
             }
+            Err(refusal.expect("there is a precision to try"))
+        };
+        levels.clone().map(&mut most_precise).collect::<Vec<_>>()
+    };
+    let designed: Vec<Result<(u32, Chain), ChainError>> = scales.into_par_iter().flat_map(design).collect();
+    let (mut chains, mut refusal) = (Vec::new(), None);
+    for designed in designed {
+        match designed {
+            Ok((levels, chain)) => chains.extend(chain.variants().into_iter().map(|chain| (levels, chain))),
+            Err(error) => refusal = Some(error),
         }
     }
     match refusal {
