@@ -45,7 +45,7 @@ pub(crate) struct ModelArgs {
     /// log2 of the ring degree, 12 to 17; the smallest secure one if not given.
     #[arg(long, value_name = "LOG_N", value_parser = clap::value_parser!(u32).range(12..=17), help_heading = "Compilation")]
     log_n: Option<u32>,
-    /// Bits of the scale; the fewest that reach the precision if not given.
+    /// Bits of the scale; the fewest that reach the precision if not given, with bootstraps the cheapest of a few.
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(20..=49), help_heading = "Compilation")]
     scale_bits: Option<u32>,
     /// Bits after the binary point that the results should have.
