@@ -9,8 +9,6 @@ use super::{Limbs, Ring, par, simd};
 
 /// Columns handled at a time: the sources of a block stay in the first-level cache.
 const BLOCK: usize = 512;
-/// Pieces of a limb to share, for each thread.
-const PARTS: usize = 4;
 
 /// Constants from one source set to every other modulus of the ring.
 pub(crate) struct BaseConverter {
@@ -55,7 +53,7 @@ impl BaseConverter {
     /// source) to every limb of `out`, given with its modulus index.
     pub(crate) fn convert(&self, ring: &Ring, ys: &[&[u64]], out: Vec<(usize, &mut [u64])>) {
         let n = ys[0].len();
-        let parts = if par::parallel(n) { PARTS * par::threads(n) } else { 1 };
+        let parts = par::pieces(n);
         let width = (n / parts).next_multiple_of(BLOCK).min(n);
         let columns = split_columns(out, width);
         par::for_each(n, columns, |part, mut limbs| {

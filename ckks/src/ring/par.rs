@@ -21,6 +21,11 @@ pub(crate) fn threads(n: usize) -> usize {
     if parallel(n) { rayon::current_num_threads() } else { 1 }
 }
 
+/// Pieces to cut a limb of `n` words into, so that threads get equal shares.
+pub(crate) fn pieces(n: usize) -> usize {
+    if parallel(n) { 4 * rayon::current_num_threads() } else { 1 }
+}
+
 /// Runs both, in parallel where it pays.
 pub(crate) fn join<A: Send, B: Send>(
     n: usize,

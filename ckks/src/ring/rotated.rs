@@ -1,9 +1,10 @@
 //! Sums of products of rotations with plaintexts, tile by tile.
 
+use super::automorphism::NttPermutation;
 use super::pool::Buffer;
 use super::simd::{Addend, Factor, Image, TILE};
 use super::switch::{AddendOver, Digits, KeyRow};
-use super::{Ring, RnsPoly, par, simd};
+use super::{Modulus, Ring, RnsPoly, par, simd};
 
 /// A plaintext as a factor: short or full.
 #[derive(Clone, Copy)]
@@ -81,6 +82,42 @@ fn tiled<'a>(
     factors.collect()
 }
 
+/// What rotations of a limb are made of.
+struct Limb<'a, F> {
+    m: &'a Modulus,
+    /// The limb of a polynomial over QP of any level.
+    row: F,
+    digits: Vec<&'a [u64]>,
+    /// What is added to rotations, and what stands for step 0.
+    rotated: Addend<'a>,
+    plain: Addend<'a>,
+}
+
+impl<F: Fn(usize) -> usize> Limb<'_, F> {
+    /// The words of a rotation from `start` on; no rotation is step 0.
+    fn rotate(
+        &self,
+        [t0, t1]: [&mut [u64]; 2],
+        start: usize,
+        rotation: Option<(&[KeyRow], u64)>,
+        table: Option<&NttPermutation>,
+    ) {
+        let len = t0.len();
+        let (Some((rows, _)), Some(table)) = (rotation, table) else {
+            let limbs = self.plain.limbs.map(|x| x.map(|x| &x[start..start + len]));
+            return simd::inner_product(self.m, t0, t1, &[], Addend { limbs, ..self.plain }, None);
+        };
+        let rows = self.digits.iter().zip(rows).map(|(d, row)| {
+            let at = (self.row)(row.b.q_limbs());
+            (*d, row.b.limb(at).part(start, len), row.a.limb(at).part(start, len))
+        });
+        let rows: Vec<_> = rows.collect();
+        let blocks = &table.blocks[start / 8..(start + len) / 8];
+        let image = Image { blocks, lanes: &table.lanes };
+        simd::inner_product(self.m, t0, t1, &rows, self.rotated, Some(image));
+    }
+}
+
 impl Ring {
     /// Sums of products of rotations with plaintexts, over QP: per group Σ R_t·b over its terms (t, b),
     /// R_t the pair (Σ d_j·b_j + P·c_0, Σ d_j·a_j) of the image under the t-th rotation, and (P·c_0, P·c_1)
@@ -102,53 +139,49 @@ impl Ring {
             let halves = out0.limbs_mut().into_iter().zip(out1.limbs_mut());
             limbs.iter_mut().zip(halves).for_each(|(limb, (o0, o1))| limb.push([o0, o1]));
         }
-        par::for_each(n, limbs, |i, mut outs| {
+        par::for_each(n, limbs, |i, outs| {
             let index = self.index(q_limbs, i);
-            let m = self.modulus(index);
-            let pick = |p: &RnsPoly| if i < q_limbs { i } else { p.q_limbs() + i - q_limbs };
+            let row = |limbs: usize| if i < q_limbs { i } else { limbs + i - q_limbs };
+            let pick = |p: &RnsPoly| row(p.q_limbs());
             let lifted = self.lifted((index, &pick), groups);
             let factors = tiled(groups, (&lifted, n.div_ceil(TILE)), &pick);
-            let mut sums: Vec<Vec<_>> = groups.iter().map(|group| Vec::with_capacity(group.len())).collect();
-            let d: Vec<&[u64]> = (0..digits.len()).map(|j| digits.limb(c[1], j, i)).collect();
-            let rotated = AddendOver::Q([Some(c[0]), None]).limb(self, i, q_limbs, special);
-            let plain = AddendOver::Q([Some(c[0]), Some(c[1])]).limb(self, i, q_limbs, special);
-            let mut tiles = self.pool.take(2 * TILE * rotations.len());
-            for (k, start) in (0..n).step_by(TILE).enumerate() {
-                let len = TILE.min(n - start);
-                let range = start..start + len;
-                for ((tile, rotation), table) in tiles.chunks_exact_mut(2 * TILE).zip(rotations).zip(&tables)
-                {
-                    let (t0, t1) = tile.split_at_mut(TILE);
-                    let (t0, t1) = (&mut t0[..len], &mut t1[..len]);
-                    let (Some((rows, _)), Some(table)) = (rotation, table) else {
-                        let limbs = plain.limbs.map(|x| x.map(|x| &x[range.clone()]));
-                        simd::inner_product(m, t0, t1, &[], Addend { limbs, ..plain }, None);
-                        continue;
-                    };
-                    let rows: Vec<_> = d
-                        .iter()
-                        .zip(*rows)
-                        .map(|(d, row)| {
-                            let at = if i < q_limbs { i } else { row.b.q_limbs() + i - q_limbs };
-                            (*d, row.b.limb(at).part(start, len), row.a.limb(at).part(start, len))
-                        })
+            let limb = Limb {
+                m: self.modulus(index),
+                row,
+                digits: (0..digits.len()).map(|j| digits.limb(c[1], j, i)).collect(),
+                rotated: AddendOver::Q([Some(c[0]), None]).limb(self, i, q_limbs, special),
+                plain: AddendOver::Q([Some(c[0]), Some(c[1])]).limb(self, i, q_limbs, special),
+            };
+            // A thread without a limb of its own helps with those of others.
+            let width = n.div_ceil(par::pieces(n)).next_multiple_of(TILE);
+            par::for_each(n, columns(outs, width), |part, mut outs| {
+                let mut sums: Vec<Vec<_>> =
+                    groups.iter().map(|group| Vec::with_capacity(group.len())).collect();
+                let mut tiles = self.pool.take(2 * TILE * rotations.len());
+                let (first, end) = (part * width, ((part + 1) * width).min(n));
+                for start in (first..end).step_by(TILE) {
+                    let len = TILE.min(end - start);
+                    let tile = tiles.chunks_exact_mut(2 * TILE);
+                    for ((tile, rotation), table) in tile.zip(rotations).zip(&tables) {
+                        let (t0, t1) = tile.split_at_mut(TILE);
+                        limb.rotate([&mut t0[..len], &mut t1[..len]], start, *rotation, table.as_deref());
+                    }
+                    for (sum, factors) in sums.iter_mut().zip(&factors) {
+                        sum.clear();
+                        sum.extend(factors.iter().map(|(t, b)| (*t, b.tile(start / TILE, len))));
+                    }
+                    let range = start - first..start - first + len;
+                    let mut parts: Vec<_> = outs
+                        .iter_mut()
+                        .map(|out| out.each_mut().map(|half| &mut half[range.clone()]))
                         .collect();
-                    let blocks = &table.blocks[start / 8..(start + len) / 8];
-                    let image = Image { blocks, lanes: &table.lanes };
-                    simd::inner_product(m, t0, t1, &rows, rotated, Some(image));
+                    let mut parts = &mut parts[..];
+                    for run in sums.chunk_by(|a, b| simd::alike(a, b)) {
+                        let outs = parts.split_off_mut(..run.len()).expect("a part for each sum");
+                        simd::mul_acc_tile(limb.m, outs, run, &tiles);
+                    }
                 }
-                for (sum, factors) in sums.iter_mut().zip(&factors) {
-                    sum.clear();
-                    sum.extend(factors.iter().map(|(t, b)| (*t, b.tile(k, len))));
-                }
-                let mut parts: Vec<_> =
-                    outs.iter_mut().map(|out| out.each_mut().map(|half| &mut half[range.clone()])).collect();
-                let mut parts = &mut parts[..];
-                for run in sums.chunk_by(|a, b| simd::alike(a, b)) {
-                    let outs = parts.split_off_mut(..run.len()).expect("a part for each sum");
-                    simd::mul_acc_tile(m, outs, run, &tiles);
-                }
-            }
+            });
         });
         out
     }
@@ -157,7 +190,7 @@ impl Ring {
     /// first tiles of all of them, then the second ones, and so on, as they are read.
     fn lifted(
         &self,
-        (index, pick): (usize, &impl Fn(&RnsPoly) -> usize),
+        (index, pick): (usize, &(impl Fn(&RnsPoly) -> usize + Sync)),
         groups: &[Vec<(usize, Multiplicand<'_>)>],
     ) -> Buffer {
         let tiles = self.n().div_ceil(TILE);
@@ -165,12 +198,17 @@ impl Ring {
             let words = longest(group, tiles);
             group.iter().map(|(_, b)| *b).filter(move |b| b.limb(words).is_none()).map(move |b| (words, b))
         });
-        let all: usize = terms.clone().map(|(words, _)| words).sum();
+        let mut terms: Vec<_> = terms.map(|term| (term, Vec::with_capacity(tiles))).collect();
+        let all: usize = terms.iter().map(|((words, _), _)| words).sum();
         let mut lifted = self.pool.take(all);
-        let mut scratch = self.pool.take(self.n());
-        let (mut before, stride) = (0, all / tiles);
-        for (words, b) in terms {
-            let limb = &mut scratch[..b.words()];
+        for mut tile in lifted.chunks_exact_mut((all / tiles).max(1)) {
+            for ((words, _), outs) in &mut terms {
+                outs.extend(tile.split_off_mut(..*words / tiles));
+            }
+        }
+        par::for_each(self.n(), terms, |_, ((words, b), outs)| {
+            let mut scratch = self.pool.take(b.words());
+            let limb = &mut scratch[..];
             match b {
                 Multiplicand::Evaluations(b) => {
                     let words = limb.iter_mut().zip(b.limb(pick(b)));
@@ -183,25 +221,28 @@ impl Ring {
                 }
             }
             let (repeat, tile) = (words / limb.len(), words / tiles);
-            for (k, out) in lifted.chunks_exact_mut(stride).enumerate() {
-                let out = &mut out[before..before + tile];
+            for (k, out) in outs.into_iter().enumerate() {
                 if repeat == 1 {
                     out.copy_from_slice(&limb[k * tile..][..tile]);
                 } else {
                     out.iter_mut().enumerate().for_each(|(i, x)| *x = limb[(k * tile + i) / repeat]);
                 }
             }
-            before += tile;
-        }
+        });
         lifted
     }
+}
 
-    /// Brings the limbs of `x` into the form of their moduli.
-    pub(crate) fn bring_in_form(&self, x: &mut RnsPoly) {
-        let q_limbs = x.q_limbs();
-        for (i, limb) in x.limbs_mut().into_iter().enumerate() {
-            let m = self.modulus(self.index(q_limbs, i));
-            limb.iter_mut().for_each(|x| *x = m.in_form(*x));
+/// Cuts pairs of limbs into runs of `width` words: for each run its part of all pairs.
+fn columns(limbs: Vec<[&mut [u64]; 2]>, width: usize) -> Vec<Vec<[&mut [u64]; 2]>> {
+    let mut columns: Vec<Vec<_>> = Vec::new();
+    for [a, b] in limbs {
+        for (part, (a, b)) in a.chunks_mut(width).zip(b.chunks_mut(width)).enumerate() {
+            if columns.len() <= part {
+                columns.push(Vec::new());
+            }
+            columns[part].push([a, b]);
         }
     }
+    columns
 }
