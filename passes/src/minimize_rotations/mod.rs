@@ -173,7 +173,7 @@ pub struct Counts {
     pub giants: usize,
     /// Whole rotations that add up partial sums.
     pub sums: usize,
-    /// Sums of complex halves: a rotation and a conjugation each.
+    /// Sums of complex halves: three images that share a decomposition each.
     pub folds: usize,
     /// Plaintext products, complex ones of two products of the plan counted once.
     pub products: usize,
@@ -197,7 +197,7 @@ pub fn count(map: &LinearMap, plan: &MapPlan) -> Counts {
     }
 }
 
-/// The rotation steps of a plan; the number of slots stands for the conjugation.
+/// The rotation steps of a plan; the number of slots and a step stand for a rotation that a conjugation follows.
 pub fn steps(map: &LinearMap, plan: &MapPlan) -> BTreeSet<u32> {
     keys::steps(plan, map.output.slots)
 }
