@@ -95,8 +95,9 @@ fn totals(graph: &SlotGraph) -> Totals {
                 totals
                     .keys
                     .extend(minimize_rotations::steps(map, plan).into_iter().map(|step| step as usize));
-                totals.hoisted += counts.babies;
-                totals.full += counts.giants + counts.sums + 2 * counts.folds;
+                // The first image of a fold is decomposed for, two more share that.
+                totals.hoisted += counts.babies + 2 * counts.folds;
+                totals.full += counts.giants + counts.sums + counts.folds;
                 totals.plaintexts += counts.products;
                 totals.equivalents += equivalents;
             }
@@ -126,6 +127,6 @@ fn rotations_and_plaintexts() {
     let (_, report) = place::run_with_report(&verify(planned).unwrap(), &config).unwrap();
     println!("{report}");
     // Without complex halves: 245, 509, 1378, 135.
-    assert!(totals.full <= 210 && totals.hoisted <= 415 && totals.equivalents <= 710.0, "{totals:?}");
-    assert!(totals.keys.len() <= 105, "{} keys", totals.keys.len());
+    assert!(totals.full <= 180 && totals.hoisted <= 475 && totals.equivalents <= 700.0, "{totals:?}");
+    assert!(totals.keys.len() <= 120, "{} keys", totals.keys.len());
 }
