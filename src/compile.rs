@@ -17,8 +17,10 @@ use fhec_passes::{PassError, Pipeline, assign_layout, lower, minimize_rotations,
 
 use crate::probe::{largest_output, samples};
 use crate::search::{
-    Candidate, DEARER_KEYS, FEWER_BOOTSTRAP_KEYS, Next, Placed, Search, bootstrap_chains, fitted, placed,
+    Candidate, DEARER_KEYS, FEWER_BOOTSTRAP_KEYS, Next, Placed, Search, Shape, bootstrap_chains,
+    dense_shapes, fitted, placed,
 };
+use crate::sparse::placed_sparsely;
 
 /// What to compile for. The defaults suit image classifiers.
 #[derive(Clone, Debug)]
@@ -250,7 +252,7 @@ fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Opt
 }
 
 /// `work` and the time it takes.
-fn timed<T>(time: &mut Duration, work: impl FnOnce() -> T) -> T {
+pub(crate) fn timed<T>(time: &mut Duration, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = work();
     *time += start.elapsed();
@@ -436,12 +438,15 @@ impl Driver<'_> {
         let mut stages = Stages::default();
         let graph = planned.slot_graph("place")?;
         let (Stages { bounds, design, .. }, options) = (&mut stages, self.options);
+        let shapes = dense_shapes(options);
         let (ranges, chains) = rayon::join(
             || timed(bounds, || slot_ranges(graph, samples)),
-            || timed(design, || bootstrap_chains(options, log_n, options.bootstrap_key_bytes)),
+            || timed(design, || bootstrap_chains(options, log_n, options.bootstrap_key_bytes, &shapes)),
         );
         let ranges = ranges.ok_or(CompileError::Samples { samples: samples.len() })?;
-        let open = timed(&mut stages.placement, || placed(options, (0, graph), &ranges, chains?))?;
+        let mut open = timed(&mut stages.placement, || placed(options, (0, graph), &ranges, chains?))?;
+        let most = (log_n, options.bootstrap_key_bytes);
+        open.extend(placed_sparsely(options, most, (graph, &ranges), &open, &mut stages));
         let chains: Vec<_> = open.iter().map(|p| (p.report.levels, p.chain.clone())).collect();
         let mut search = Search::new(open, options.memory_budget);
         let mut plans = vec![planned];
@@ -534,9 +539,14 @@ impl Driver<'_> {
     ) -> Result<Vec<Placed>, CompileError> {
         let most = known.iter().filter_map(|(_, chain)| chain.bootstrap).map(|b| b.key_bytes).max();
         let mut chains: Vec<(u32, Chain)> = Vec::new();
+        let mut shapes = dense_shapes(self.options);
+        shapes.extend(known.iter().map(|(levels, chain)| Shape::of(*levels, chain)));
+        shapes.sort_unstable();
+        shapes.dedup();
         for part in FEWER_BOOTSTRAP_KEYS {
             let key_bytes = (part * most.unwrap_or(0) as f64) as usize;
-            let found = timed(&mut stages.design, || bootstrap_chains(self.options, log_n, key_bytes));
+            let design = || bootstrap_chains(self.options, log_n, key_bytes, &shapes);
+            let found = timed(&mut stages.design, design);
             // That there is none so small is no error.
             for (levels, chain) in found.unwrap_or_default() {
                 if !known.iter().chain(&chains).any(|(_, other)| other.data == chain.data) {

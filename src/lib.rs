@@ -18,6 +18,8 @@ mod compile;
 mod probe;
 #[cfg(feature = "compiler")]
 mod search;
+#[cfg(feature = "compiler")]
+mod sparse;
 
 #[cfg(feature = "compiler")]
 pub use calibrate::{CalibrateError, calibrate};

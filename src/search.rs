@@ -1,5 +1,8 @@
 //! Plans with bootstraps: which chain, which placement and which keys.
 //!
+//! Chains are designed for bootstraps of all slots first, then for those of fewer where that may pay
+//! ([`sparse`](crate::sparse)).
+//!
 //! The placements on all chains are looked at in the order of their modelled time. One whose memory exceeds the budget
 //! gives up keys and kept plaintexts ([`compose_steps`]), which takes time; and as soon as one has to, chains whose
 //! bootstraps need fewer keys, and plans of linear maps that share more steps, take part. A candidate is taken when
@@ -56,6 +59,7 @@ fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -
         level_in: header.level_in,
         price: chain.bootstrap.map_or(f64::INFINITY, |b| b.seconds),
         pair_price: chain.bootstrap.map_or(f64::INFINITY, |b| b.pair_seconds),
+        period: header.period as usize,
         ranges: ranges.to_vec(),
     };
     place::Config {
@@ -89,6 +93,7 @@ pub(crate) fn placed(
             levels,
             bootstraps: report.ciphertexts() as u64,
             pairs: report.pairs() as u64,
+            slots: chain.bootstrap_header().map_or(0, |header| header.period.into()),
             seconds: report.price,
             naive: report.naive.map(|n| (n.price, n.bootstraps as u64)),
             exact: report.exact,
@@ -104,40 +109,54 @@ pub(crate) fn placed(
     }
 }
 
-/// For each number of levels and each scale to try the most precise chain with a bootstrap whose keys fit `key_bytes`.
+/// What a chain with a bootstrap is designed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Shape {
+    /// log2 of the slots that the bootstrap keeps apart; None for all.
+    pub(crate) log_slots: Option<u32>,
+    /// Bits of the scale.
+    pub(crate) scale_bits: u32,
+    /// Levels between bootstraps.
+    pub(crate) levels: u32,
+}
+
+impl Shape {
+    /// The shape of a chain with a bootstrap and so many levels between them.
+    pub(crate) fn of(levels: u32, chain: &Chain) -> Self {
+        let log_slots = chain.data.bootstrap.as_ref().map(|b| b.log_slots);
+        let sparse = log_slots.filter(|log_slots| log_slots + 1 < chain.data.log_n);
+        Self { log_slots: sparse, scale_bits: chain.data.scale_bits, levels }
+    }
+}
+
+/// Every number of levels and every scale to try, with bootstraps of all slots.
+pub(crate) fn dense_shapes(options: &CompileOptions) -> Vec<Shape> {
+    let levels = options.levels.map_or(LEVELS, |levels| levels..=levels);
+    let scales = options.scale_bits.map_or(BOOTSTRAP_SCALE_BITS.to_vec(), |bits| vec![bits]);
+    let shape = |scale_bits| levels.clone().map(move |levels| Shape { levels, scale_bits, log_slots: None });
+    scales.into_iter().flat_map(shape).collect()
+}
+
+/// For each shape the most precise chain with a bootstrap whose keys fit `key_bytes`, and its variants, with the levels.
+///
+/// # Errors
+/// If there is none for any of them.
 pub(crate) fn bootstrap_chains(
     options: &CompileOptions,
     log_n: u32,
     key_bytes: usize,
+    shapes: &[Shape],
 ) -> Result<Vec<(u32, Chain)>, ChainError> {
-    let levels = options.levels.map_or(LEVELS, |levels| levels..=levels);
-    let scales = options.scale_bits.map_or(BOOTSTRAP_SCALE_BITS.to_vec(), |bits| vec![bits]);
-    let design = |level_bits: u32| {
+    // What a designer keeps serves shapes of the same scale and slots.
+    let alike = |a: &Shape, b: &Shape| (a.scale_bits, a.log_slots) == (b.scale_bits, b.log_slots);
+    let runs: Vec<&[Shape]> = shapes.chunk_by(alike).collect();
+    let designed = runs.into_par_iter().flat_map_iter(|run| {
         let mut designer = Designer::new(&options.costs.kernels);
-        let mut most_precise = |levels: u32| {
-            let mut design = |precision| {
-                let request = BootstrapRequest {
-                    levels: levels as usize,
-                    level_bits,
-                    precision,
-                    key_bytes: Some(key_bytes),
-                    log_n: Some(log_n),
-                    ..BootstrapRequest::default()
-                };
-                fhec_backend::select_bootstrapped(&request, &mut designer)
-            };
-            let mut refusal = None;
-            for precision in BOOTSTRAP_PRECISIONS {
-                match design(precision) {
-                    Ok(chain) => return Ok((levels, chain)),
-                    Err(error) => refusal = Some(error),
-                }
-            }
-            Err(refusal.expect("there is a precision to try"))
-        };
-        levels.clone().map(&mut most_precise).collect::<Vec<_>>()
-    };
-    let designed: Vec<Result<(u32, Chain), ChainError>> = scales.into_par_iter().flat_map(design).collect();
+        let design =
+            |shape: &Shape| Ok((shape.levels, most_precise(&mut designer, *shape, log_n, key_bytes)?));
+        run.iter().map(design).collect::<Vec<_>>()
+    });
+    let designed: Vec<Result<(u32, Chain), ChainError>> = designed.collect();
     let (mut chains, mut refusal) = (Vec::new(), None);
     for designed in designed {
         match designed {
@@ -149,6 +168,35 @@ pub(crate) fn bootstrap_chains(
         Some(refusal) if chains.is_empty() => Err(refusal),
         _ => Ok(chains),
     }
+}
+
+/// The most precise chain of a shape.
+fn most_precise(
+    designer: &mut Designer,
+    shape: Shape,
+    log_n: u32,
+    key_bytes: usize,
+) -> Result<Chain, ChainError> {
+    let mut design = |precision| {
+        let request = BootstrapRequest {
+            levels: shape.levels as usize,
+            level_bits: shape.scale_bits,
+            precision,
+            key_bytes: Some(key_bytes),
+            log_n: Some(log_n),
+            log_slots: shape.log_slots,
+            ..BootstrapRequest::default()
+        };
+        fhec_backend::select_bootstrapped(&request, designer)
+    };
+    let mut refusal = None;
+    for precision in BOOTSTRAP_PRECISIONS {
+        match design(precision) {
+            Ok(chain) => return Ok(chain),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    Err(refusal.expect("there is a precision to try"))
 }
 
 /// What fits the budget by prediction.

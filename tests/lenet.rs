@@ -83,7 +83,12 @@ fn a_plan_with_bootstraps() {
     assert!(plan["bootstraps"].as_u64().unwrap() >= 1, "{plan}");
     assert_eq!(plan["n"], 65536);
     assert!(plan["security_bits"].as_f64().unwrap() >= 128.0);
-    assert!(plan["key_bytes"].as_u64().unwrap() > 3 << 30, "the bootstrap's keys count: {plan}");
+    assert!(plan["key_bytes"].as_u64().unwrap() > 1 << 30, "the bootstrap's keys count: {plan}");
+    // Digits fill few slots of this ring: nobody needs a bootstrap of all.
+    let slots = plan["placement"]["slots"].as_u64().unwrap();
+    assert!(slots.is_power_of_two() && slots < 1 << 15, "{plan}");
+    let text = folder.ok("inspect boot.plan");
+    assert!(text.contains(&format!(" of 2^{} slots", slots.ilog2())), "{text}");
     let levels = plan["layers"].as_array().unwrap().iter();
     let lowest = levels.map(|l| l["level_out"].as_u64().unwrap()).min().unwrap();
     assert!(lowest >= 2, "levels below belong to SlotsToCoeffs: {plan}");

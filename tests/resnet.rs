@@ -16,7 +16,8 @@ use fhec::pipeline::{Config, Pipeline, Program};
 use fhec::runtime::server::Server;
 use fhec_backend::cost::CostTable;
 use fhec_backend::{Chain, EmitOptions};
-use fhec_ckks::bootstrap::{KernelCosts, insecure_test_bootstrap};
+use fhec_ckks::bootstrap::{BootstrapSpec, KernelCosts, insecure_test_bootstrap};
+use fhec_ckks::params::Parameters;
 use fhec_passes::compose_steps::{self, Spare, SwitchPrices};
 use fhec_passes::{lower, place};
 
@@ -122,6 +123,7 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain, pair: f64, part: f64)
         level_in: header.level_in,
         price: BOOTSTRAP_PRICE,
         pair_price: pair * BOOTSTRAP_PRICE,
+        period: header.period as usize,
         ranges: ranges(&packed),
     };
     let lowered = lower::Config { moduli: chain.moduli(), scale: chain.scale(), bootstrap: Some(header) };
@@ -148,8 +150,18 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain, pair: f64, part: f64)
 /// Runs images encrypted with so many levels between bootstraps, of which a block takes six and one more to restore a
 /// scale. Gives ciphertexts bootstrapped and pairs of them.
 fn run(levels: u32, pair: f64, part: f64, images: std::ops::Range<u64>) -> (u64, u64) {
-    let network = &Net::build();
     let (parameters, spec) = insecure_test_bootstrap(levels as usize).unwrap();
+    run_on((parameters, spec), (pair, part), images)
+}
+
+/// The same on a chain with a bootstrap.
+fn run_on(
+    (parameters, spec): (Parameters, BootstrapSpec),
+    (pair, part): (f64, f64),
+    images: std::ops::Range<u64>,
+) -> (u64, u64) {
+    let network = &Net::build();
+    let levels = spec.residual_levels;
     let chain = Chain::bootstrapped(parameters, &spec, &KernelCosts::default()).unwrap();
     let plan = Arc::new(compile(network, &chain, pair, part));
     let (bootstraps, pairs) = (plan.report.bootstraps, plan.report.pairs);
@@ -192,4 +204,18 @@ fn half_of_the_rotation_keys_serve() {
 fn two_values_at_once_run_encrypted() {
     let (bootstraps, pairs) = run(6, 1.35, 1.0, 0..2);
     assert!(bootstraps > 2 * pairs && pairs > 0, "{bootstraps} bootstraps, {pairs} pairs");
+}
+
+/// All values repeat after half of the slots at the latest: bootstraps that keep no more apart do, alone and two at once.
+#[test]
+fn sparse_bootstraps_run_encrypted() {
+    let sparse = |levels: usize| {
+        let (parameters, all) = insecure_test_bootstrap(levels).unwrap();
+        let (slots_to_coeffs, coeffs_to_slots) = (vec![3, 3, 2], vec![4, 4]);
+        (parameters, BootstrapSpec { log_slots: 8, slots_to_coeffs, coeffs_to_slots, ..all })
+    };
+    let (bootstraps, pairs) = run_on(sparse(5), (f64::INFINITY, 1.0), 4..6);
+    assert!((4..=12).contains(&bootstraps) && pairs == 0, "{bootstraps} bootstraps, {pairs} pairs");
+    let (_, pairs) = run_on(sparse(6), (1.35, 1.0), 6..7);
+    assert!(pairs > 0);
 }

@@ -24,6 +24,8 @@ pub struct BootstrapRequest {
     pub log_n: Option<u32>,
     /// Smallest ring whose slots suffice.
     pub min_log_n: u32,
+    /// log2 of the slots that the bootstrap keeps apart, at most those of the ring; None: all.
+    pub log_slots: Option<u32>,
 }
 
 impl Default for BootstrapRequest {
@@ -35,6 +37,7 @@ impl Default for BootstrapRequest {
             key_bytes: None,
             log_n: None,
             min_log_n: *LOG_N.start(),
+            log_slots: None,
         }
     }
 }
@@ -67,9 +70,10 @@ pub fn select_bootstrapped(request: &BootstrapRequest, designer: &mut Designer) 
     };
     let mut refusal = None;
     for log_n in rings {
+        let all = log_n.saturating_sub(1);
         let design = DesignRequest {
             log_n,
-            log_slots: log_n.saturating_sub(1),
+            log_slots: request.log_slots.map_or(all, |log_slots| log_slots.min(all)),
             levels: request.levels,
             level_bits: f64::from(request.level_bits),
             precision: request.precision,
@@ -94,24 +98,23 @@ pub fn select_bootstrapped(request: &BootstrapRequest, designer: &mut Designer) 
 }
 
 impl Chain {
-    /// Describes a parameter set that was made for the bootstrap `spec`, of all slots and nothing joined.
+    /// Describes a parameter set that was made for the bootstrap `spec`, which joins nothing.
     ///
     /// # Errors
-    /// [`ChainError::Bootstrap`] if they do not suit each other.
+    /// [`ChainError::Bootstrap`] if they do not suit each other, or ciphertexts are joined.
     pub fn bootstrapped(
         parameters: Parameters,
         spec: &BootstrapSpec,
         costs: &KernelCosts,
     ) -> Result<Self, ChainError> {
-        let max = parameters.log_n() - 1;
-        if spec.log_slots != max || spec.log_joined != 0 {
-            return Err(BootstrapError::Slots { log_slots: spec.log_slots, max }.into());
+        if spec.log_joined != 0 {
+            return Err(BootstrapError::Joined { expected: 1 << spec.log_joined.min(31), found: 1 }.into());
         }
         let circuit = BootstrapCircuit::new(&parameters, spec)?;
         Self::of_circuit(&circuit, [circuit.seconds(costs), circuit.pair_seconds(costs)])
     }
 
-    /// Describes the chain of a bootstrap of all slots that takes so many seconds, for one ciphertext and for two.
+    /// Describes the chain of a bootstrap that takes so many seconds, for one ciphertext and for two.
     fn of_circuit(circuit: &BootstrapCircuit, [seconds, pair_seconds]: [f64; 2]) -> Result<Self, ChainError> {
         let (parameters, spec) = (circuit.parameters().clone(), circuit.spec());
         let fresh = Estimate { variance: parameters.sigma().powi(2), message: 1.0 };
@@ -206,11 +209,34 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_sparse_bootstrap_on_the_same_chain_is_cheaper() {
+        let (parameters, all) = insecure_test_bootstrap(3).unwrap();
+        let described = |log_slots, low: &[u32], high: &[u32]| {
+            let (slots_to_coeffs, coeffs_to_slots) = (low.to_vec(), high.to_vec());
+            let spec = BootstrapSpec { log_slots, slots_to_coeffs, coeffs_to_slots, ..all.clone() };
+            Chain::bootstrapped(parameters.clone(), &spec, &KernelCosts::default()).unwrap()
+        };
+        let chains = [small(), described(7, &[3, 2, 2], &[4, 3]), described(5, &[2, 2, 1], &[3, 2])];
+        let period = |chain: &Chain| chain.bootstrap_header().unwrap().period;
+        assert_eq!(chains.each_ref().map(period), [512, 128, 32]);
+        for pair in chains.windows(2) {
+            let [dense, sparse] = [&pair[0], &pair[1]].map(|chain| chain.bootstrap.unwrap());
+            assert!(sparse.seconds < dense.seconds && sparse.pair_seconds < dense.pair_seconds);
+            assert!(sparse.key_bytes < dense.key_bytes && sparse.matrix_bytes < dense.matrix_bytes);
+            let error = |chain: &Chain| chain.data.bootstrap.as_ref().unwrap().error;
+            assert!(
+                (0.7..1.1).contains(&(error(&pair[1]) / error(&pair[0]))),
+                "a trace adds next to nothing"
+            );
+        }
+    }
+
+    #[test]
     fn a_bootstrap_of_other_slots_or_levels_is_refused() {
         let chain = small();
-        let spec = |log_slots, residual_levels| BootstrapSpec {
+        let spec = |log_slots, residual_levels, log_joined| BootstrapSpec {
             log_slots,
-            log_joined: 0,
+            log_joined,
             slots_to_coeffs: vec![log_slots],
             residual_levels,
             eval_mod: EvalModSpec::default(),
@@ -222,8 +248,9 @@ pub(crate) mod tests {
             let costs = KernelCosts::default();
             Chain::bootstrapped(chain.parameters.clone(), &spec, &costs).unwrap_err()
         };
-        assert!(matches!(refused(spec(8, 6)), ChainError::Bootstrap(BootstrapError::Slots { .. })));
-        assert!(matches!(refused(spec(9, 5)), ChainError::Bootstrap(BootstrapError::Levels { .. })));
+        assert!(matches!(refused(spec(10, 6, 0)), ChainError::Bootstrap(BootstrapError::Slots { .. })));
+        assert!(matches!(refused(spec(9, 5, 0)), ChainError::Bootstrap(BootstrapError::Levels { .. })));
+        assert!(matches!(refused(spec(9, 6, 1)), ChainError::Bootstrap(BootstrapError::Joined { .. })));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! mixed-radix *factors*: index i = f_0 + e_0·(f_1 + e_1·(f_2 + …)) lies at Σ_j f_j·stride_j. Generalised
 //! interleaved packing (GIP) is a family of such layouts; so are all the flat ones.
 //!
-//! *Replicas* store the whole value again at further positions. Slots that no element reaches hold anything.
+//! *Replicas* store the whole value again at further positions. Slots that no element reaches hold anything that repeats
+//! with the layout's [period](Layout::period), as the elements do: what a packed value is bootstrapped by.
 
 use serde::{Deserialize, Serialize};
 
@@ -106,7 +107,8 @@ impl Layout {
         offsets
     }
 
-    /// The smallest power of two P ≤ S such that replicas make every ciphertext P-periodic where it is used.
+    /// The smallest power of two P ≤ S such that replicas make every ciphertext P-periodic where it is used. The ops of the
+    /// slot IR keep it P-periodic everywhere.
     pub fn period(&self) -> usize {
         let mut period = self.slots;
         // Replicas at S/2, S/4, … halve the period one after the other.

@@ -202,6 +202,37 @@ fn l6_constants_and_shifts() {
 }
 
 #[test]
+fn l6_sums_of_shifts_repeat_as_they_say() {
+    let summed = |input: Layout, shifts: &[(usize, usize)], output: Layout| {
+        let mut graph = SlotGraph::new("sum", SlotHeader { slots: SLOTS });
+        let x = graph.push_packed(SlotOp::Input { name: "x".into() }, vec![], input, "");
+        let shifts = shifts.iter().map(|&(extent, stride)| Factor { extent, stride }).collect();
+        let y = graph.push_packed(SlotOp::ShiftSum { shifts, factor: 1.0 }, vec![x], output, "");
+        graph.add_output("y", y);
+        verify(graph)
+    };
+    // Copies come from shifts that make up whole periods, largest or smallest first.
+    for shifts in [[(2, 8), (2, 4)], [(2, 4), (2, 8)]] {
+        let graph = summed(row(4, &[]), &shifts, row(4, &[4, 8])).unwrap();
+        let x = Tensor::new(vec![1, 4], vec![0.5, -0.25, 1.0, 0.125]);
+        let observe = &mut |_, id: ValueId, slots: &interp::Slots| {
+            let period = graph.ty(id).layout.period();
+            assert!((0..SLOTS - period).all(|s| slots[0][s] == slots[0][s + period]), "{id}: {slots:?}");
+        };
+        assert_eq!(interp::run_all(&graph, &[vec![x.clone()]], observe).unwrap(), [vec![x]]);
+    }
+    let refused = |input, shifts: &[(usize, usize)], output| {
+        let report = summed(input, shifts, output).unwrap_err();
+        assert_eq!(report.0[0].invariant, "L6", "{report}");
+    };
+    refused(row(4, &[]), &[(2, 8)], row(4, &[4, 8]));
+    refused(row(4, &[]), &[(2, 4)], row(4, &[4, 8]));
+    refused(row(4, &[]), &[(2, 1)], row(4, &[8]));
+    refused(row(4, &[]), &[(3, 8)], row(4, &[8]));
+    refused(row(4, &[8]), &[], row(4, &[4, 8]));
+}
+
+#[test]
 fn l7_levels_fall() {
     broken("L7", DENSE, |g| g.node_mut(DENSE).ty.level = Some(3));
     broken("L7", POLY, |g| g.node_mut(POLY).ty.level = Some(1));

@@ -4,7 +4,8 @@ mod common;
 
 use std::time::Instant;
 
-use fhec_ir::schedule::interp::interpret;
+use fhec_ir::schedule::interp::{Observer, interpret_observed};
+use fhec_ir::schedule::{Schedule, ScheduleOp};
 use fhec_ir::slot::{SlotGraph, SlotOp, interp};
 use fhec_ir::tensor::random::{self, Options, Rng};
 use fhec_ir::tensor::{Tensor, TensorGraph, TensorOp, Window};
@@ -26,22 +27,48 @@ fn ranges(graph: &SlotGraph, inputs: &[Tensor<f64>]) -> Vec<f64> {
 }
 
 fn config(levels: u32, price: f64, ranges: Vec<f64>) -> place::Config {
-    let bootstrap = Some(place::Bootstrap { levels, level_in: 1, price, pair_price: 1.1 * price, ranges });
+    let (level_in, pair_price, period) = (1, 1.1 * price, usize::MAX);
+    let bootstrap = Some(place::Bootstrap { levels, level_in, price, pair_price, period, ranges });
     place::Config { bootstrap, ..place::Config::default() }
+}
+
+/// The same for bootstraps that keep `period` slots apart.
+fn sparse(levels: u32, price: f64, ranges: Vec<f64>, period: usize) -> place::Config {
+    let mut config = config(levels, price, ranges);
+    config.bootstrap.iter_mut().for_each(|b| b.period = period);
+    config
 }
 
 fn count(graph: &SlotGraph) -> usize {
     graph.iter().filter(|(_, n)| matches!(n.op, SlotOp::Bootstrap { .. })).count()
 }
 
-/// Lowers, interprets and compares; gives the least scale of any ciphertext, in bits.
+/// Whether slots repeat after `period`, up to the rounding of sums in another order.
+fn repeats(slots: &[f64], period: usize) -> bool {
+    let largest = slots.iter().fold(1.0f64, |m, x| m.max(x.abs()));
+    slots.iter().zip(&slots[period % slots.len()..]).all(|(a, b)| (a - b).abs() <= 1e-9 * largest)
+}
+
+/// Sees to it that bootstraps get what they are promised.
+struct Promises<'s>(&'s Schedule);
+
+impl Observer for Promises<'_> {
+    fn value(&mut self, id: ValueId, slots: &[f64]) {
+        if let ScheduleOp::Bootstrap { period, .. } = self.0.node(id).op {
+            assert!(repeats(slots, period as usize), "{}: period {period}", self.0.describe(id));
+        }
+    }
+}
+
+/// Lowers for bootstraps that keep `period` slots apart, interprets and compares; gives the least scale of any
+/// ciphertext, in bits.
 fn check_lowered(
     placed: &Verified<SlotGraph>,
-    levels: u32,
+    (levels, period): (u32, usize),
     inputs: &[Tensor<f64>],
     want: &[Tensor<f64>],
 ) -> f64 {
-    let mut chain = common::chain(lower::top_level(placed), Some(levels));
+    let mut chain = common::chain(lower::top_level(placed), Some((levels, period)));
     for (k, q) in chain.moduli.iter_mut().enumerate() {
         *q *= 1.0 + (k as f64 * 0.37).sin() * 1e-4;
     }
@@ -49,7 +76,7 @@ fn check_lowered(
     let lowered = verify(lowered).unwrap_or_else(|e| panic!("{e}\n{}", common::slot_text(placed)));
     let packed: Vec<_> =
         lowered.header.inputs.iter().zip(inputs).map(|(v, x)| v.layout.pack(&x.data)).collect();
-    let got = interpret(&lowered, &packed).unwrap();
+    let got = interpret_observed(&lowered, &packed, &mut Promises(&lowered)).unwrap();
     for ((want, got), packed) in want.iter().zip(&got).zip(&lowered.header.outputs) {
         compare(want, &packed.layout.unpack(got), &placed.name);
     }
@@ -65,7 +92,7 @@ fn compare(want: &Tensor<f64>, got: &[f64], name: &str) {
 
 #[test]
 fn random_networks_keep_their_meaning() {
-    let (mut run, mut refused, mut with, mut pairs, mut narrow) = (0, 0, 0, 0, 0);
+    let (mut run, mut refused, mut with, mut pairs, mut narrow, mut sparse) = (0, 0, 0, 0, 0, 0);
     for seed in 0..200 {
         let options = Options { exact: false, products: seed % 3 == 0, ..Options::default() };
         let graph = random::graph(seed, &options);
@@ -75,8 +102,9 @@ fn random_networks_keep_their_meaning() {
         let planned = planned(&graph, slots);
         let Ok(_) = place::run(&planned, &Default::default()) else { continue };
         let ranges = ranges(&planned, &inputs);
-        for levels in [2, 3, 5] {
-            let placed = match place::run_with_report(&planned, &config(levels, 20.0, ranges.clone())) {
+        for (levels, period) in [(2, slots), (3, slots), (5, slots), (4, slots / 2), (5, slots / 4)] {
+            let config = self::sparse(levels, 20.0, ranges.clone(), period);
+            let placed = match place::run_with_report(&planned, &config) {
                 Ok((placed, report)) => {
                     assert_eq!(report.bootstraps.len(), count(&placed));
                     pairs += usize::from(report.bootstraps.iter().any(|p| p.with.is_some()));
@@ -84,7 +112,9 @@ fn random_networks_keep_their_meaning() {
                     verify(placed).unwrap_or_else(|e| panic!("seed {seed}: {e}"))
                 }
                 Err(PassError::Refused { nodes, .. }) => {
-                    assert!(nodes.iter().all(|n| n.reason.starts_with("takes ")), "{nodes:?}");
+                    let too_few = |reason: &str| period < slots && reason.contains("ranges and periods");
+                    let known = |reason: &str| reason.starts_with("takes ") || too_few(reason);
+                    assert!(nodes.iter().all(|n| known(&n.reason)), "{nodes:?}");
                     refused += 1;
                     continue;
                 }
@@ -95,13 +125,16 @@ fn random_networks_keep_their_meaning() {
             }
             run += 1;
             with += usize::from(count(&placed) > 0);
-            let least = check_lowered(&placed, levels, &inputs, &want);
+            sparse += usize::from(count(&placed) > 0 && period < slots);
+            let least = check_lowered(&placed, (levels, period), &inputs, &want);
             // A sixteenth of the usual scale is what a bootstrap may ask for, more is left to chance.
             narrow += usize::from(least < 30.0);
         }
     }
-    println!("{run} ran, {with} with bootstraps, {pairs} with pairs, {refused} refused, {narrow} narrow");
-    assert!(run > 150 && with > 60 && pairs > 4, "{run} ran, {with} with bootstraps, {pairs} with pairs");
+    println!(
+        "{run} ran, {with} with bootstraps, {sparse} sparse, {pairs} pairs, {refused} refused, {narrow} narrow"
+    );
+    assert!(run > 150 && with > 60 && pairs > 4 && sparse > 20);
 }
 
 /// Residual network of `blocks` blocks: convolutions and monic quartics, a sum of each block's two ends.
@@ -165,7 +198,7 @@ fn residual_networks_with_identity_shortcuts() {
             let placed = verify(placed).unwrap();
             let inputs = [Tensor::new(vec![1, 1, 4, 4], (0..16).map(|k| (k as f64).sin() / 2.0).collect())];
             let want = interp::run(&planned, &inputs).unwrap();
-            let least = check_lowered(&placed, levels, &inputs, &want);
+            let least = check_lowered(&placed, (levels, 64), &inputs, &want);
             println!(
                 "{blocks} blocks, {levels} levels, range {range}, least scale {least:.1}: {report} ({took:?})"
             );
@@ -213,10 +246,53 @@ fn chains_that_do_not_fit_are_refused() {
     let placed = verify(place::run(&planned, &config(4, 10.0, vec![])).unwrap()).unwrap();
     let none = lower::run(&placed, &lower::Config::nominal(8, 40, 60)).unwrap_err().to_string();
     assert!(none.contains("needs parameters for bootstraps"), "{none}");
-    let other = lower::run(&placed, &common::chain(4, Some(5))).unwrap_err().to_string();
+    let other = lower::run(&placed, &common::chain(4, Some((5, 64)))).unwrap_err().to_string();
     assert!(other.contains("gives level Some(4), the parameters give Some(5)"), "{other}");
-    let mut short = common::chain(4, Some(4));
+    let mut short = common::chain(4, Some((4, 64)));
     short.moduli.pop();
     let short = lower::run(&placed, &short).unwrap_err().to_string();
     assert!(short.contains("level 5 with a chain of 5 moduli"), "{short}");
+    let sparse = lower::run(&placed, &common::chain(4, Some((4, 8)))).unwrap_err().to_string();
+    assert!(sparse.contains("slots that repeat after 32, the parameters keep 8 apart"), "{sparse}");
+}
+
+#[test]
+fn values_that_repeat_later_are_not_bootstrapped() {
+    let planned = planned(&Residual::build(3, 4, 2), 256);
+    let repeats: Vec<usize> = planned.iter().map(|(_, n)| n.ty.layout.period()).collect();
+    let widest = repeats.iter().copied().max().unwrap();
+    let (all, free) = place::run_with_report(&planned, &config(6, 10.0, vec![])).unwrap();
+    assert!(count(&all) > 0 && widest < 256, "{repeats:?}");
+    // Just as many slots as the values have: nothing changes.
+    let exact = sparse(6, 10.0, vec![], widest);
+    assert!(place::reaches(&planned, &exact));
+    let (same, report) = place::run_with_report(&planned, &exact).unwrap();
+    assert_eq!((&same, report.price), (&all, free.price));
+    let fewer = sparse(6, 10.0, vec![], widest / 2);
+    assert!(!place::reaches(&planned, &fewer));
+    let error = place::run(&planned, &fewer).unwrap_err();
+    assert!(error.to_string().contains("head (Linear): cannot be reached"), "{error}");
+}
+
+/// What bootstraps of sparse slots rely on, and plans that read any copy.
+#[test]
+fn slots_of_random_networks_repeat_with_their_layouts() {
+    let (mut values, mut periodic) = (0, 0);
+    for seed in 1000..1200 {
+        let options = Options { exact: seed % 4 == 0, products: seed % 3 == 0, ..Options::default() };
+        let graph = random::graph(seed, &options);
+        let inputs = random::inputs(&graph, seed ^ 0x5eed);
+        let slots = [64, 256, 4096][seed as usize % 3];
+        let planned = planned(&graph, slots);
+        let observe = &mut |_, id: ValueId, value: &interp::Slots| {
+            let period = planned.ty(id).layout.period();
+            values += 1;
+            periodic += usize::from(period < slots);
+            for slots in value.iter().filter(|v| v.iter().all(|x| x.is_finite())) {
+                assert!(repeats(slots, period), "seed {seed}: {} period {period}", planned.describe(id));
+            }
+        };
+        interp::run_all(&planned, &[inputs], observe).unwrap();
+    }
+    assert!(periodic > 500 && periodic < values, "{periodic} of {values}");
 }

@@ -121,8 +121,14 @@ fn rotations_and_plaintexts() {
     println!("{:.1?}", begin.elapsed());
     let totals = totals(&planned);
     println!("{} keys", totals.keys.len());
-    let bootstrap =
-        place::Bootstrap { levels: 9, level_in: 3, price: 240.0, pair_price: 330.0, ranges: vec![] };
+    let bootstrap = place::Bootstrap {
+        levels: 9,
+        level_in: 3,
+        price: 240.0,
+        pair_price: 330.0,
+        period: 1 << 14,
+        ranges: vec![],
+    };
     let config = place::Config { bootstrap: Some(bootstrap), ..Default::default() };
     let (_, report) = place::run_with_report(&verify(planned).unwrap(), &config).unwrap();
     println!("{report}");

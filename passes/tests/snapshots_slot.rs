@@ -138,9 +138,10 @@ fn residual_block_with_bootstraps() {
         }
     };
     let (price, pair_price) = (50.0, f64::INFINITY);
-    let bootstrap = Bootstrap { levels, level_in: 1, price, pair_price, ranges: vec![4.0; probe] };
+    let bootstrap =
+        Bootstrap { levels, level_in: 1, price, pair_price, period: 32, ranges: vec![4.0; probe] };
     config.place.bootstrap = Some(bootstrap);
-    config.chain = Box::new(move |top| Ok(common::chain(top, Some(levels))));
+    config.chain = Box::new(move |top| Ok(common::chain(top, Some((levels, 32)))));
     check_with(graph, config);
 }
 

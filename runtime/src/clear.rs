@@ -40,6 +40,12 @@ pub struct ClearPlain {
     rms: f64,
 }
 
+/// Difference between two copies of a slot that noise does not reach, in its standard deviations.
+const MOST_DEVIATIONS: f64 = 12.0;
+
+/// The same for the rounding of sums in another order, in the largest magnitude of a slot.
+const ROUNDING: f64 = 1e-6;
+
 /// Computes on slots. Results depend on the schedule, the inputs and the seed only, not on threads or order.
 #[derive(Debug)]
 pub struct ClearEngine {
@@ -102,6 +108,21 @@ impl ClearEngine {
         if !self.header.bootstrap.is_some_and(fits) {
             self.overflows.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Refuses a bootstrap's operand whose slots do not repeat, but for noise.
+    fn check_period(&self, x: &ClearValue, period: u32) -> Result<(), EngineError> {
+        let later = x.slots.get(period as usize..).unwrap_or(&[]);
+        let (mut difference, mut largest) = (0f64, 1f64);
+        for (a, b) in x.slots.iter().zip(later).filter(|(a, b)| a.is_finite() && b.is_finite()) {
+            difference = difference.max((a - b).abs());
+            largest = largest.max(a.abs());
+        }
+        let noise = if self.seed.is_some() { self.slot_error(x) } else { 0.0 };
+        if difference > MOST_DEVIATIONS * noise + ROUNDING * largest {
+            return Err(EngineError::Period { period, difference });
+        }
+        Ok(())
     }
 
     fn finish(
@@ -188,8 +209,9 @@ impl Engine for ClearEngine {
         let slots: Vec<&[f64]> = args.iter().map(|a| a.slots.as_slice()).collect();
         let vectors: Vec<&Vector> = plains.iter().map(|p| &p.vector).collect();
         let slots = interp::apply(&node.op, self.header.slots, &slots, &vectors);
-        if matches!(node.op, ScheduleOp::Bootstrap { .. }) {
+        if let ScheduleOp::Bootstrap { period, .. } = node.op {
             args.iter().for_each(|x| self.check_range(x));
+            args.iter().try_for_each(|x| self.check_period(x, period))?;
         }
         let Some(model) = &self.model else {
             return Ok(self.finish(ty, slots, Variance::ZERO, Variance::ZERO, 0));

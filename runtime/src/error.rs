@@ -19,6 +19,14 @@ pub enum EngineError {
     /// A bootstrap without its description.
     #[error("the parameters describe no bootstrap")]
     NoBootstrap,
+    /// Slots in clear break the promise of a bootstrap that they repeat: a bug of who made the plan.
+    #[error("slots that are said to repeat after {period} differ by {difference:e}")]
+    Period {
+        /// Slots after which they should repeat.
+        period: u32,
+        /// Largest difference.
+        difference: f64,
+    },
 }
 
 /// A run failed.

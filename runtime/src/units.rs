@@ -144,7 +144,7 @@ mod tests {
     fn schedule(seed: u64) -> fhec_ir::Verified<Schedule> {
         let moduli = vec![2f64.powi(50), 2f64.powi(40), 2f64.powi(40), 2f64.powi(40), 2f64.powi(40)];
         let scale = 2f64.powi(40);
-        let header = BootstrapHeader { level_in: 1, level_out: 4, scale };
+        let header = BootstrapHeader { level_in: 1, level_out: 4, scale, period: 16 };
         let bootstrap = Some(header).filter(|_| seed % 2 == 1);
         random::schedule(seed, &Options { slots: 16, moduli, scale, steps: 60, bootstrap })
     }

@@ -427,6 +427,32 @@ mod encrypted {
         }
     }
 
+    #[test]
+    fn sparse_bootstraps_are_within_the_modelled_noise() {
+        let (parameters, data, bytes) = common::sparsely_bootstrapped();
+        let schedule = common::refresh(&data);
+        let model = ClearEngine::modelled(&schedule, &data, None);
+        let (plan, id) = common::plan_with(data, schedule.clone(), bytes);
+        let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
+        let keys = client.generate_keys(None).unwrap();
+        assert!(keys.evaluation.bytes() as u64 <= plan.keys.bytes());
+        let evaluation = (keys.evaluation.clone(), keys.id);
+        let server = Server::new((plan, id), &parameters, evaluation, 0).unwrap();
+        for frequency in [0.7, 1.9, 3.1] {
+            let x: Vec<f64> = (0..512).map(|k| (f64::from(k % 128) * frequency).sin() * 2.0).collect();
+            let input = model.input(x.clone(), 4, 2f64.powi(39), 1);
+            let (store, options) = (PlaintextStore::new(0), ExecuteOptions::default());
+            let clear = execute(&model, &schedule, vec![vec![input]], &store, &options).unwrap().outputs;
+            let bundle = client.encrypt((&keys.secret, keys.id), &[x]).unwrap();
+            let run = server.run(bundle, &options).unwrap();
+            let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
+            let error = found[0].iter().zip(&clear[0][0].slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            let ratio = (error / 512.0).sqrt() / model.slot_error(&clear[0][0]);
+            println!("measured over predicted: {ratio:.2}");
+            assert!((0.4..1.3).contains(&ratio), "{ratio:.2} times what is predicted");
+        }
+    }
+
     /// 6 GB and a minute or two: run by hand.
     #[test]
     #[ignore]

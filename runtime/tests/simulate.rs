@@ -122,6 +122,36 @@ fn images_that_leave_their_range_are_named() {
 }
 
 #[test]
+fn slots_that_do_not_repeat_as_promised_are_named() {
+    let (_, data, _) = common::sparsely_bootstrapped();
+    let schedule = common::refresh(&data);
+    let bootstrap = schedule.iter().find(|(_, n)| n.name == "refresh").unwrap().0;
+    // One copy of a slot differs from the others; the last one is out of range.
+    let image = |x: f64| (0..512).map(|k| if k == 77 { x } else { 0.5 }).collect::<Vec<f64>>();
+    let images: Vec<_> = [0.5, 0.75, -7.0]
+        .into_iter()
+        .zip(0..)
+        .map(|(x, number)| Image { number, inputs: vec![vec![image(x)]] })
+        .collect();
+    let found = Simulator::new(&schedule, &data, 0).unwrap().run(&images).unwrap();
+    let uneven: Vec<_> = found.iter().map(|s| s.uneven.map(|e| (e.at, (1000.0 * e.ratio).round()))).collect();
+    assert_eq!(uneven, [None, Some((bootstrap, 125.0)), None]);
+    assert!(found[2].exceeds.is_some());
+
+    let ty = *schedule.ty(ValueId(0));
+    let run = |engine: &ClearEngine, x: f64| {
+        let input = engine.input(image(x), ty.level, ty.scale, 1);
+        let store = PlaintextStore::new(0);
+        execute(engine, &schedule, vec![vec![input]], &store, &ExecuteOptions::default()).map(|_| ())
+    };
+    for engine in [ClearEngine::exact(&schedule), ClearEngine::modelled(&schedule, &data, Some(3))] {
+        run(&engine, 0.5).unwrap();
+        let refused = run(&engine, 0.75).unwrap_err().to_string();
+        assert!(refused.contains("refresh") && refused.contains("repeat after 128 differ"), "{refused}");
+    }
+}
+
+#[test]
 fn images_that_do_not_fit_are_refused() {
     let (_, data, _) = common::bootstrapped();
     let schedule = common::refresh(&data);

@@ -216,7 +216,7 @@ pub(crate) fn table(plan: &Plan, numbers: &Value) -> Vec<String> {
 
 /// The line that says what foresight is worth.
 fn placement(placement: &PlacementReport) -> String {
-    let PlacementReport { levels, bootstraps, pairs, seconds, naive, exact } = placement;
+    let PlacementReport { levels, bootstraps, pairs, slots, seconds, naive, exact } = placement;
     let cheapest = if *exact { "the cheapest placement" } else { "perhaps not the cheapest placement" };
     let naive = match naive {
         Some((seconds, bootstraps)) => {
@@ -230,7 +230,8 @@ fn placement(placement: &PlacementReport) -> String {
         n => format!(", {n} times two of them at once"),
     };
     format!(
-        "bootstraps {bootstraps}{pairs}, {levels} levels apart: {seconds:.2} s modelled, {cheapest}; {naive}"
+        "bootstraps {bootstraps} of 2^{} slots{pairs}, {levels} levels apart: {seconds:.2} s modelled, {cheapest}; {naive}",
+        slots.max(&1).ilog2(),
     )
 }
 

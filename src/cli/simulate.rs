@@ -63,6 +63,7 @@ struct Outcome {
     correct: Option<bool>,
     diverges: Option<ValueId>,
     exceeds: Option<Excess>,
+    uneven: Option<Excess>,
     compared: Option<Compared>,
 }
 
@@ -118,6 +119,7 @@ impl Session<'_> {
                 correct: self.records.label(records[k]).map(|label| top1(&outputs[0]) == label),
                 diverges: s.diverges,
                 exceeds: s.exceeds,
+                uneven: s.uneven,
                 compared: clear.get(k).map(|clear| Compared {
                     agrees: top1(&outputs[0]) == top1(&clear[0]),
                     error: max_abs_error(&outputs, clear),
@@ -190,6 +192,9 @@ fn report(plan: &Plan, outcomes: &[Outcome], seconds: f64, context: &Context) {
     let named =
         |(record, e): &(usize, Excess)| format!("{record} (×{:.2} at {})", e.ratio, layers.name(e.at));
     list("out of range", exceeding.iter().map(named).collect());
+    let uneven = outcomes.iter().filter(|o| o.diverges.is_none());
+    let uneven: Vec<_> = uneven.filter_map(|o| Some((o.record, o.uneven?))).collect();
+    list("bootstrapped as if slots repeated that do not", uneven.iter().map(named).collect());
 
     let mut result = json!({
         "images": images, "accuracy": accuracy, "correct": correct, "labelled": labelled, "seconds": seconds,
@@ -197,6 +202,8 @@ fn report(plan: &Plan, outcomes: &[Outcome], seconds: f64, context: &Context) {
         "diverging": diverging.iter().map(|(r, at)| json!({"record": r, "layer": layers.name(*at)}))
             .collect::<Vec<_>>(),
         "out_of_range": exceeding.iter()
+            .map(|(r, e)| json!({"record": r, "layer": layers.name(e.at), "ratio": e.ratio})).collect::<Vec<_>>(),
+        "uneven": uneven.iter()
             .map(|(r, e)| json!({"record": r, "layer": layers.name(e.at), "ratio": e.ratio})).collect::<Vec<_>>(),
     });
     compared(outcomes, &mut result, context);

@@ -82,7 +82,8 @@ impl Matrix {
         let level = shape.level;
         let kernels = pricing.kernels();
         let limbs = shape.total_limbs() as f64;
-        let plain = if 2 * self.diagonals.period() >= 1 << log_n { kernels.read } else { 0.0 };
+        // Plaintexts come from memory, with as many words a limb as their subring has.
+        let plain = kernels.read * (2.0 * self.diagonals.period() as f64 / f64::from(log_n).exp2()).min(1.0);
         let products = self.diagonals.values.len() as f64 * limbs * (2.0 * kernels.product + plain);
         pricing.mod_up(level, shape)
             + self.babies.len() as f64 * pricing.inner(level, shape)

@@ -129,9 +129,22 @@ fn dense_real_complex_and_paired() {
 fn sparse_slots_after_a_trace() {
     let t = Bench::new(&spec(0, &[4, 3], &[3, 4]));
     assert_eq!(t.bootstrapper.circuit().trace_steps().collect::<Vec<_>>(), [128, 256]);
-    let x = reals(128, 0.9);
+    let (x, y) = (reals(128, 0.9), reals(128, 1.7));
     let out = t.bootstrapper.bootstrap(&t.eval, &t.encrypt(&x, 2, SCALE)).unwrap();
     t.check(&out, &x, SCALE);
+    let [a, b] = [t.encrypt(&x, 2, SCALE), t.encrypt(&y, 3, SCALE)];
+    let [a, b] = t.bootstrapper.bootstrap_pair(&t.eval, &a, &b).unwrap();
+    t.check(&a, &x, SCALE);
+    t.check(&b, &y, SCALE);
+    let few = Bench::new(&spec(0, &[2, 2], &[2, 2]));
+    let x = reals(16, 0.4);
+    let out = few.bootstrapper.bootstrap(&few.eval, &few.encrypt(&x, 2, SCALE)).unwrap();
+    few.check(&out, &x, SCALE);
+    // Slots that do not repeat: each gets the mean of those that should be the same.
+    let uneven: Vec<Complex64> = (0..4).flat_map(|k| x.iter().map(move |x| x * f64::from(k) / 3.0)).collect();
+    let mean: Vec<Complex64> = x.iter().map(|x| x / 2.0).collect();
+    let out = few.bootstrapper.bootstrap(&few.eval, &few.encrypt(&uneven, 2, SCALE)).unwrap();
+    few.check(&out, &mean, SCALE);
 }
 
 #[test]

@@ -135,8 +135,7 @@ fn check_parameters(parameters: &ParameterData) -> Checked {
 
 /// The engine's limits, and bounds on the work of deriving matrices and keys.
 fn check_bootstrap(b: &BootstrapData, log_n: u32, levels: usize) -> Checked {
-    // A sparser one would be no identity on slots that do not repeat.
-    ensure(b.log_slots == log_n - 1, || format!("a bootstrap of 2^{} slots", b.log_slots))?;
+    ensure((1..log_n).contains(&b.log_slots), || format!("a bootstrap of 2^{} slots", b.log_slots))?;
     for stages in [&b.slots_to_coeffs, &b.coeffs_to_slots] {
         let sizes = stages.len() <= levels && stages.iter().all(|s| (1..=MAX_MERGED).contains(s));
         ensure(sizes && stages.iter().sum::<u32>() == b.log_slots, || {

@@ -60,7 +60,7 @@ impl ParameterData {
 /// matrices, polynomial and keys from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BootstrapData {
-    /// log2 of the number of slots.
+    /// log2 of the number of slots that are kept apart: operands repeat after as many.
     pub log_slots: u32,
     /// DFT stages merged per level, in the order applied; they sum to `log_slots`.
     pub slots_to_coeffs: Vec<u32>,
@@ -100,7 +100,8 @@ impl BootstrapData {
     /// What a schedule needs to know of it.
     pub fn header(&self) -> BootstrapHeader {
         let level_in = self.slots_to_coeffs.len() as u32;
-        BootstrapHeader { level_in, level_out: level_in + self.residual_levels, scale: self.scale }
+        let (level_out, period) = (level_in + self.residual_levels, 1 << self.log_slots.min(31));
+        BootstrapHeader { level_in, level_out, scale: self.scale, period }
     }
 
     /// Highest level of its chain.
@@ -297,6 +298,8 @@ pub struct PlacementReport {
     pub bootstraps: u64,
     /// Bootstraps of two of them at once.
     pub pairs: u64,
+    /// Slots of a ciphertext that they keep apart.
+    pub slots: u64,
     /// Modelled seconds of the placement.
     pub seconds: f64,
     /// Modelled seconds of bootstrapping what is exhausted, and of how many values; None where that cannot be done.

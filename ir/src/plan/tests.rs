@@ -89,7 +89,7 @@ fn envelope_damage_is_named() {
     assert!(read(&bytes[..bytes.len() - 1]).contains("truncated"));
     assert!(read(&[&bytes[..], &[0]].concat()).contains("1 bytes follow"));
     let mut newer = bytes.clone();
-    for version in [1, 2, 4] {
+    for version in [1, 2, 3, 5] {
         newer[8] = version;
         assert!(read(&newer).contains(&format!("version {version}")));
     }
@@ -132,7 +132,10 @@ fn bootstraps_that_contradict_the_rest_or_ask_for_too_much_are_refused() {
             assert!(message.contains(part), "{message}");
         }
     };
-    refuse(&|b| b.log_slots = 3, "2^3 slots");
+    refuse(&|b| b.log_slots = 0, "2^0 slots");
+    refuse(&|b| b.log_slots = 5, "2^5 slots");
+    refuse(&|b| b.log_slots = u32::MAX, "2^4294967295 slots");
+    refuse(&|b| b.log_slots = 3, "make up 2^3 slots");
     refuse(&|b| b.slots_to_coeffs = vec![4, 0], "DFT");
     refuse(&|b| b.slots_to_coeffs = vec![1 << 30; 8], "DFT");
     refuse(&|b| b.coeffs_to_slots = vec![1; 1 << 20], "DFT");
@@ -160,6 +163,20 @@ fn bootstraps_that_contradict_the_rest_or_ask_for_too_much_are_refused() {
     };
     refuse(&without, "another bootstrap");
     refuse(&|p| p.parameters.bootstrap.as_mut().unwrap().scale *= 2.0, "another bootstrap");
+    // One that keeps fewer slots apart is as good as any for a client, but not for this schedule.
+    let sparse = |p: &mut Plan| {
+        let known = p.parameters.bootstrap.as_mut().unwrap();
+        *known = BootstrapData {
+            log_slots: 3,
+            slots_to_coeffs: vec![2, 1],
+            coeffs_to_slots: vec![3],
+            ..known.clone()
+        };
+    };
+    refuse(&sparse, "another bootstrap");
+    let mut p = plan(3);
+    sparse(&mut p);
+    p.client_spec().unwrap().check().unwrap();
     let p = plan(3);
     assert_eq!(p.keys.bytes(), KeyManifest { bootstrap_bytes: 0, ..p.keys.clone() }.bytes() + (1 << 20));
 }
@@ -191,7 +208,7 @@ fn resealed(bytes: &[u8], section: usize, change: impl FnOnce(&mut Vec<u8>)) -> 
     let payloads = writers.iter().map(|w| w as Payload<'_>);
     let sections: Vec<_> = read::PLAN_SECTIONS.into_iter().zip(payloads).collect();
     let mut out = Vec::new();
-    container::write(&mut out, read::PLAN_MAGIC, Version::V3 as u32, &sections).unwrap();
+    container::write(&mut out, read::PLAN_MAGIC, Version::V4 as u32, &sections).unwrap();
     out
 }
 
@@ -236,7 +253,7 @@ proptest! {
         let payload: Payload<'_> = &|out: &mut dyn Write| out.write_all(&bytes);
         let mut file = Vec::new();
         let sections = [(read::CLIENT_SECTIONS[0], payload)];
-        container::write(&mut file, read::CLIENT_MAGIC, Version::V3 as u32, &sections).unwrap();
+        container::write(&mut file, read::CLIENT_MAGIC, Version::V4 as u32, &sections).unwrap();
         let _ = ClientSpec::from_bytes(&file);
     }
 }

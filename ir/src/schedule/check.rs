@@ -120,7 +120,8 @@ pub(super) fn graph(graph: &Schedule, report: &mut Vec<Violation>) {
     if let Some(b) = &header.bootstrap {
         let levels =
             0 < b.level_in && b.level_in < b.level_out && (b.level_out as usize) < header.moduli.len();
-        if !levels || !b.scale.is_finite() || b.scale <= 0.0 {
+        let period = b.period.is_power_of_two() && b.period as usize <= header.slots;
+        if !levels || !period || !b.scale.is_finite() || b.scale <= 0.0 {
             wrong("S7", format!("{b:?} of {} levels", header.moduli.len()));
         }
     }

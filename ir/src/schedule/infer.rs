@@ -119,9 +119,9 @@ pub fn infer(header: &ScheduleHeader, op: &ScheduleOp, args: &[ScheduleType]) ->
             ensure(factor.is_finite() && *factor > 0.0, "S6", || format!("factor {factor}"))?;
             Ok(ScheduleType { scale: scale::relabelled(x.scale, *factor), ..x })
         }
-        O::Bootstrap { range, .. } => {
+        O::Bootstrap { range, period, .. } => {
             one(&[Kind::Ct])?;
-            bootstrapped(header, x, *range)
+            bootstrapped(header, x, *range, *period)
         }
     }
 }
@@ -171,7 +171,7 @@ fn lower(header: &ScheduleHeader, x: ScheduleType, kind: Kind) -> Checked<Schedu
     Ok(ScheduleType { kind, level: x.level - 1, scale: scale::rescaled(x.scale, modulus) })
 }
 
-fn bootstrapped(header: &ScheduleHeader, x: ScheduleType, range: f64) -> Checked<ScheduleType> {
+fn bootstrapped(header: &ScheduleHeader, x: ScheduleType, range: f64, period: u32) -> Checked<ScheduleType> {
     let Some(bootstrap) = header.bootstrap else { return fail("S7", "the header describes no bootstrap") };
     ensure(x.level == bootstrap.level_in, "S7", || {
         format!("bootstrap at level {} instead of {}", x.level, bootstrap.level_in)
@@ -179,6 +179,9 @@ fn bootstrapped(header: &ScheduleHeader, x: ScheduleType, range: f64) -> Checked
     ensure(range.is_finite() && range > 0.0, "S7", || format!("range {range:e}"))?;
     ensure(scale::bootstrappable(x.scale, range, bootstrap.scale), "S7", || {
         format!("slots up to {range} at scale {:e} exceed the bootstrap's {:e}", x.scale, bootstrap.scale)
+    })?;
+    ensure(period.is_power_of_two() && period <= bootstrap.period, "S7", || {
+        format!("slots that repeat after {period}, the bootstrap keeps {} apart", bootstrap.period)
     })?;
     Ok(ScheduleType { level: bootstrap.level_out, ..x })
 }

@@ -8,8 +8,9 @@
 //! A bootstrap gives levels back: it takes a ciphertext from `level_in` to `level_out` of the header's
 //! [`BootstrapHeader`], leaves slots and scale as they are, and adds an error of its own. What it multiplies with,
 //! and the levels above `level_out` and below `level_in` that it passes through, are the engine's affair. It is
-//! right for slots of magnitude Δ/scale at most, Δ the header's scale; the instruction states a bound, which is a
-//! promise of the compiler that an engine on clear slots can check. Two bootstraps in a row may be marked to happen
+//! right for slots of magnitude Δ/scale at most, Δ the header's scale, and that repeat after the header's period (of
+//! others each would get the mean of those that many slots apart). The instruction states a bound and a period, which
+//! are promises of the compiler that an engine on clear slots can check. Two bootstraps in a row may be marked to happen
 //! together, which costs less and changes nothing else: each result is as if it were made alone.
 //!
 //! # Invariants
@@ -22,9 +23,10 @@
 //!   the packed inputs and outputs.
 //! * **S5** rotation steps are below S, and not 0 where the op says so.
 //! * **S6** scales are positive and finite, and at every level the scale stays below the modulus product.
-//! * **S7** the header's bootstrap, if any, has 0 < level_in < level_out < `moduli.len()` and a positive finite scale
-//!   Δ. A `Bootstrap` needs it; its operand is a ciphertext at exactly level_in, its range is positive and finite,
-//!   and scale·range ≤ Δ·(1 + [`scale::RANGE_SLACK`]). Its result is at level_out with the operand's scale. Behind a
+//! * **S7** the header's bootstrap, if any, has 0 < level_in < level_out < `moduli.len()`, a positive finite scale
+//!   Δ and as period a power of two up to S. A `Bootstrap` needs it; its operand is a ciphertext at exactly level_in, its
+//!   range is positive and finite, scale·range ≤ Δ·(1 + [`scale::RANGE_SLACK`]), and its period is a power of two up to
+//!   the header's. Its result is at level_out with the operand's scale. Behind a
 //!   `Bootstrap` that says that it happens together with the next stands another one that doesn't, and that reads
 //!   something else.
 

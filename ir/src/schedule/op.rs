@@ -38,6 +38,8 @@ pub struct BootstrapHeader {
     pub level_out: u32,
     /// Δ: operands have scale × value of magnitude Δ at most.
     pub scale: f64,
+    /// Slots that are kept apart, a power of two: operands repeat after as many or fewer.
+    pub period: u32,
 }
 
 /// A tensor as the client sees it.
@@ -209,6 +211,8 @@ pub enum ScheduleOp {
     Bootstrap {
         /// Bound of the slots' magnitude.
         range: f64,
+        /// After how many slots they repeat, a power of two.
+        period: u32,
         /// Together with the instruction right behind it, a bootstrap as well: both real vectors go through one
         /// circuit, as real and imaginary part.
         with_next: bool,

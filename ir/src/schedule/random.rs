@@ -19,7 +19,8 @@ pub struct Options {
     pub scale: f64,
     /// Steps, each of one to about ten instructions.
     pub steps: usize,
-    /// The bootstrap, if schedules shall have some. Values then stay within its levels.
+    /// The bootstrap, if schedules shall have some; of all slots, since values repeat by chance only. Values then stay
+    /// within its levels.
     pub bootstrap: Option<BootstrapHeader>,
 }
 
@@ -220,7 +221,8 @@ impl<'o> Generator<'o> {
         let operands: Vec<_> = wanted.into_iter().filter_map(|(x, b)| self.operand(x, b, header)).collect();
         for (k, (x, range)) in operands.iter().enumerate() {
             let with_next = k + 1 < operands.len();
-            let y = self.push(ScheduleOp::Bootstrap { range: *range, with_next }, vec![*x]);
+            let y = self
+                .push(ScheduleOp::Bootstrap { range: *range, period: header.period, with_next }, vec![*x]);
             self.pool.push((y, *range));
         }
     }

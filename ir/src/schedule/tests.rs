@@ -20,7 +20,8 @@ fn any_options(seed: u64, steps: usize) -> Options {
         return plain;
     }
     let moduli = [plain.moduli, vec![2f64.powi(50); 3]].concat();
-    let header = BootstrapHeader { level_in: 2, level_out: 5, scale: plain.scale };
+    let header =
+        BootstrapHeader { level_in: 2, level_out: 5, scale: plain.scale, period: plain.slots as u32 };
     Options { moduli, bootstrap: Some(header), ..plain }
 }
 
@@ -206,10 +207,25 @@ fn s7_bootstraps() {
     let range = |range: f64| {
         broken(&|g| {
             let id = find(g, |op| matches!(op, ScheduleOp::Bootstrap { .. }));
-            g.node_mut(id).op = ScheduleOp::Bootstrap { range, with_next: false };
+            let ScheduleOp::Bootstrap { range: known, .. } = &mut g.node_mut(id).op else { return };
+            *known = range;
         });
     };
     [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9].into_iter().for_each(range);
+    let all = sample().header.slots as u32;
+    for period in [0, 3, 2 * all, u32::MAX] {
+        header(&|b| b.period = period);
+    }
+    // Promised to repeat after more slots than the bootstrap keeps apart, or after an odd number.
+    header(&|b| b.period = all / 2);
+    let period = |period: u32| {
+        broken(&|g| {
+            let id = find(g, |op| matches!(op, ScheduleOp::Bootstrap { .. }));
+            let ScheduleOp::Bootstrap { period: known, .. } = &mut g.node_mut(id).op else { return };
+            *known = period;
+        });
+    };
+    [0, 3, all - 1, 2 * all].into_iter().for_each(period);
 
     let mut g = sample();
     let x = crate::ValueId(0);
@@ -227,7 +243,7 @@ fn s7_bootstraps() {
 }
 
 fn refresh(range: f64) -> ScheduleOp {
-    ScheduleOp::Bootstrap { range, with_next: false }
+    ScheduleOp::Bootstrap { range, period: 4, with_next: false }
 }
 
 #[test]
@@ -237,7 +253,7 @@ fn s7_two_bootstraps_at_once() {
         g.push_inferred(ScheduleOp::Drop { level: 2 }, vec![crate::ValueId(k)], "").unwrap()
     };
     let (x, y) = (low(&mut g, 0), low(&mut g, 1));
-    let first = ScheduleOp::Bootstrap { range: 1.0, with_next: true };
+    let first = ScheduleOp::Bootstrap { range: 1.0, period: 4, with_next: true };
     let pair = |second: ScheduleOp, operand| {
         let mut g = g.clone();
         let a = g.push_inferred(first.clone(), vec![x], "").unwrap();

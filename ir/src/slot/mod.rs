@@ -2,7 +2,9 @@
 //!
 //! # Semantics
 //! A value is an array of slot vectors holding a tensor in the [`Layout`] that is its type; slots that no element
-//! reaches hold anything, but something bounded. Linear layers of every kind are one op, [`SlotOp::Linear`],
+//! reaches hold anything, but something bounded. Every slot vector repeats with the layout's period ([`Layout::period`]),
+//! slots without an element included: packing, plaintexts and biases leave 0 there, copies get the same sums, and what
+//! acts slot by slot, or shifts, keeps periods. Linear layers of every kind are one op, [`SlotOp::Linear`],
 //! described by the network ops it stands for and never as a dense matrix. Element-wise ops act slot by slot.
 //! Scales are absent. Levels are an annotation: `place` writes the level at which each value becomes available and inserts
 //! bootstraps, which change nothing but the level.
@@ -16,13 +18,15 @@
 //! * **L5** a map's plan covers every offset that the map has ([`routing`]), and nothing twice; one that folds has baby
 //!   steps.
 //! * **L6** constants broadcast to the layout's shape; polynomials have at least two coefficients; sums of shifts have
-//!   at least one and at most S terms, shifts below S and a positive factor.
+//!   at least one and at most S terms, shifts below S and a positive factor; the result's period is no smaller than the
+//!   operand's, but for shifts that make up whole periods.
 //! * **L7** levels, where given, do not rise along an operand edge, and fall by the depth of the op. Only bootstraps raise
 //!   them.
 //! * **L8** a bootstrap's range is positive and finite; all bootstraps give one level. Behind one that says that it
 //!   happens together with the next stands another one that doesn't, and that reads something else.
 //!
 //! [`Layout`]: crate::layout::Layout
+//! [`Layout::period`]: crate::layout::Layout::period
 //! [`Layout::check`]: crate::layout::Layout::check
 
 pub mod encode;

@@ -2,7 +2,7 @@
 
 use super::routing::Routing;
 use super::{LinearMap, SlotGraph, SlotHeader, SlotOp, SlotType};
-use crate::layout::{Layout, MAX_POSITIONS};
+use crate::layout::{Factor, Layout, MAX_POSITIONS};
 use crate::tensor::{infer_shape, linear};
 use crate::{ConstId, Constant, Graph, Op, ValueId, Violation};
 
@@ -230,6 +230,10 @@ fn check(graph: &SlotGraph, id: ValueId) -> Result<(), (&'static str, String)> {
             if args[0].ciphertexts != out.ciphertexts {
                 return Err(("L3", "the result has another number of ciphertexts".into()));
             }
+            let period = shifted_period(args[0].period(), shifts);
+            if out.period() < period {
+                return Err(("L6", format!("the result repeats after {period} slots, not {}", out.period())));
+            }
         }
         SlotOp::View => {
             let same = |f: fn(&Layout) -> usize| f(args[0]) == f(out);
@@ -267,6 +271,20 @@ fn check(graph: &SlotGraph, id: ValueId) -> Result<(), (&'static str, String)> {
         _ => {}
     }
     check_levels(graph, id).map_err(|e| ("L7", e))
+}
+
+/// Period of a sum over shifts of slots that repeat after `period`, a power of two: the shifts that cover whole periods
+/// leave their stride.
+fn shifted_period(mut period: usize, shifts: &[Factor]) -> usize {
+    let covers = |s: &Factor, period: usize| {
+        (1..period).contains(&s.stride)
+            && period.is_multiple_of(s.stride)
+            && (s.extent * s.stride).is_multiple_of(period)
+    };
+    while let Some(shift) = shifts.iter().find(|s| covers(s, period)) {
+        period = shift.stride;
+    }
+    period
 }
 
 fn check_levels(graph: &SlotGraph, id: ValueId) -> Result<(), String> {

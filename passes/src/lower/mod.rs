@@ -82,7 +82,7 @@ fn check(graph: &Verified<SlotGraph>, config: &Config) -> Result<(), PassError> 
                 Some("has no plan: run `minimize-rotations` first".into())
             }
             SlotOp::Poly { strategy: None, .. } => Some("has no strategy: run `place` first".into()),
-            SlotOp::Bootstrap { .. } => refresh::misfit(node.ty.level, config),
+            SlotOp::Bootstrap { .. } => refresh::misfit(&node.ty, config),
             _ => None,
         };
         if let Some(reason) = missing {

@@ -2,7 +2,7 @@
 
 use fhec_ir::ValueId;
 use fhec_ir::schedule::{ScheduleOp, ScheduleType, scale};
-use fhec_ir::slot::SlotOp;
+use fhec_ir::slot::{SlotOp, SlotType};
 
 use super::scales::Targets;
 use super::{Config, Lowering};
@@ -35,12 +35,16 @@ impl Refreshed {
     }
 }
 
-/// Why the chain does not fit a bootstrap whose result has the given level.
-pub(super) fn misfit(level: Option<u32>, config: &Config) -> Option<String> {
+/// Why the chain does not fit a bootstrap whose result has the given type.
+pub(super) fn misfit(ty: &SlotType, config: &Config) -> Option<String> {
     let Some(b) = config.bootstrap else { return Some("needs parameters for bootstraps".into()) };
     let gives = b.level_out.checked_sub(b.level_in);
-    if level != gives {
-        return Some(format!("gives level {level:?}, the parameters give {gives:?}"));
+    if ty.level != gives {
+        return Some(format!("gives level {:?}, the parameters give {gives:?}", ty.level));
+    }
+    let (period, most) = (ty.layout.period(), b.period);
+    if period > most as usize {
+        return Some(format!("has slots that repeat after {period}, the parameters keep {most} apart"));
     }
     let moduli = config.moduli.len();
     (moduli <= b.level_out as usize).then(|| format!("level {} with a chain of {moduli} moduli", b.level_out))
@@ -76,7 +80,9 @@ impl Lowering<'_> {
             let ty = ScheduleType { level, ..self.out.ty(*x) };
             let with_next = k % 2 == 0 && k + 1 < operands.len();
             self.out.begin_layer(&self.graph.node(*of).name);
-            let fresh = self.out.push(ScheduleOp::Bootstrap { range: *range, with_next }, vec![*x], ty);
+            let period = self.graph.ty(*of).layout.period() as u32;
+            let op = ScheduleOp::Bootstrap { range: *range, period, with_next };
+            let fresh = self.out.push(op, vec![*x], ty);
             if *of == id { made.push(fresh) } else { rest.push(fresh) }
         }
         self.paired = Some(rest).filter(|rest| !rest.is_empty());

@@ -105,7 +105,7 @@ fn headroom(graph: &SlotGraph, bootstrap: &Bootstrap) -> Vec<u32> {
         headroom.push(u32::from(multiplies && reads_low));
         let keeps_level = node.op.depth(&graph.constants) == 0;
         let is_input = node.args.is_empty();
-        let wide = !is_input && bootstrap.range(id).is_some_and(|r| r > 1.0);
+        let wide = !is_input && bootstrap.range(graph, id).is_some_and(|r| r > 1.0);
         low.push(wide || keeps_level && reads_low);
     }
     headroom

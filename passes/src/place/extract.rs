@@ -158,12 +158,32 @@ fn required(problem: &Problem) -> Vec<bool> {
     required
 }
 
+/// Whether the outputs can be computed at all: if everything that may be bootstrapped is.
+pub fn reaches(problem: &Problem) -> bool {
+    let Some(bootstraps) = &problem.bootstraps else { return true };
+    let mut levels: Vec<Option<u32>> = Vec::with_capacity(problem.classes.len());
+    for (c, class) in problem.classes.iter().enumerate() {
+        let level = |a: &Alternative| {
+            let read: Option<Vec<u32>> = a.children.iter().map(|child| levels[*child]).collect();
+            let from = read?.into_iter().min().unwrap_or(bootstraps.levels).min(problem.highest(a));
+            from.checked_sub(a.depth)
+        };
+        let level = class.alternatives.iter().filter_map(level).max();
+        let fresh = problem.refresh(c).is_finite() && problem.is_computed(c);
+        levels.push(if fresh { level.map(|_| bootstraps.levels) } else { level });
+    }
+    problem.outputs.iter().all(|o| levels[*o].is_some())
+}
+
 /// Finds the cheapest extraction, exactly unless more than `beam` states are undominated at once. None if no extraction
 /// stays within the levels.
 ///
 /// # Panics
 /// If a class reads itself or a later one, or an output has no alternative.
 pub fn solve(problem: &Problem, beam: usize) -> Option<Solution> {
+    if !reaches(problem) {
+        return None;
+    }
     let mut bound = naive(problem).map_or(f64::INFINITY, |n| n.price);
     let mut best: Option<Solution> = None;
     // Narrow searches find bounds that keep wide ones narrow.

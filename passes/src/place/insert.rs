@@ -73,7 +73,7 @@ fn refresh(
     copies: &mut [Option<Copies>],
 ) {
     let node = graph.node(id);
-    let range = bootstrap.range(id).expect("only what may be bootstrapped is");
+    let range = bootstrap.range(graph, id).expect("only what may be bootstrapped is");
     let ty = SlotType { layout: node.ty.layout.clone(), level: Some(bootstrap.levels) };
     let copies = copies[id.index()].as_mut().expect("what is bootstrapped is computed");
     let op = SlotOp::Bootstrap { range, with_next };

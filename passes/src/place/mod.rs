@@ -79,6 +79,8 @@ pub struct Bootstrap {
     pub price: f64,
     /// Price of two ciphertexts at once.
     pub pair_price: f64,
+    /// Slots that are kept apart: a value whose layout repeats after more may not be bootstrapped.
+    pub period: usize,
     /// By value of the graph, a bound on the magnitude of its slots; infinite forbids to bootstrap the value. Empty: 1
     /// for all.
     pub ranges: Vec<f64>,
@@ -89,23 +91,24 @@ const LEAST_RANGE: f64 = 1.0 / (1 << 20) as f64;
 
 impl Bootstrap {
     /// Bound on the slots of a value; None if it may not be bootstrapped.
-    fn range(&self, id: ValueId) -> Option<f64> {
+    fn range(&self, graph: &SlotGraph, id: ValueId) -> Option<f64> {
         let range = if self.ranges.is_empty() { 1.0 } else { self.ranges[id.index()].max(LEAST_RANGE) };
-        range.is_finite().then_some(range)
+        let repeats = graph.ty(id).layout.period() <= self.period;
+        (range.is_finite() && repeats).then_some(range)
     }
 
     /// Price of bootstrapping a value: its ciphertexts in pairs, a last one that is left alone.
     fn price_of(&self, graph: &SlotGraph, id: ValueId) -> f64 {
         let cts = graph.ty(id).layout.ciphertexts;
         let price = self.pair() * (cts / 2) as f64 + self.price * (cts % 2) as f64;
-        self.range(id).map_or(f64::INFINITY, |_| price)
+        self.range(graph, id).map_or(f64::INFINITY, |_| price)
     }
 
     /// What a value pays when its last ciphertext is paired with that of another value; infinite if it has none left.
     fn share_of(&self, graph: &SlotGraph, id: ValueId) -> f64 {
         let cts = graph.ty(id).layout.ciphertexts;
         let saves = cts % 2 == 1 && self.pair_price < 2.0 * self.price;
-        self.range(id).filter(|_| saves).map_or(f64::INFINITY, |_| self.pair() / 2.0 * cts as f64)
+        self.range(graph, id).filter(|_| saves).map_or(f64::INFINITY, |_| self.pair() / 2.0 * cts as f64)
     }
 
     /// Price of two ciphertexts, however they are bootstrapped.
@@ -152,7 +155,7 @@ pub fn run_with_report(
         check_depths(graph, bootstrap, &choices)?;
     }
     let Some(solution) = extract::solve(&choices.problem, config.beam) else {
-        let reason = "cannot be reached with the bootstraps that ranges allow";
+        let reason = "cannot be reached with the bootstraps that ranges and periods allow";
         return Err(PassError::at(PASS, graph, graph.outputs[0].value, reason));
     };
     if solution.pruned {
@@ -164,6 +167,11 @@ pub fn run_with_report(
     let placed = insert::placed(graph, &choices, &solution, config.bootstrap.as_ref());
     let report = Report::new(graph, &choices.problem, &solution);
     Ok((placed, report))
+}
+
+/// Whether bootstraps as configured can take a packed network to its outputs; what [`run`] refuses otherwise.
+pub fn reaches(graph: &SlotGraph, config: &Config) -> bool {
+    extract::reaches(&Choices::new(graph, config).problem)
 }
 
 fn refuse(nodes: Vec<Refusal>) -> Result<(), PassError> {
@@ -203,8 +211,14 @@ pub const MAX_LEVELED: u32 = 24;
 
 /// A bootstrap for estimates: about what one costs at N = 2^16. Two at once are left out: with them the estimates picked
 /// dearer layouts (ResNet-20: 2 %).
-const NOMINAL: Bootstrap =
-    Bootstrap { levels: 9, level_in: 3, price: 240.0, pair_price: f64::INFINITY, ranges: vec![] };
+const NOMINAL: Bootstrap = Bootstrap {
+    levels: 9,
+    level_in: 3,
+    price: 240.0,
+    pair_price: f64::INFINITY,
+    period: usize::MAX,
+    ranges: vec![],
+};
 
 /// Slots for estimates: wide enough to ask for a level that restores the scale before a product.
 const NOMINAL_RANGE: f64 = 2.0;

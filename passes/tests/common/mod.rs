@@ -24,6 +24,8 @@ pub(crate) struct Run {
     price: f64,
     pair: f64,
     range: f64,
+    /// Slots that bootstraps keep apart; all if not given.
+    period: Option<usize>,
 }
 
 impl Run {
@@ -37,6 +39,7 @@ impl Run {
             price: 50.0,
             pair: f64::INFINITY,
             range: 1.0,
+            period: None,
         };
         for word in line.strip_prefix("// run:")?.split_whitespace() {
             match word.split_once('=') {
@@ -51,6 +54,7 @@ impl Run {
                 Some(("price", x)) => run.price = x.parse().ok()?,
                 Some(("pair", x)) => run.pair = x.parse().ok()?,
                 Some(("range", x)) => run.range = x.parse().ok()?,
+                Some(("period", n)) => run.period = Some(n.parse().ok()?),
                 None if word == "drift" => run.drift = true,
                 _ => return None,
             }
@@ -75,13 +79,15 @@ impl Run {
             level_in: LEVEL_IN,
             price: self.price,
             pair_price: self.pair,
+            period: self.period.unwrap_or(self.slots),
             ranges: vec![self.range; planned.len()],
         });
         let placed = checked(place::run(&planned, &place::Config { bootstrap, ..place::Config::default() })?);
         if pass == "place" {
             return Ok(slot_text(&placed));
         }
-        let mut config = chain(lower::top_level(&placed), self.levels);
+        let period = self.period.unwrap_or(self.slots);
+        let mut config = chain(lower::top_level(&placed), self.levels.map(|levels| (levels, period)));
         if self.drift {
             config.moduli.iter_mut().enumerate().for_each(|(k, q)| *q *= 1.0 + k as f64 / 1024.0);
         }
@@ -92,11 +98,12 @@ impl Run {
 /// Level at which bootstraps begin in the tests.
 const LEVEL_IN: u32 = 1;
 
-/// A nominal chain for so many levels, or for bootstraps that give so many.
-pub(crate) fn chain(top: u32, bootstrapped: Option<u32>) -> lower::Config {
-    let Some(levels) = bootstrapped else { return lower::Config::nominal(top, 40, 60) };
+/// A nominal chain for so many levels, or for bootstraps that give so many and keep so many slots apart.
+pub(crate) fn chain(top: u32, bootstrapped: Option<(u32, usize)>) -> lower::Config {
+    let Some((levels, period)) = bootstrapped else { return lower::Config::nominal(top, 40, 60) };
     let config = lower::Config::nominal(levels + LEVEL_IN, 40, 60);
-    let header = BootstrapHeader { level_in: LEVEL_IN, level_out: levels + LEVEL_IN, scale: config.scale };
+    let (scale, period) = (config.scale, period as u32);
+    let header = BootstrapHeader { level_in: LEVEL_IN, level_out: levels + LEVEL_IN, scale, period };
     lower::Config { bootstrap: Some(header), ..config }
 }
 

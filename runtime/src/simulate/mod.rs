@@ -42,18 +42,23 @@ pub struct Simulated {
     /// The first value that is not finite, or too large for its modulus or for the lowest modulus when it is
     /// bootstrapped: from there on an encrypted run has garbage.
     pub diverges: Option<ValueId>,
-    /// The bootstrap whose operand exceeds its range most.
+    /// The bootstrap whose operand exceeds its range most: an encrypted run is less precise there.
     pub exceeds: Option<Excess>,
+    /// The bootstrap whose operand repeats least, though it should, by more than noise: an encrypted run is wrong there.
+    pub uneven: Option<Excess>,
 }
 
-/// A bootstrap's operand beyond its range: an encrypted run is less precise there.
+/// A bootstrap's operand that is not what it was promised to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Excess {
     /// The bootstrap.
     pub at: ValueId,
-    /// Largest magnitude over range.
+    /// Largest magnitude, or largest difference of slots that should be the same, over range.
     pub ratio: f64,
 }
+
+/// Difference of slots that should be the same, over the range of a bootstrap, that noise does not reach.
+const UNEVEN: f64 = 1.0 / 64.0;
 
 /// A schedule with its plaintexts, ready to be simulated.
 pub struct Simulator<'s> {
@@ -116,6 +121,7 @@ impl<'s> Simulator<'s> {
             uses: remaining_uses(self.schedule),
             diverges: vec![None; images.len()],
             exceeds: vec![None; images.len()],
+            uneven: vec![None; images.len()],
             buffers: vec![],
         };
         for (id, node) in self.schedule.iter() {
@@ -134,6 +140,7 @@ struct Batch<'a> {
     uses: Vec<usize>,
     diverges: Vec<Option<ValueId>>,
     exceeds: Vec<Option<Excess>>,
+    uneven: Vec<Option<Excess>>,
     /// Buffers of values that are no longer needed.
     buffers: Vec<Vec<f64>>,
 }
@@ -157,8 +164,9 @@ impl Batch<'_> {
     fn execute(&mut self, id: ValueId, node: &Node<ScheduleOp>) {
         let args: Vec<Value> = node.args.iter().filter_map(|a| self.operand(*a)).collect();
         let pending = self.propagate(node, &args);
-        if let ScheduleOp::Bootstrap { range, .. } = node.op {
+        if let ScheduleOp::Bootstrap { range, period, .. } = node.op {
             self.check_range(id, &args[0], range, self.simulator.schedule.ty(node.args[0]));
+            self.check_period(id, &args[0], range, period as usize);
         }
         let mut value = self.apply(node, args).with_pending(pending);
         let output = self.simulator.schedule.outputs.iter().any(|o| o.value == id);
@@ -339,6 +347,21 @@ impl Batch<'_> {
         }
     }
 
+    /// Notes the images whose slots do not repeat as a bootstrap takes for granted; of those beyond its range, where
+    /// noise has grown with the slots, nothing is said.
+    fn check_period(&mut self, id: ValueId, x: &Value, range: f64, period: usize) {
+        if period >= self.slots {
+            return;
+        }
+        let differences = x.unevenness(self.slots, period);
+        for ((difference, facts), uneven) in differences.iter().zip(x.facts()).zip(&mut self.uneven) {
+            let (ratio, within) = (difference / range, facts.largest <= range * (1.0 + scale::RANGE_SLACK));
+            if within && ratio > UNEVEN && uneven.is_none_or(|u| u.ratio < ratio) {
+                *uneven = Some(Excess { at: id, ratio });
+            }
+        }
+    }
+
     fn results(mut self) -> Vec<Simulated> {
         let schedule = self.simulator.schedule;
         let mut outputs: Vec<Vec<Vec<f64>>> = vec![vec![]; self.images.len()];
@@ -348,10 +371,10 @@ impl Batch<'_> {
                 outputs[k].push(slots.to_vec());
             }
         }
-        let notes = self.diverges.into_iter().zip(self.exceeds);
-        let result = |(outputs, (diverges, exceeds))| {
+        let notes = self.diverges.into_iter().zip(self.exceeds).zip(self.uneven);
+        let result = |(outputs, ((diverges, exceeds), uneven))| {
             let outputs = group_outputs(schedule, outputs);
-            Simulated { outputs, diverges, exceeds }
+            Simulated { outputs, diverges, exceeds, uneven }
         };
         outputs.into_iter().zip(notes).map(result).collect()
     }

@@ -87,6 +87,16 @@ impl Value {
         })
     }
 
+    /// By image, the largest difference between slots that are `period` of `slots` apart.
+    pub(super) fn unevenness(&self, slots: usize, period: usize) -> Vec<f64> {
+        let images = self.slots.data.chunks_exact(slots.max(1));
+        let largest = |x: &[f64]| {
+            let later = x.get(period..).unwrap_or(&[]);
+            x.iter().zip(later).fold(0f64, |most, (a, b)| most.max((a - b).abs()))
+        };
+        images.map(largest).collect()
+    }
+
     /// Slots of all images.
     pub(super) fn len(&self) -> usize {
         self.slots.data.len()

@@ -49,6 +49,14 @@ pub(crate) fn bootstrapped() -> Bootstrapped {
     with_bootstrap(parameters, &spec)
 }
 
+/// The same ring with a bootstrap that keeps 2^7 of 2^9 slots apart.
+pub(crate) fn sparsely_bootstrapped() -> Bootstrapped {
+    let (parameters, all) = insecure_test_bootstrap(3).unwrap();
+    let (slots_to_coeffs, coeffs_to_slots) = (vec![3, 2, 2], vec![4, 3]);
+    let spec = BootstrapSpec { log_slots: 7, slots_to_coeffs, coeffs_to_slots, ..all };
+    with_bootstrap(parameters, &spec)
+}
+
 /// A ring of degree 2^16 with 128 bits of security and a bootstrap from level 3 to level 15.
 pub(crate) fn secure_bootstrapped() -> Bootstrapped {
     let spec = BootstrapSpec {
@@ -171,9 +179,10 @@ pub(crate) fn folded(parameters: &Parameters) -> Verified<Schedule> {
     verify(g).unwrap()
 }
 
-/// Drops to the bootstrap's level, refreshes and squares.
+/// Drops to the bootstrap's level, refreshes and squares. Slots repeat as the bootstrap asks for.
 pub(crate) fn refresh(data: &ParameterData) -> Verified<Schedule> {
     let slots = 1 << (data.log_n - 1);
+    let period = 1 << data.bootstrap.as_ref().unwrap().log_slots;
     let packed = |name: &str| PackedValue { name: name.into(), layout: random::flat(slots, 1) };
     let header = ScheduleHeader {
         slots,
@@ -187,7 +196,7 @@ pub(crate) fn refresh(data: &ParameterData) -> Verified<Schedule> {
     // Slots up to 2 at half the nominal scale.
     let x = g.push_input(0, 0, 4, 2f64.powi(39));
     let x = g.push_inferred(ScheduleOp::Drop { level: 3 }, vec![x], "").unwrap();
-    let refresh = ScheduleOp::Bootstrap { range: 2.0, with_next: false };
+    let refresh = ScheduleOp::Bootstrap { range: 2.0, period, with_next: false };
     let y = g.push_inferred(refresh, vec![x], "refresh").unwrap();
     let y = g.push_inferred(ScheduleOp::Mul, vec![y, y], "").unwrap();
     let y = g.push_inferred(ScheduleOp::RelinRescale, vec![y], "").unwrap();
