@@ -7,6 +7,9 @@
 //! Scales are absent. Levels are an annotation: `place` writes the level at which each value becomes available and inserts
 //! bootstraps, which change nothing but the level.
 //!
+//! Before that a value may be given in several ways, [`SlotOp::Either`] of several operands: they are the same up to
+//! rounding, and `place` picks one. Where it is read without being placed the first stands for all.
+//!
 //! # Invariants
 //! * **L1** a node has as many operands as its op takes.
 //! * **L2** every layout is well formed ([`Layout::check`]) and has the graph's number of slots.
@@ -21,6 +24,8 @@
 //!   them.
 //! * **L8** a bootstrap's range is positive and finite; all bootstraps give one level. Behind one that says that it
 //!   happens together with the next stands another one that doesn't, and that reads something else.
+//! * **L9** the ways to compute a value are read by nothing else and are no results; a placed graph has none to choose
+//!   from.
 //!
 //! [`Layout`]: crate::layout::Layout
 //! [`Layout::check`]: crate::layout::Layout::check
