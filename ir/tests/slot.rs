@@ -256,6 +256,7 @@ fn l9_ways_belong_to_their_value() {
     breaks(true, "L9", &|_, _| {});
     breaks(false, "L9", &|g, [other, ..]| g.add_output("o", other));
     breaks(false, "L9", &|g, [other, _, either]| g.node_mut(either).args.push(other));
+    breaks(false, "L9", &|g, [.., either]| g.node_mut(either).args[0] = INPUT);
     breaks(false, "L1", &|g, [.., either]| g.node_mut(either).args.truncate(1));
     breaks(false, "L3", &|g, [.., either]| g.node_mut(either).args.push(VIEW));
 }

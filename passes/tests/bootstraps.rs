@@ -11,18 +11,21 @@ use fhec_ir::tensor::{Tensor, TensorGraph, TensorOp, Window};
 use fhec_ir::{Constant, ValueId, Verified, tensor, text, verify};
 use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
 
-fn planned(graph: &Verified<TensorGraph>, slots: usize) -> Verified<SlotGraph> {
-    let packed = assign_layout::run(graph, &assign_layout::Config::new(slots)).unwrap();
+fn planned(graph: &Verified<TensorGraph>, slots: usize, compose: bool) -> Verified<SlotGraph> {
+    let config = assign_layout::Config { compose, ..assign_layout::Config::new(slots) };
+    let packed = assign_layout::run(graph, &config).unwrap();
     verify(minimize_rotations::run(&verify(packed).unwrap(), &Default::default()).unwrap()).unwrap()
 }
 
 /// Largest element of every value.
-fn ranges(graph: &SlotGraph, inputs: &[Tensor<f64>]) -> Vec<f64> {
-    let mut all = graph.clone();
-    all.outputs.clear();
-    graph.ids().for_each(|id| all.add_output(id.to_string(), id));
-    let values = interp::run(&verify(all).unwrap(), inputs).unwrap();
-    values.iter().map(|v| v.data.iter().fold(0.0f64, |m, x| m.max(x.abs()))).collect()
+fn ranges(graph: &Verified<SlotGraph>, inputs: &[Tensor<f64>]) -> Vec<f64> {
+    let mut ranges = vec![0.0; graph.len()];
+    interp::run_all(graph, &[inputs], &mut |_, id, slots| {
+        let values = graph.ty(id).layout.unpack(slots);
+        ranges[id.index()] = values.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    })
+    .unwrap();
+    ranges
 }
 
 fn config(levels: u32, price: f64, ranges: Vec<f64>) -> place::Config {
@@ -72,7 +75,7 @@ fn random_networks_keep_their_meaning() {
         let inputs = random::inputs(&graph, seed ^ 0x5eed);
         let want = tensor::run(&graph, &inputs).unwrap();
         let slots = [64, 1024][seed as usize % 2];
-        let planned = planned(&graph, slots);
+        let planned = planned(&graph, slots, seed % 4 < 2);
         let Ok(_) = place::run(&planned, &Default::default()) else { continue };
         let ranges = ranges(&planned, &inputs);
         for levels in [2, 3, 5] {
@@ -155,7 +158,7 @@ fn residual_networks_with_identity_shortcuts() {
     let mut pairs = 0;
     for (blocks, levels) in [(1, 4), (2, 4), (3, 6), (6, 9), (9, 12)] {
         let graph = Residual::build(blocks, 4, 2);
-        let planned = planned(&graph, 64);
+        let planned = planned(&graph, 64, true);
         // Scales and levels do not depend on the ranges being those of the network.
         for range in [1.0, 3.0, 20.0] {
             let begin = Instant::now();
@@ -180,7 +183,7 @@ fn residual_networks_with_identity_shortcuts() {
 
 #[test]
 fn what_is_deeper_than_a_bootstrap_is_high_is_refused_by_name() {
-    let planned = planned(&Residual::build(1, 4, 2), 64);
+    let planned = planned(&Residual::build(1, 4, 2), 64, true);
     let error = place::run(&planned, &config(1, 10.0, vec![])).unwrap_err().to_string();
     assert!(error.contains("0/act1 (Poly): takes 2 levels, a bootstrap gives 1"), "{error}");
     // Slots above 1 need a smaller scale, which takes one more level to restore before a square.
@@ -191,7 +194,7 @@ fn what_is_deeper_than_a_bootstrap_is_high_is_refused_by_name() {
 
 #[test]
 fn values_of_infinite_range_are_not_bootstrapped() {
-    let planned = planned(&Residual::build(2, 4, 2), 64);
+    let planned = planned(&Residual::build(2, 4, 2), 64, true);
     let (_, free) = place::run_with_report(&planned, &config(6, 10.0, vec![])).unwrap();
     assert!(!free.bootstraps.is_empty());
     let ranges: Vec<f64> = planned
@@ -209,7 +212,7 @@ fn values_of_infinite_range_are_not_bootstrapped() {
 
 #[test]
 fn chains_that_do_not_fit_are_refused() {
-    let planned = planned(&Residual::build(1, 4, 2), 64);
+    let planned = planned(&Residual::build(1, 4, 2), 64, true);
     let placed = verify(place::run(&planned, &config(4, 10.0, vec![])).unwrap()).unwrap();
     let none = lower::run(&placed, &lower::Config::nominal(8, 40, 60)).unwrap_err().to_string();
     assert!(none.contains("needs parameters for bootstraps"), "{none}");

@@ -24,8 +24,8 @@
 //!   them.
 //! * **L8** a bootstrap's range is positive and finite; all bootstraps give one level. Behind one that says that it
 //!   happens together with the next stands another one that doesn't, and that reads something else.
-//! * **L9** the ways to compute a value are read by nothing else and are no results; a placed graph has none to choose
-//!   from.
+//! * **L9** the ways to a value are read by nothing else, and neither inputs nor results; a placed graph has none to
+//!   choose from.
 //!
 //! [`Layout`]: crate::layout::Layout
 //! [`Layout::check`]: crate::layout::Layout::check
@@ -40,3 +40,4 @@ mod term;
 
 pub use map::{LinearMap, MapPlan, Product, Stage, Term};
 pub use op::{PolyStrategy, SlotGraph, SlotHeader, SlotOp, SlotType};
+pub use term::Effort;

@@ -286,10 +286,13 @@ fn check_ways(graph: &SlotGraph, report: &mut Vec<Violation>) {
             report.push(Violation::at(graph, id, "L9", "nothing chose between its operands"));
         }
         let shared = |way: &ValueId| {
-            users[way.index()].len() > 1 || graph.outputs.iter().any(|output| output.value == *way)
+            let is_input = graph.node(*way).op.input_name().is_some();
+            is_input
+                || users[way.index()].len() > 1
+                || graph.outputs.iter().any(|output| output.value == *way)
         };
         for way in graph.node(id).args.iter().filter(|way| shared(way)) {
-            report.push(Violation::at(graph, id, "L9", format!("{way} is read elsewhere, too")));
+            report.push(Violation::at(graph, id, "L9", format!("{way} is an input, or read elsewhere, too")));
         }
     }
 }

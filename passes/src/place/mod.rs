@@ -203,7 +203,7 @@ pub const MAX_LEVELED: u32 = 24;
 
 /// A bootstrap for estimates: about what one costs at N = 2^16. Two at once are left out: with them the estimates picked
 /// dearer layouts (ResNet-20: 2 %).
-const NOMINAL: Bootstrap =
+pub(crate) const NOMINAL: Bootstrap =
     Bootstrap { levels: 9, level_in: 3, price: 240.0, pair_price: f64::INFINITY, ranges: vec![] };
 
 /// Slots for estimates: wide enough to ask for a level that restores the scale before a product.
