@@ -27,13 +27,16 @@ use crate::{PassError, place};
 use kinds::Kind;
 pub(crate) use kinds::Memo;
 pub use prices::Prices;
-use ways::{Price, Ways};
+use ways::{Level, Price, Ways};
 
 /// Parameters of the pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Config {
     /// What things cost.
     pub prices: Prices,
+    /// What a way to a value may cost more than one that takes a level more, in rotations; None judges by the network: where
+    /// it needs bootstraps one of these, else what it costs by its levels.
+    pub level: Option<f64>,
 }
 
 /// Plans all linear maps that have no plan yet.
@@ -83,7 +86,7 @@ pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<SlotGraph, Pa
 type Due = Vec<(usize, Option<Offsets>)>;
 
 /// Has kinds of maps planned as far as it takes to tell which ways to values are left: `plan` gives the prices of the
-/// cheapest plans, at once for those that are known. A level more may cost what `level` says.
+/// cheapest plans, at once for those that are known. In networks with bootstraps a level more may cost what `level` says.
 fn decide(
     graph: &SlotGraph,
     (kinds, known): (&[Kind], &[bool]),
@@ -95,6 +98,7 @@ fn decide(
     let within = |k: usize, set: &BTreeSet<ValueId>| kinds[k].values.iter().any(|v| set.contains(v));
     let (sure, open): (Vec<usize>, Vec<usize>) =
         (0..kinds.len()).partition(|k| ways.is_empty() || known[*k] || within(*k, &certain));
+    let level = Level { given: config.level, bootstrapped: level };
     let mut prices = vec![Price { least: 0.0, exact: false }; kinds.len()];
     let exact = |found: Vec<(usize, f64)>, prices: &mut Vec<Price>| {
         found.into_iter().for_each(|(k, least)| prices[k] = Price { least, exact: true });
@@ -116,12 +120,12 @@ fn decide(
     let draft = |k: &usize| (*k, least(kinds[*k].map, &graph.constants, &config.prices));
     let mut drafts: BTreeMap<usize, Draft> = open.par_iter().map(draft).collect();
     drafts.iter().for_each(|(k, draft)| prices[*k].least = draft.least);
-    ways::keep_worthwhile(graph, &mut ways, &|id| price_by(&prices, id), level);
+    ways::keep_worthwhile(graph, &mut ways, &|id| price_by(&prices, id), &level);
     let (_, possible) = ways::certain_and_possible(graph, &ways);
     let due = open.into_iter().filter(|k| within(*k, &possible));
     let due = due.map(|k| (k, drafts.remove(&k).and_then(|draft| draft.offsets))).collect();
     exact(plan(due), &mut prices);
-    ways::keep_worthwhile(graph, &mut ways, &|id| price_by(&prices, id), level);
+    ways::keep_worthwhile(graph, &mut ways, &|id| price_by(&prices, id), &level);
     ways
 }
 

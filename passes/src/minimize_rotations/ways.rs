@@ -30,6 +30,14 @@ impl Price {
     }
 }
 
+/// What a level more may cost, in rotations.
+pub(super) struct Level {
+    /// Whatever the network.
+    pub given: Option<f64>,
+    /// In a network that needs bootstraps.
+    pub bootstrapped: f64,
+}
+
 /// One way to a value.
 struct Way {
     id: ValueId,
@@ -47,15 +55,16 @@ pub(super) fn all(graph: &SlotGraph) -> Ways {
     either.map(|(id, n)| (id, n.args.clone())).collect()
 }
 
-/// Drops ways that cannot pay, by the prices of the graph's values. In networks that need bootstraps a level more may cost
-/// what `level` says, in others the network's share.
+/// Drops ways that cannot pay, by the prices of the graph's values. Without bootstraps a level more may cost what the network
+/// costs by its levels, unless something is given.
 pub(super) fn keep_worthwhile(
     graph: &SlotGraph,
     ways: &mut Ways,
     price: &dyn Fn(ValueId) -> Price,
-    level: f64,
+    level: &Level,
 ) {
-    let level = share_of_level(graph, price, ways).unwrap_or(level);
+    let share = || share_of_level(graph, price, ways).unwrap_or(level.bootstrapped);
+    let level = level.given.unwrap_or_else(share);
     for id in ways.keys().copied().collect::<Vec<_>>() {
         if ways[&id].len() < 2 {
             continue;

@@ -72,7 +72,9 @@ impl Run {
         if pass == "assign-layout" {
             return Ok(slot_text(&packed));
         }
-        let planned = checked(minimize_rotations::run(&packed, &Default::default())?);
+        let level = self.levels.map(|_| self.price);
+        let config = minimize_rotations::Config { level, ..Default::default() };
+        let planned = checked(minimize_rotations::run(&packed, &config)?);
         if pass == "minimize-rotations" {
             return Ok(slot_text(&planned));
         }
