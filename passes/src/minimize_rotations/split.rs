@@ -157,7 +157,7 @@ pub(super) fn cheapest(
         inputs += layout.ciphertexts;
     }
     let (mut babies, mut giants) = (Steps::new(inputs, slots), Steps::new(map.output.ciphertexts, slots));
-    // Without complex halves.
+    // Without complex halves, and what these may save.
     let mut price = |split: Split| {
         babies.clear();
         giants.clear();
@@ -166,27 +166,37 @@ pub(super) fn cheapest(
             babies.add(before[p.operand as usize] + p.in_ct as usize, p.baby as usize);
             giants.add(p.out_ct as usize, p.giant as usize);
         }
-        prices.hoist * babies.moved() as f64
-            + prices.baby * babies.count() as f64
-            + prices.giant * giants.count() as f64
+        let steps = prices.hoist * babies.moved() as f64
+            + prices.baby * f64::from(babies.count())
+            + prices.giant * f64::from(giants.count());
+        let sums = giants.count() as usize + map.output.ciphertexts;
+        (steps, (prices.giant * sums as f64 + each * classes.len() as f64) / 2.0)
     };
-    let whole: Vec<(Split, f64)> = splits.map(|s| (s, price(s))).collect();
-    let worth = HALVES_FROM * whole.iter().map(|w| w.1).fold(f64::INFINITY, f64::min);
-    let fold = |(split, steps): (Split, f64)| {
+    let mut whole: Vec<(usize, Split, (f64, f64))> =
+        splits.enumerate().map(|(at, split)| (at, split, price(split))).collect();
+    whole.sort_by(|a, b| a.2.0.total_cmp(&b.2.0));
+    let worth = HALVES_FROM * whole.first().map_or(0.0, |w| w.2.0);
+    // The cheapest so far, with halves; among equals the first.
+    let mut priced: Vec<(usize, Split, u32, f64)> = Vec::with_capacity(most + 1);
+    for (at, split, (steps, spare)) in whole {
+        let hopeless = |least: f64| priced.len() >= most && priced.last().is_some_and(|p| p.3 < least);
+        if hopeless(steps - spare) {
+            continue;
+        }
         let best = (steps <= worth).then(|| {
             let products = classes.iter().map(|c| cut(split, c));
             halves::best(products, slots, prices, each)
         });
         let (fold, saved) = best.flatten().unwrap_or((0, 0.0));
-        (split, fold, steps - saved)
-    };
-    let mut priced: Vec<(Split, u32, f64)> = whole.into_iter().map(fold).collect();
-    priced.sort_by(|a, b| a.2.total_cmp(&b.2));
-    let way = |(split, fold, steps): (Split, u32, f64)| {
+        priced.push((at, split, fold, steps - saved));
+        priced.sort_by(|a, b| a.3.total_cmp(&b.3).then(a.0.cmp(&b.0)));
+        priced.truncate(most);
+    }
+    let way = |(_, split, fold, steps): (usize, Split, u32, f64)| {
         let mut products: Vec<Product> = classes.iter().map(|c| cut(split, c)).collect();
         products.sort_unstable();
         let price = steps + each * products.len() as f64;
         Way { products, fold, price }
     };
-    priced.into_iter().take(most).map(way).collect()
+    priced.into_iter().map(way).collect()
 }
