@@ -45,7 +45,7 @@ use crate::encoding::Encoder;
 use crate::error::{CkksError, KeyName, Result, check_id};
 use crate::eval::{Evaluator, LinearTransform, SCALE_TOLERANCE};
 use crate::params::KeyShape;
-use crate::ring::{AddendOver, RnsPoly, Terms};
+use crate::ring::{AddendOver, RnsPoly, Terms, par};
 use circuit::Stage;
 use precision::raised_rms;
 use sine::sine_gain;
@@ -286,12 +286,10 @@ impl Evaluator {
         let (to, back) = (to?, back?);
         debug_assert_eq!(to.shape(), KeyShape::dense_to_sparse());
         let terms = |rows, c0| Terms { rows, addend: AddendOver::Q([Some(c0), None]), image: None };
-        let switched = ring.switch_key(&ct.parts[1], 1, 1, terms(&to.rows, &ct.parts[0]));
-        let [c0, c1] = switched.map(|c| ring.mod_down(c, 0));
-        let c0 = ring.raise(&c0, top + 1);
-        let (source, digits) = ring.raise_as_digit(&c1, top + 1);
-        let [c0, c1] = ring.inner_product(&source, &digits, terms(&back.rows, &c0));
-        let parts = vec![ring.mod_down(c0, 0), ring.mod_down(c1, 0)];
+        let [c0, c1] = ring.switch_key_down(&ct.parts[1], (1, 1), terms(&to.rows, &ct.parts[0]), 0);
+        let (c0, (source, digits)) =
+            par::join(ring.n(), || ring.raise(&c0, top + 1), || ring.raise_as_digit(&c1, top + 1));
+        let parts = ring.inner_product_down(&source, &digits, terms(&back.rows, &c0)).into();
         Ok(Self::with_parts(ct, parts, ct.scale, ct.estimate))
     }
 }

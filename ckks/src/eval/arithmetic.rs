@@ -277,7 +277,7 @@ impl Evaluator {
     pub fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext> {
         self.check(a.id)?;
         let scale = self.rescaled("rescale", a.scale, a.level())?;
-        let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 1)).collect();
+        let parts = self.ring().mod_down_each(&a.parts, 1);
         let estimate = self.noise.rescale(a.estimate, a.level(), a.parts.len());
         Ok(Self::with_parts(a, parts, scale, estimate))
     }

@@ -6,7 +6,7 @@ use crate::encoding::Plaintext;
 use crate::error::{CkksError, KeyName, Result};
 use crate::noise::Estimate;
 use crate::params::KeyShape;
-use crate::ring::{AddendOver, Terms};
+use crate::ring::{AddendOver, GiantStep, RnsPoly, Terms};
 
 fn check_special(expected: usize, found: usize) -> Result<()> {
     if expected == found { Ok(()) } else { Err(CkksError::SpecialMismatch { expected, found }) }
@@ -124,12 +124,7 @@ impl Evaluator {
     fn galois_ext(&self, a: &ExtCiphertext, name: KeyName) -> Result<ExtCiphertext> {
         self.check(a.id)?;
         let shape = &self.giant_shape(name, a)?;
-        let ring = self.ring();
-        let down = ring.mod_down_ref(&a.parts[1], 0);
-        let key = self.keys.find(name, a.level(), Some(shape))?;
-        let image = Some(self.params.galois_element(name));
-        let terms = Terms { rows: &key.rows, addend: AddendOver::QP([Some(&a.parts[0]), None]), image };
-        let parts = ring.switch_key(&down, shape.digit_limbs, shape.special, terms);
+        let parts = self.ring().giant_steps(None, &[self.giant_step(name, a, shape)?]);
         let estimate = self.noise.giant(a.estimate, a.level(), shape);
         Ok(ExtCiphertext { id: a.id, parts, scale: a.scale, estimate })
     }
@@ -139,32 +134,43 @@ impl Evaluator {
     /// # Errors
     /// `Empty`; those of [`Evaluator::giant_ext`] and [`Evaluator::add_ext`].
     pub fn giant_sum_ext(&self, terms: &[(&ExtCiphertext, i64)]) -> Result<ExtCiphertext> {
-        let mut terms: Vec<_> =
-            terms.iter().map(|(x, step)| (*x, self.params.normalized_step(*step))).collect();
-        // What is not rotated comes first: the others are added as they are made.
-        terms.sort_by_key(|(_, step)| *step != 0);
-        let (first, rest) = terms.split_first().ok_or(CkksError::Empty("giant_sum_ext"))?;
-        let mut sum = self.giant_ext(first.0, first.1)?;
-        for (x, step) in rest {
-            if *step == 0 {
-                self.add_assign_ext(&mut sum, x)?;
-                continue;
-            }
+        let (first, _) = *terms.first().ok_or(CkksError::Empty("giant_sum_ext"))?;
+        let (mut sum, mut steps): (Option<[RnsPoly; 2]>, _) = (None, Vec::new());
+        let mut estimate = Estimate::exact(0.0);
+        for (x, step) in terms {
+            let step = self.params.normalized_step(*step);
             self.check(x.id)?;
-            check_levels(sum.level(), x.level())?;
-            check_special(sum.special(), x.special())?;
-            check_scales(sum.scale, x.scale)?;
-            let name = KeyName::Rotation(*step);
-            let shape = &self.giant_shape(name, x)?;
-            let key = self.keys.find(name, x.level(), Some(shape))?;
-            let down = self.ring().mod_down_ref(&x.parts[1], 0);
-            let image = Some(self.params.galois_element(name));
-            let terms = Terms { rows: &key.rows, addend: AddendOver::QP([Some(&x.parts[0]), None]), image };
-            sum.parts = self.ring().switch_key_onto(sum.parts, &down, shape.digit_limbs, terms);
-            let rotated = self.noise.giant(x.estimate, x.level(), shape);
-            sum.estimate = self.noise.add(sum.estimate, rotated);
+            check_levels(first.level(), x.level())?;
+            check_special(first.special(), x.special())?;
+            check_scales(first.scale, x.scale)?;
+            let name = KeyName::Rotation(step);
+            let term = if step == 0 {
+                match &mut sum {
+                    None => sum = Some(x.parts.clone()),
+                    Some(sum) => sum.iter_mut().zip(&x.parts).for_each(|(a, b)| self.ring().add_assign(a, b)),
+                }
+                x.estimate
+            } else {
+                let shape = &self.giant_shape(name, x)?;
+                steps.push(self.giant_step(name, x, shape)?);
+                self.noise.giant(x.estimate, x.level(), shape)
+            };
+            estimate = self.noise.add(estimate, term);
         }
-        Ok(sum)
+        let parts = self.ring().giant_steps(sum, &steps);
+        Ok(ExtCiphertext { id: first.id, parts, scale: first.scale, estimate })
+    }
+
+    fn giant_step<'a>(
+        &'a self,
+        name: KeyName,
+        a: &'a ExtCiphertext,
+        shape: &KeyShape,
+    ) -> Result<GiantStep<'a>> {
+        let key = self.keys.find(name, a.level(), Some(shape))?;
+        let image = Some(self.params.galois_element(name));
+        let terms = Terms { rows: &key.rows, addend: AddendOver::QP([Some(&a.parts[0]), None]), image };
+        Ok(GiantStep { x: &a.parts[1], digit_limbs: shape.digit_limbs, terms })
     }
 
     /// The gadget of a key for `name` with as many special primes as `a`: the widest digits first.
@@ -183,7 +189,7 @@ impl Evaluator {
     /// `ParametersMismatch`.
     pub fn mod_down(&self, a: &ExtCiphertext) -> Result<Ciphertext> {
         self.check(a.id)?;
-        let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 0)).collect();
+        let parts = self.ring().mod_down_each(&a.parts, 0);
         Ok(Ciphertext { id: a.id, parts, scale: a.scale, estimate: self.noise.mod_down(a.estimate) })
     }
 
@@ -194,7 +200,7 @@ impl Evaluator {
     pub fn mod_down_rescale(&self, a: &ExtCiphertext) -> Result<Ciphertext> {
         self.check(a.id)?;
         let scale = self.rescaled("mod_down_rescale", a.scale, a.level())?;
-        let parts = a.parts.iter().map(|p| self.ring().mod_down_ref(p, 1)).collect();
+        let parts = self.ring().mod_down_each(&a.parts, 1);
         let estimate = self.noise.rescale(a.estimate, a.level(), 2);
         Ok(Ciphertext { id: a.id, parts, scale, estimate })
     }

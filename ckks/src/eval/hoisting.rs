@@ -7,7 +7,7 @@ use crate::error::{CkksError, KeyName, Result};
 use crate::keys::SwitchingKey;
 use crate::noise::Estimate;
 use crate::params::{KeyShape, ParametersId};
-use crate::ring::{AddendOver, Digits, Multiplicand, RnsPoly, Terms};
+use crate::ring::{AddendOver, Digits, Multiplicand, Ring, RnsPoly, Terms};
 use std::sync::Arc;
 
 /// A ciphertext with its second polynomial decomposed into digits over QP.
@@ -136,7 +136,7 @@ impl Evaluator {
             let Hoisted { id, scale, estimate, .. } = *hoisted;
             return Ok(Ciphertext { id, parts, scale, estimate });
         }
-        let parts = self.switched(hoisted, KeyName::Rotation(step))?.map(|c| self.ring().mod_down(c, 0));
+        let parts = self.switched(hoisted, KeyName::Rotation(step), Ring::inner_product_down)?;
         let estimate = self.noise.mod_down(self.switched_estimate(hoisted));
         Ok(Ciphertext { id: hoisted.id, parts: parts.into(), scale: hoisted.scale, estimate })
     }
@@ -152,18 +152,26 @@ impl Evaluator {
             let parts = hoisted.parts.each_ref().map(|c| self.times_p(c, hoisted.shape.special));
             (parts, hoisted.estimate)
         } else {
-            (self.switched(hoisted, KeyName::Rotation(step))?, self.switched_estimate(hoisted))
+            (
+                self.switched(hoisted, KeyName::Rotation(step), Ring::inner_product)?,
+                self.switched_estimate(hoisted),
+            )
         };
         Ok(ExtCiphertext { id: hoisted.id, parts, scale: hoisted.scale, estimate })
     }
 
-    /// The image of `hoisted` under the Galois element of `name`, switched back, over QP.
-    fn switched(&self, hoisted: &Hoisted, name: KeyName) -> Result<[RnsPoly; 2]> {
+    /// The image of `hoisted` under the Galois element of `name`, switched back by an inner product.
+    fn switched(
+        &self,
+        hoisted: &Hoisted,
+        name: KeyName,
+        product: impl Fn(&Ring, &RnsPoly, &Digits, Terms<'_>) -> [RnsPoly; 2],
+    ) -> Result<[RnsPoly; 2]> {
         let key = self.hoisted_key(hoisted, name)?;
         let [p0, p1] = &hoisted.parts;
         let image = Some(self.params.galois_element(name));
         let terms = Terms { rows: &key.rows, addend: AddendOver::Q([Some(p0), None]), image };
-        Ok(self.ring().inner_product(p1, &hoisted.digits, terms))
+        Ok(product(self.ring(), p1, &hoisted.digits, terms))
     }
 
     /// Per group the sum Σ rot(hoisted, steps_t)·p over QP of its terms (t, p). Rotations are made as

@@ -41,8 +41,8 @@ impl Evaluator {
         let ring = self.ring();
         let addend = AddendOver::Q([Some(&a.parts[0]), Some(&a.parts[1])]);
         let terms = Terms { rows: &key.rows, addend, image: None };
-        let [c0, c1] = ring.switch_key(&a.parts[2], key.shape.digit_limbs, key.shape.special, terms);
-        let parts = vec![ring.mod_down(c0, drop), ring.mod_down(c1, drop)];
+        let gadget = (key.shape.digit_limbs, key.shape.special);
+        let parts = ring.switch_key_down(&a.parts[2], gadget, terms, drop).into();
         let switched = self.noise.key_switch(a.estimate, a.level(), &key.shape);
         let estimate = match drop {
             0 => self.noise.mod_down(switched),
@@ -85,8 +85,8 @@ impl Evaluator {
         let ring = self.ring();
         let addend = AddendOver::Q([Some(&a.parts[0]), None]);
         let terms = Terms { rows: &key.rows, addend, image: Some(self.params.galois_element(name)) };
-        let [c0, c1] = ring.switch_key(&a.parts[1], key.shape.digit_limbs, key.shape.special, terms);
-        let parts = vec![ring.mod_down(c0, 0), ring.mod_down(c1, 0)];
+        let gadget = (key.shape.digit_limbs, key.shape.special);
+        let parts = ring.switch_key_down(&a.parts[1], gadget, terms, 0).into();
         let switched = self.noise.key_switch(a.estimate, a.level(), &key.shape);
         Ok(Self::with_parts(a, parts, a.scale, self.noise.mod_down(switched)))
     }

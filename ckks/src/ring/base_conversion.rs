@@ -53,7 +53,7 @@ impl BaseConverter {
     /// source) to every limb of `out`, given with its modulus index.
     pub(crate) fn convert(&self, ring: &Ring, ys: &[&[u64]], out: Vec<(usize, &mut [u64])>) {
         let n = ys[0].len();
-        let parts = if par::parallel(n) { rayon::current_num_threads() } else { 1 };
+        let parts = par::pieces(n);
         let width = (n / parts).next_multiple_of(BLOCK).min(n);
         let columns = split_columns(out, width);
         par::for_each(n, columns, |part, mut limbs| {

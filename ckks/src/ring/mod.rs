@@ -6,6 +6,7 @@
 
 mod automorphism;
 mod base_conversion;
+mod mod_down;
 mod modulus;
 mod ntt;
 mod ops;
@@ -15,6 +16,7 @@ mod poly;
 mod pool;
 mod raise;
 mod root;
+mod rotated;
 pub(crate) mod simd;
 mod switch;
 #[cfg(test)]
@@ -37,7 +39,8 @@ pub(crate) use ntt::MIN_LOG_N;
 pub use ntt::NttTable;
 pub(crate) use packed::{PackedPoly, packed_bits};
 pub use poly::RnsPoly;
-pub(crate) use switch::{AddendOver, Digits, KeyRow, Multiplicand, Terms};
+pub(crate) use rotated::Multiplicand;
+pub(crate) use switch::{AddendOver, Digits, GiantStep, KeyRow, Terms};
 
 /// A set of moduli of a ring: q_start..q_end and the first `special` special primes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -173,6 +173,15 @@ impl Ring {
             self.short_ntt(self.index(q_limbs, i), log_n).inverse(limb);
         });
     }
+
+    /// Brings the limbs of `x` into the form of their moduli.
+    pub(crate) fn bring_in_form(&self, x: &mut RnsPoly) {
+        let q_limbs = x.q_limbs();
+        for (i, limb) in x.limbs_mut().into_iter().enumerate() {
+            let m = self.modulus(self.index(q_limbs, i));
+            limb.iter_mut().for_each(|x| *x = m.in_form(*x));
+        }
+    }
 }
 
 /// Writes each word of `short` `repeat` times.

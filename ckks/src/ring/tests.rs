@@ -241,7 +241,8 @@ fn reductions_match_big_integers() {
 
 #[test]
 fn rotated_sums_are_sums_of_rotations() {
-    use switch::{AddendOver, KeyRow, Multiplicand, Terms};
+    use rotated::Multiplicand;
+    use switch::{AddendOver, KeyRow, Terms};
     let log_n = 12;
     let q = ntt_primes(40, log_n, 3, &[]).unwrap();
     let p = ntt_primes(50, log_n, 2, &q).unwrap();
@@ -312,7 +313,9 @@ fn workout(ring: &Ring) -> Vec<RnsPoly> {
     let addend = switch::AddendOver::Q([Some(&x), None]);
     let mut terms = switch::Terms { rows: &rows, addend, image: None };
     let [b, a] = ring.inner_product(&x, &digits, terms);
-    assert_eq!(ring.switch_key(&x, 2, 2, terms), [b.clone(), a.clone()]);
+    let down = |drop| [&b, &a].map(|p| ring.mod_down_ref(p, drop));
+    assert_eq!(ring.switch_key_down(&x, (2, 2), terms, 1), down(1));
+    assert_eq!(ring.inner_product_down(&x, &digits, terms), down(0));
     let rotated = ring.automorphism(&a, 5);
     // Images of digits and addends times the key: the image of their product with its inverse image.
     let fifth = inverse_element(ring.n(), 5);
@@ -326,7 +329,13 @@ fn workout(ring: &Ring) -> Vec<RnsPoly> {
     terms.rows = &rows;
     terms.image = Some(5);
     assert_eq!(ring.inner_product(&x, &digits, terms), unrotated);
-    assert_eq!(ring.switch_key(&x, 2, 2, terms), unrotated);
+    let giant = switch::GiantStep { x: &a, digit_limbs: 2, terms };
+    let low = ring.mod_down_ref(&a, 0);
+    let one = ring.inner_product(&low, &ring.mod_up(&low, 2, 2), terms);
+    assert_eq!(ring.giant_steps(None, &[giant]), one);
+    let mut four = one.clone();
+    four.iter_mut().zip(&one).for_each(|(sum, x)| (0..3).for_each(|_| ring.add_assign(sum, x)));
+    assert_eq!(ring.giant_steps(Some(one), &[giant; 3]), four);
     terms.addend = switch::AddendOver::QP([Some(&b), None]);
     let [mut with, _] = ring.inner_product(&x, &digits, terms);
     terms.addend = switch::AddendOver::QP([None, None]);
