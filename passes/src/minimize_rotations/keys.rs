@@ -70,6 +70,18 @@ pub(super) fn shared(
     options.into_iter().zip(chosen).map(|(mut plans, at)| plans.swap_remove(at).0).collect()
 }
 
+/// The plan that is cheapest beside others with these steps.
+pub(super) fn beside(
+    mut options: Vec<(MapPlan, f64)>,
+    known: &BTreeSet<u32>,
+    (key, slots): (f64, usize),
+) -> MapPlan {
+    let price =
+        |(plan, price): &(MapPlan, f64)| price + key * steps(plan, slots).difference(known).count() as f64;
+    let best = (0..options.len()).min_by(|a, b| price(&options[*a]).total_cmp(&price(&options[*b])));
+    options.swap_remove(best.expect("every map has a plan")).0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
