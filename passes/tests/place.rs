@@ -154,9 +154,10 @@ fn extraction_with_bootstraps_agrees_with_brute_force() {
     let (mut with, mut impossible, mut several, mut together) = (0, 0, 0, 0);
     for seed in 0..1000 {
         let mut rng = Rng(seed);
-        let problem = match seed % 4 {
+        let problem = match seed % 5 {
             0 => residual(&mut rng),
             1 => crossed(&mut rng),
+            2 => composed(&mut rng),
             _ => bounded(&mut rng),
         };
         let mut best = Best { price: f64::INFINITY, bootstraps: 0 };
@@ -186,7 +187,7 @@ fn extraction_with_bootstraps_agrees_with_brute_force() {
 /// A random problem with bootstraps that give one to three levels; some classes may not be bootstrapped.
 fn bounded(rng: &mut Rng) -> Problem {
     let mut problem = random_problem(rng);
-    for class in &mut problem.classes {
+    for class in problem.classes.iter_mut().skip(1) {
         class.alternatives.iter_mut().for_each(|a| a.headroom = u32::from(below(rng, 8) == 0));
     }
     let count = problem.classes.len();
@@ -251,6 +252,34 @@ fn crossed(rng: &mut Rng) -> Problem {
     let bootstraps = Some(Bootstraps { levels, floor: 0, prices, shares });
     let price = LevelPrices::new((0..64).map(|level| 1.0 + f64::from(level)));
     Problem { outputs: vec![classes.len() - 1], classes, price, bootstraps }
+}
+
+/// Layers one after the other, each of which may take in the one before, and sometimes a shortcut.
+fn composed(rng: &mut Rng) -> Problem {
+    let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.1)] }];
+    let mut before = 0;
+    for at in 1..=4 {
+        let depth = below(rng, 2) as u32;
+        let mut alternatives = vec![alternative(vec![at - 1], 1, 1.0 + below(rng, 10) as f64)];
+        if at > 1 && below(rng, 3) > 0 {
+            alternatives.push(alternative(vec![before], 1 + depth, 1.0 + below(rng, 30) as f64));
+        }
+        if below(rng, 4) == 0 {
+            alternatives.iter_mut().for_each(|a| a.children.push(0));
+            alternatives.iter_mut().for_each(|a| a.children.dedup());
+        }
+        before = at - 1;
+        classes.push(Class { alternatives });
+    }
+    let prices: Vec<f64> = (0..classes.len()).map(|_| 1.0 + below(rng, 40) as f64).collect();
+    let shares = shares(rng, &prices);
+    let bootstraps = Some(Bootstraps { levels: 1 + below(rng, 3) as u32, floor: 0, prices, shares });
+    Problem {
+        outputs: vec![classes.len() - 1],
+        classes,
+        price: LevelPrices::new((0..64).map(square)),
+        bootstraps,
+    }
 }
 
 /// What the oracle decides about a class: alternative, level before a bootstrap, whether it is bootstrapped by now.
