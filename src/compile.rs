@@ -311,6 +311,10 @@ impl Driver<'_> {
         let network = Program::Tensor(self.import.graph.clone());
         let mut rotations = minimize_rotations::Config::default();
         rotations.prices.key *= dearer;
+        // What a bootstrap costs for sure, if there will be any.
+        if self.options.bootstrap == Some(true) {
+            rotations.level = Some(place::NOMINAL.price);
+        }
         self.run_with(network, log_n, None, (rotations, place::Config::default()), &|pipeline| {
             let names = pipeline.names();
             let last = names.iter().position(|name| *name == "place").and_then(|at| at.checked_sub(1));

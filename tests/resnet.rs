@@ -132,6 +132,14 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain, pair: f64, part: f64)
     config.chain = Box::new(move |_| Ok(lowered.clone()));
     let schedule = Pipeline::standard(config).run(Program::Tensor(network.clone()), &mut |_, _| {}).unwrap();
     let Program::Schedule(schedule) = schedule else { panic!("{} at the end", schedule.ir()) };
+    // The maps that meet in the strided block are one, and the pool is a part of the dense layer.
+    let maps = &schedule.header.maps;
+    assert!(maps.iter().any(|m| m.terms.len() == 2), "no sum of maps");
+    let pools = |s: &slot::Stage| matches!(s.op, TensorOp::Reduce { .. });
+    assert!(
+        maps.iter().any(|m| m.terms[0].stages.len() > 1 && m.terms[0].stages.iter().any(pools)),
+        "no pool"
+    );
     let forecast = fhec_backend::forecast(chain, &schedule, &CostTable::default()).unwrap();
     let config = compose_steps::Config {
         parameters: chain.data.clone(),

@@ -19,6 +19,9 @@ use crate::bootstrap::BootstrapCosts;
 use crate::order::peak_bytes;
 use crate::report::Facts;
 
+/// What the sum of a fold adds up: the pair itself and three images.
+const FOLD_TERMS: f64 = 4.0;
+
 /// What a machine's kernels take.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,11 +180,12 @@ impl<'p> CostModel<'p> {
         self.pricing.giant(level, &shape)
     }
 
-    /// Adding the imaginary half of a pair to the real one: a rotation and a conjugation over QP, two sums and a product
-    /// with −i, which reads and writes memory as a sum does.
+    /// Adding the imaginary half of a pair to the real one: a giant step and two more images of the same digits, and
+    /// the sum of them all.
     pub fn fold(&self, level: u32) -> f64 {
         let (_, shape) = self.shape(level);
-        2.0 * self.giant(level) + 6.0 * shape.total_limbs() as f64 * self.pricing.kernels().add
+        let sum = 2.0 * FOLD_TERMS * shape.total_limbs() as f64 * self.pricing.kernels().product;
+        self.giant(level) + 2.0 * self.baby(level) + sum
     }
 
     /// A product of an operand over QP with a plaintext in the cache, accumulated.

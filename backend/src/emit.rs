@@ -123,6 +123,7 @@ pub fn forecast(
     let keys = KeyManifest::for_needs(&key_needs(schedule), &chain.data);
     let bootstrap_bytes = chain.bootstrap.map_or(0, |b| b.key_bytes);
     let facts = report::estimated_facts(schedule);
+    let conjugated = schedule.header.slots as u32;
     let memory = MemoryReport {
         keys: KeyManifest { bootstrap_bytes, ..keys.clone() }.bytes(),
         matrices: chain.bootstrap.map_or(0, |b| b.matrix_bytes),
@@ -130,7 +131,7 @@ pub fn forecast(
     };
     Ok(Forecast {
         memory,
-        rotation_bytes: keys.rotations.iter().map(|key| key.bytes).sum(),
+        rotation_bytes: keys.rotations.iter().filter(|key| key.step < conjugated).map(|key| key.bytes).sum(),
         plaintext_seconds: costs.schedule(schedule, &facts).iter().map(|price| price.first * 1e-6).sum(),
     })
 }

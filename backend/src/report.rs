@@ -154,7 +154,9 @@ pub fn counts(schedule: &Schedule, facts: &Facts) -> Vec<LayerReport> {
     for (id, node) in schedule.iter() {
         if let Some(k) = of.of(id) {
             count(schedule, id, node, facts, &mut layers[k]);
-            layers[k].hoisted_rotations += u64::from(hoisted[id.index()]);
+            // All but the first image of a fold share its decomposition.
+            let images = node.op.key_steps(schedule.header.slots).len().saturating_sub(1);
+            layers[k].hoisted_rotations += u64::from(hoisted[id.index()]) + images as u64;
         }
     }
     layers
@@ -169,9 +171,9 @@ pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &Facts) -> Repo
         let Some(k) = of.of(id) else { continue };
         layers[k].predicted_seconds += price.each * 1e-6;
         layers[k].predicted_plaintext_seconds += price.first * 1e-6;
-        let conjugation = node.op.conjugates().then_some(schedule.header.slots as u32);
-        let steps = [node.op.rotation(), conjugation, node.op.relinearises().then_some(0)];
-        keys[k].extend(steps.into_iter().flatten().map(|step| (step, schedule.ty(node.args[0]).level)));
+        let steps = node.op.key_steps(schedule.header.slots).into_iter();
+        let steps = steps.chain(node.op.relinearises().then_some(0));
+        keys[k].extend(steps.map(|step| (step, schedule.ty(node.args[0]).level)));
     }
     for (layer, keys) in layers.iter_mut().zip(keys) {
         layer.key_bytes = costs.key_bytes(keys);
@@ -197,7 +199,7 @@ fn grouped(schedule: &Schedule) -> (Vec<LayerReport>, Layers) {
 
 /// Adds an instruction to its layer.
 fn count(schedule: &Schedule, id: ValueId, node: &Node<ScheduleOp>, facts: &Facts, layer: &mut LayerReport) {
-    let rotations = u64::from(node.op.rotation().is_some()) + u64::from(node.op.conjugates());
+    let rotations = node.op.key_steps(schedule.header.slots).len() as u64;
     let relinearisation = u64::from(node.op.relinearises());
     layer.instructions += 1;
     layer.rotations += rotations;

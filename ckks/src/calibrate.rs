@@ -8,7 +8,7 @@ use crate::cost::KernelCosts;
 use crate::encoding::Encoder;
 use crate::error::Result;
 use crate::params::{Parameters, ParametersLiteral};
-use crate::ring::{Digits, KeyRow, Limbs, Multiplicand, Ring, RnsPoly, rotation_element};
+use crate::ring::{AddendOver, Digits, KeyRow, Limbs, Multiplicand, Ring, RnsPoly, rotation_element};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -149,7 +149,8 @@ impl Lab {
             groups.push(vec![]);
         }
         let [c0, c1] = &self.parts;
-        black_box(ring.rotated_sums([c0, c1], &self.digits, &rotations, &groups));
+        let addend = AddendOver::Q([Some(c0), Some(c1)]);
+        black_box(ring.rotated_sums((c1, &self.digits), addend, &rotations, &groups));
     }
 
     fn product(&self) -> f64 {

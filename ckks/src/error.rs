@@ -173,6 +173,8 @@ pub enum KeyName {
     DenseToSparse,
     /// From the sparse ephemeral secret back to the secret.
     SparseToDense,
+    /// Rotation by this many slots to the left, in 1..N/2, and complex conjugation.
+    ConjugateRotation(i64),
 }
 
 impl std::fmt::Display for KeyName {
@@ -181,6 +183,7 @@ impl std::fmt::Display for KeyName {
             Self::Relinearization => f.write_str("relinearisation key"),
             Self::Rotation(step) => write!(f, "rotation key for step {step}"),
             Self::Conjugation => f.write_str("conjugation key"),
+            Self::ConjugateRotation(step) => write!(f, "key for rotation by {step} and conjugation"),
             Self::DenseToSparse => f.write_str("encapsulation key (dense to sparse)"),
             Self::SparseToDense => f.write_str("encapsulation key (sparse to dense)"),
         }

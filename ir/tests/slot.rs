@@ -261,6 +261,58 @@ fn l8_bootstraps() {
 }
 
 #[test]
+fn l9_ways_belong_to_their_value() {
+    let with = |placed: bool, change: &dyn Fn(&mut SlotGraph, [ValueId; 3])| {
+        let mut graph = sample();
+        let layout = graph.ty(SUM).layout.clone();
+        let ty = SlotType { layout, level: placed.then_some(0) };
+        if !placed {
+            graph.ids().for_each(|id| graph.node_mut(id).ty.level = None);
+        }
+        let other = graph.push(SlotOp::Add, vec![POLY, DENSE], ty.clone(), "other");
+        let another = graph.push(SlotOp::Add, vec![DENSE, POLY], ty.clone(), "another");
+        let either = graph.push(SlotOp::Either, vec![other, another], ty, "add");
+        graph.add_output("e", either);
+        change(&mut graph, [other, another, either]);
+        (verify(graph), either)
+    };
+    assert!(with(false, &|_, _| {}).0.is_ok());
+    let breaks = |placed, invariant: &str, change: &dyn Fn(&mut SlotGraph, [ValueId; 3])| {
+        let (result, either) = with(placed, change);
+        let report = result.expect_err("the change breaks something");
+        let first = &report.0[0];
+        assert_eq!(first.invariant, invariant, "{report}");
+        assert!(first.place.starts_with(&either.to_string()), "{report}");
+    };
+    breaks(true, "L9", &|_, _| {});
+    breaks(false, "L9", &|g, [other, ..]| g.add_output("o", other));
+    breaks(false, "L9", &|g, [other, _, either]| g.node_mut(either).args.push(other));
+    breaks(false, "L9", &|g, [.., either]| g.node_mut(either).args[0] = INPUT);
+    breaks(false, "L1", &|g, [.., either]| g.node_mut(either).args.truncate(1));
+    breaks(false, "L3", &|g, [.., either]| g.node_mut(either).args.push(VIEW));
+}
+
+#[test]
+fn the_first_way_stands_for_its_value() {
+    let mut graph = SlotGraph::new("ways", SlotHeader { slots: SLOTS });
+    let layout = row(4, &[4, 8]);
+    let x = graph.push_packed(SlotOp::Input { name: "x".into() }, vec![], layout.clone(), "x");
+    let sum = graph.push_packed(SlotOp::Add, vec![x, x], layout.clone(), "sum");
+    let product = graph.push_packed(SlotOp::Mul, vec![x, x], layout.clone(), "product");
+    let inner = graph.push_packed(SlotOp::Sub, vec![product, x], layout.clone(), "inner");
+    let square = graph.push_packed(SlotOp::Mul, vec![inner, inner], layout.clone(), "square");
+    let either = graph.push_packed(SlotOp::Either, vec![sum, square], layout.clone(), "either");
+    graph.add_output("y", either);
+    let graph = verify(graph).unwrap();
+    let mut seen = Vec::new();
+    let inputs = [Tensor::new(vec![1, 4], vec![1.0, 2.0, 3.0, 4.0])];
+    let got = interp::run_all(&graph, &[&inputs], &mut |_, id, _| seen.push(id)).unwrap();
+    assert_eq!(got[0][0].data, [2.0, 4.0, 6.0, 8.0]);
+    assert_eq!(seen, [x, sum, either], "nothing else is computed");
+    assert_eq!(text::parse::<SlotOp>(&text::print(&*graph)).unwrap(), *graph);
+}
+
+#[test]
 fn l8_two_bootstraps_at_once() {
     let pair = |operand: ValueId, second: SlotOp| {
         let mut graph = sample();

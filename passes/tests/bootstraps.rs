@@ -12,18 +12,21 @@ use fhec_ir::tensor::{Tensor, TensorGraph, TensorOp, Window};
 use fhec_ir::{Constant, ValueId, Verified, tensor, text, verify};
 use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
 
-fn planned(graph: &Verified<TensorGraph>, slots: usize) -> Verified<SlotGraph> {
-    let packed = assign_layout::run(graph, &assign_layout::Config::new(slots)).unwrap();
+fn planned(graph: &Verified<TensorGraph>, slots: usize, compose: bool) -> Verified<SlotGraph> {
+    let config = assign_layout::Config { compose, ..assign_layout::Config::new(slots) };
+    let packed = assign_layout::run(graph, &config).unwrap();
     verify(minimize_rotations::run(&verify(packed).unwrap(), &Default::default()).unwrap()).unwrap()
 }
 
 /// Largest element of every value.
-fn ranges(graph: &SlotGraph, inputs: &[Tensor<f64>]) -> Vec<f64> {
-    let mut all = graph.clone();
-    all.outputs.clear();
-    graph.ids().for_each(|id| all.add_output(id.to_string(), id));
-    let values = interp::run(&verify(all).unwrap(), inputs).unwrap();
-    values.iter().map(|v| v.data.iter().fold(0.0f64, |m, x| m.max(x.abs()))).collect()
+fn ranges(graph: &Verified<SlotGraph>, inputs: &[Tensor<f64>]) -> Vec<f64> {
+    let mut ranges = vec![0.0; graph.len()];
+    interp::run_all(graph, &[inputs], &mut |_, id, slots| {
+        let values = graph.ty(id).layout.unpack(slots);
+        ranges[id.index()] = values.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    })
+    .unwrap();
+    ranges
 }
 
 fn config(levels: u32, price: f64, ranges: Vec<f64>) -> place::Config {
@@ -99,7 +102,7 @@ fn random_networks_keep_their_meaning() {
         let inputs = random::inputs(&graph, seed ^ 0x5eed);
         let want = tensor::run(&graph, &inputs).unwrap();
         let slots = [64, 1024][seed as usize % 2];
-        let planned = planned(&graph, slots);
+        let planned = planned(&graph, slots, seed % 4 < 2);
         let Ok(_) = place::run(&planned, &Default::default()) else { continue };
         let ranges = ranges(&planned, &inputs);
         for (levels, period) in [(2, slots), (3, slots), (5, slots), (4, slots / 2), (5, slots / 4)] {
@@ -188,7 +191,7 @@ fn residual_networks_with_identity_shortcuts() {
     let mut pairs = 0;
     for (blocks, levels) in [(1, 4), (2, 4), (3, 6), (6, 9), (9, 12)] {
         let graph = Residual::build(blocks, 4, 2);
-        let planned = planned(&graph, 64);
+        let planned = planned(&graph, 64, true);
         // Scales and levels do not depend on the ranges being those of the network.
         for range in [1.0, 3.0, 20.0] {
             let begin = Instant::now();
@@ -213,7 +216,7 @@ fn residual_networks_with_identity_shortcuts() {
 
 #[test]
 fn what_is_deeper_than_a_bootstrap_is_high_is_refused_by_name() {
-    let planned = planned(&Residual::build(1, 4, 2), 64);
+    let planned = planned(&Residual::build(1, 4, 2), 64, true);
     let error = place::run(&planned, &config(1, 10.0, vec![])).unwrap_err().to_string();
     assert!(error.contains("0/act1 (Poly): takes 2 levels, a bootstrap gives 1"), "{error}");
     // Slots above 1 need a smaller scale, which takes one more level to restore before a square.
@@ -224,7 +227,7 @@ fn what_is_deeper_than_a_bootstrap_is_high_is_refused_by_name() {
 
 #[test]
 fn values_of_infinite_range_are_not_bootstrapped() {
-    let planned = planned(&Residual::build(2, 4, 2), 64);
+    let planned = planned(&Residual::build(2, 4, 2), 64, true);
     let (_, free) = place::run_with_report(&planned, &config(6, 10.0, vec![])).unwrap();
     assert!(!free.bootstraps.is_empty());
     let ranges: Vec<f64> = planned
@@ -242,7 +245,7 @@ fn values_of_infinite_range_are_not_bootstrapped() {
 
 #[test]
 fn chains_that_do_not_fit_are_refused() {
-    let planned = planned(&Residual::build(1, 4, 2), 64);
+    let planned = planned(&Residual::build(1, 4, 2), 64, true);
     let placed = verify(place::run(&planned, &config(4, 10.0, vec![])).unwrap()).unwrap();
     let none = lower::run(&placed, &lower::Config::nominal(8, 40, 60)).unwrap_err().to_string();
     assert!(none.contains("needs parameters for bootstraps"), "{none}");
@@ -258,7 +261,7 @@ fn chains_that_do_not_fit_are_refused() {
 
 #[test]
 fn values_that_repeat_later_are_not_bootstrapped() {
-    let planned = planned(&Residual::build(3, 4, 2), 256);
+    let planned = planned(&Residual::build(3, 4, 2), 256, false);
     let repeats: Vec<usize> = planned.iter().map(|(_, n)| n.ty.layout.period()).collect();
     let widest = repeats.iter().copied().max().unwrap();
     let (all, free) = place::run_with_report(&planned, &config(6, 10.0, vec![])).unwrap();
@@ -283,7 +286,7 @@ fn slots_of_random_networks_repeat_with_their_layouts() {
         let graph = random::graph(seed, &options);
         let inputs = random::inputs(&graph, seed ^ 0x5eed);
         let slots = [64, 256, 4096][seed as usize % 3];
-        let planned = planned(&graph, slots);
+        let planned = planned(&graph, slots, true);
         let observe = &mut |_, id: ValueId, value: &interp::Slots| {
             let period = planned.ty(id).layout.period();
             values += 1;

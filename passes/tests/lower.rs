@@ -22,9 +22,11 @@ fn lowered_random_networks_equal_their_tensors() {
             // Complex halves wherever there are two sums, where they pay, or nowhere.
             let fold = [0.0, Prices::default().fold, f64::INFINITY][seed as usize / 2 % 3];
             let prices = Prices { fold, ..Prices::default() };
-            let planned =
-                minimize_rotations::run(&verify(packed).unwrap(), &minimize_rotations::Config { prices })
-                    .unwrap();
+            let planned = minimize_rotations::run(
+                &verify(packed).unwrap(),
+                &minimize_rotations::Config { prices, level: None },
+            )
+            .unwrap();
             let placed = match place::run(&verify(planned).unwrap(), &Default::default()) {
                 Ok(placed) => verify(placed).unwrap(),
                 Err(PassError::Refused { .. }) => {

@@ -21,6 +21,47 @@ fn extraction_agrees_with_brute_force() {
     }
 }
 
+/// Every choice of alternatives, by class.
+fn choices(problem: &Problem) -> Vec<Vec<usize>> {
+    let mut all = vec![vec![]];
+    for class in &problem.classes {
+        let with = |choice: &Vec<usize>| {
+            let choice = choice.clone();
+            (0..class.alternatives.len()).map(move |k| [&choice[..], &[k]].concat()).collect::<Vec<_>>()
+        };
+        all = all.iter().flat_map(with).collect();
+    }
+    all
+}
+
+/// Inputs arrive at the least level that any choice of alternatives needs, and no choice can do with less of what others
+/// are said to need.
+#[test]
+fn needed_levels_are_the_least() {
+    let mut optional = 0;
+    for seed in 0..400 {
+        let problem = random_problem(&mut Rng(seed));
+        let need = needed_levels(&problem);
+        let mut input = u32::MAX;
+        for choice in choices(&problem) {
+            let mut levels: Vec<Option<u32>> = vec![None; choice.len()];
+            problem.outputs.iter().for_each(|o| levels[*o] = Some(0));
+            for c in (0..choice.len()).rev() {
+                let Some(level) = levels[c] else { continue };
+                let a = &problem.classes[c].alternatives[choice[c]];
+                a.children.iter().for_each(|x| levels[*x] = levels[*x].max(Some(level + a.depth)));
+            }
+            optional += levels.iter().filter(|level| level.is_none()).count();
+            input = input.min(levels[0].unwrap_or(u32::MAX));
+            for c in 1..choice.len() {
+                assert!(levels[c].is_none_or(|level| level >= need[c]), "seed {seed}, {c}\n{problem:#?}");
+            }
+        }
+        assert!(input == u32::MAX || input == need[0], "seed {seed}: {input} {need:?}\n{problem:#?}");
+    }
+    assert!(optional > 100, "{optional}");
+}
+
 fn below(rng: &mut Rng, n: usize) -> usize {
     // SplitMix64
     rng.0 = rng.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

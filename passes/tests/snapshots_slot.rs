@@ -157,3 +157,20 @@ fn branches_and_concat() {
     let x = net.conv(x, 2, 1, 1, "fuse");
     check(net.classifier(x), 64);
 }
+
+/// The low half of a U-Net: linear upsampling along both axes, concatenation, convolution. One map does it all.
+#[test]
+fn upsampling_and_concat() {
+    let (mut net, image) = Net::new("upsampling", [1, 1, 4, 4]);
+    let x = net.conv(image, 2, 3, 2, "down");
+    let mut x = net.poly(x, &[0.5, 0.0, 1.0], "act");
+    for axis in [2, 3] {
+        let rows = vec![1.0, 0.0, 0.75, 0.25, 0.25, 0.75, 0.0, 1.0];
+        let matrix = net.graph.add_constant(Constant::new(vec![4, 2], rows));
+        x = net.push(TensorOp::Resample { axis, matrix }, &[x], "up");
+    }
+    let x = net.push(TensorOp::Concat { axis: 1 }, &[x, image], "concat");
+    let x = net.conv(x, 1, 1, 1, "fuse");
+    net.graph.add_output("map", x);
+    check(net.graph, 32);
+}

@@ -60,12 +60,17 @@ pub fn shape(gadget: Gadget, level: u32) -> KeyShape {
 }
 
 /// The keys of a manifest as the engine names them, those of the bootstrap not included.
-pub fn key_requests(manifest: &KeyManifest, gadgets: &[Gadget]) -> Vec<(KeyName, KeyShape)> {
-    let of = |level: u32| shape(gadgets[level as usize], level);
+pub fn key_requests(manifest: &KeyManifest, parameters: &ParameterData) -> Vec<(KeyName, KeyShape)> {
+    let of = |level: u32| shape(parameters.gadgets[level as usize], level);
+    let slots = 1i64 << (parameters.log_n - 1);
+    let name = |step: u32| match i64::from(step) - slots {
+        0 => KeyName::Conjugation,
+        both if both > 0 => KeyName::ConjugateRotation(both),
+        _ => KeyName::Rotation(i64::from(step)),
+    };
     let relinearisation = manifest.relinearisation.iter().map(|k| (KeyName::Relinearization, of(k.level)));
-    let conjugation = manifest.conjugation.iter().map(|k| (KeyName::Conjugation, of(k.level)));
-    let rotations = manifest.rotations.iter().map(|k| (KeyName::Rotation(i64::from(k.step)), of(k.level)));
-    relinearisation.chain(conjugation).chain(rotations).collect()
+    let rotations = manifest.rotations.iter().map(|k| (name(k.step), of(k.level)));
+    relinearisation.chain(rotations).collect()
 }
 
 /// A schedule value under encryption.
@@ -148,7 +153,7 @@ impl CkksEngine {
             let (expected, found) = (parameters.id(), keys.parameters_id());
             return Err(RunError::MissingKey(CkksError::ParametersMismatch { expected, found }));
         }
-        for (name, shape) in key_requests(manifest, &data.gadgets) {
+        for (name, shape) in key_requests(manifest, data) {
             keys.find(name, shape.level, Some(&shape)).map_err(RunError::MissingKey)?;
         }
         let encoder = Encoder::new(parameters);

@@ -76,7 +76,7 @@ impl Client {
         let secret = SecretKey::generate(&self.parameters)?;
         let generator = KeyGenerator::new(&secret);
         let public = generator.public_key()?;
-        let mut requests = ckks::key_requests(&self.spec.keys, &self.spec.parameters.gadgets);
+        let mut requests = ckks::key_requests(&self.spec.keys, &self.spec.parameters);
         let circuit = bootstrap::circuit(&self.parameters, &self.spec.parameters)?;
         requests.extend(circuit.iter().flat_map(BootstrapCircuit::keys));
         // The bootstrap may need one that the manifest lists.

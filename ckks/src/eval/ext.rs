@@ -6,7 +6,7 @@ use crate::encoding::Plaintext;
 use crate::error::{CkksError, KeyName, Result};
 use crate::noise::Estimate;
 use crate::params::KeyShape;
-use crate::ring::{AddendOver, GiantStep, RnsPoly, Terms};
+use crate::ring::{AddendOver, GiantStep, MIN_LOG_N, Multiplicand, RnsPoly, Terms};
 
 fn check_special(expected: usize, found: usize) -> Result<()> {
     if expected == found { Ok(()) } else { Err(CkksError::SpecialMismatch { expected, found }) }
@@ -89,43 +89,53 @@ impl Evaluator {
     /// `ParametersMismatch`; `MissingKey` unless there is a key for `step` with the ciphertext's
     /// number of special primes.
     pub fn giant_ext(&self, a: &ExtCiphertext, step: i64) -> Result<ExtCiphertext> {
-        match self.params.normalized_step(step) {
-            0 => self.check(a.id).map(|()| a.clone()),
-            step => self.galois_ext(a, KeyName::Rotation(step)),
-        }
-    }
-
-    /// Conjugation of a ciphertext over QP, made as [`Evaluator::giant_ext`] makes rotations.
-    ///
-    /// # Errors
-    /// As [`Evaluator::giant_ext`].
-    pub fn conjugate_ext(&self, a: &ExtCiphertext) -> Result<ExtCiphertext> {
-        self.galois_ext(a, KeyName::Conjugation)
+        self.check(a.id)?;
+        let name = match self.params.normalized_step(step) {
+            0 => return Ok(a.clone()),
+            step => KeyName::Rotation(step),
+        };
+        let shape = &self.giant_shape(name, a)?;
+        let parts = self.ring().giant_steps(None, &[self.giant_step(name, a, shape)?]);
+        let estimate = self.noise.giant(a.estimate, a.level(), shape);
+        Ok(ExtCiphertext { id: a.id, parts, scale: a.scale, estimate })
     }
 
     /// Two real vectors in one, to their sum: slot j of a = (u + i·v)/2 becomes u_j + v_{j+step}.
     ///
-    /// The sum is z + conj z with z = a + rot(−i·a, step); the error is all in its real parts.
+    /// The sum is z + conj z with z = a − i·rot(a, step); its three images of a share one decomposition, and i is
+    /// the monomial X^(N/2).
     ///
     /// # Errors
-    /// As [`Evaluator::giant_ext`], for `step` and the conjugation.
+    /// As [`Evaluator::giant_ext`], for `step`, the conjugation and both at once.
     pub fn fold_ext(&self, a: &ExtCiphertext, step: i64) -> Result<ExtCiphertext> {
         self.check(a.id)?;
-        let mut turned = a.clone();
-        turned.parts.iter_mut().for_each(|p| self.ring().mul_by_minus_i_assign(p));
-        let mut z = self.giant_ext(&turned, step)?;
-        drop(turned);
-        self.add_assign_ext(&mut z, a)?;
-        let conjugate = self.conjugate_ext(&z)?;
-        self.add_assign_ext(&mut z, &conjugate)?;
-        Ok(z)
-    }
-
-    fn galois_ext(&self, a: &ExtCiphertext, name: KeyName) -> Result<ExtCiphertext> {
-        self.check(a.id)?;
-        let shape = &self.giant_shape(name, a)?;
-        let parts = self.ring().giant_steps(None, &[self.giant_step(name, a, shape)?]);
-        let estimate = self.noise.giant(a.estimate, a.level(), shape);
+        let step = self.params.normalized_step(step);
+        let mut names = vec![KeyName::Conjugation];
+        if step != 0 {
+            names.extend([KeyName::Rotation(step), KeyName::ConjugateRotation(step)]);
+        }
+        let shape = &self.giant_shape(names[0], a)?;
+        let mut images = vec![None];
+        for name in names {
+            let key = self.keys.find(name, a.level(), Some(shape))?;
+            images.push(Some((&key.rows[..], self.params.galois_element(name))));
+        }
+        let [rotated, both] = if step == 0 { [0, 1] } else { [2, 3] };
+        let [one, i, minus_i] = [(0, 1), (1, 1), (1, -1)].map(|(half, x)| {
+            let mut monomial = [0i64; 1 << MIN_LOG_N];
+            monomial[half << (MIN_LOG_N - 1)] = x;
+            monomial
+        });
+        let terms = [(0, &one), (1, &one), (rotated, &minus_i), (both, &i)];
+        let terms = terms.map(|(image, factor)| (image, Multiplicand::Coefficients(factor))).to_vec();
+        let ring = self.ring();
+        let down = ring.mod_down_ref(&a.parts[1], 0);
+        let digits = ring.mod_up(&down, shape.special, shape.digit_limbs);
+        let addend = AddendOver::QP(a.parts.each_ref().map(Some));
+        let parts = ring.rotated_sums((&down, &digits), addend, &images, &[terms]).swap_remove(0);
+        let switched = self.noise.giant(a.estimate, a.level(), shape);
+        let variance = a.estimate.variance + 3.0 * switched.variance;
+        let estimate = Estimate { variance, message: 2.0 * a.estimate.message };
         Ok(ExtCiphertext { id: a.id, parts, scale: a.scale, estimate })
     }
 

@@ -221,7 +221,8 @@ impl Evaluator {
         let terms: Vec<Vec<_>> =
             groups.iter().map(|g| g.iter().map(|(t, p)| (*t, p.polynomial())).collect()).collect();
         let [c0, c1] = &hoisted.parts;
-        let sums = self.ring().rotated_sums([c0, c1], &hoisted.digits, &rotations, &terms);
+        let addend = AddendOver::Q([Some(c0), Some(c1)]);
+        let sums = self.ring().rotated_sums((c1, &hoisted.digits), addend, &rotations, &terms);
         let label = |(parts, (scale, estimate))| ExtCiphertext { id: hoisted.id, parts, scale, estimate };
         Ok(sums.into_iter().zip(labels).map(label).collect())
     }

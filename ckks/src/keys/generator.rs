@@ -129,7 +129,7 @@ impl<'a> KeyGenerator<'a> {
                 self.switching(shape, &square.0, s)
             }
             // From the image of the secret: ciphertexts are rotated before they are switched.
-            KeyName::Rotation(_) | KeyName::Conjugation => {
+            KeyName::Rotation(_) | KeyName::Conjugation | KeyName::ConjugateRotation(_) => {
                 let g = self.params.galois_element(key);
                 let image = self.secret.image(g, shape.q_limbs(), shape.special);
                 self.switching(shape, &image.0, s)

@@ -13,13 +13,16 @@ const DENSE_TO_SPARSE: u64 = 2;
 const SPARSE_TO_DENSE: u64 = 4;
 
 impl Parameters {
-    /// Galois element of a key: 5^step for rotations, 2N−1 for conjugation; an even number for keys
-    /// that are not Galois keys.
+    /// Galois element of a key: 5^step for rotations, 2N−1 for conjugation, their product for both; an even number
+    /// for keys that are not Galois keys.
     pub fn galois_element(&self, key: KeyName) -> u64 {
+        let conjugation = 2 * self.n() as u64 - 1;
         match key {
             KeyName::Relinearization => RELINEARIZATION,
             KeyName::Rotation(step) => rotation_element(self.n(), step),
-            KeyName::Conjugation => 2 * self.n() as u64 - 1,
+            KeyName::Conjugation => conjugation,
+            // g·(2N − 1) = −g modulo 2N.
+            KeyName::ConjugateRotation(step) => conjugation + 1 - rotation_element(self.n(), step),
             KeyName::DenseToSparse => DENSE_TO_SPARSE,
             KeyName::SparseToDense => SPARSE_TO_DENSE,
         }
@@ -64,6 +67,10 @@ impl EvaluationKeySet {
         }
         let name = match name {
             KeyName::Rotation(step) => KeyName::Rotation(self.params.normalized_step(step)),
+            KeyName::ConjugateRotation(step) => match self.params.normalized_step(step) {
+                0 => KeyName::Conjugation,
+                step => KeyName::ConjugateRotation(step),
+            },
             other => other,
         };
         if name != KeyName::Rotation(0) {

@@ -248,7 +248,8 @@ fn key_switching_with_negligible_and_with_visible_gadget_noise() {
     let wide = KeyShape { level: 1, special: 2, digit_limbs: 1 };
     // One special prime three bits above the digits: the gadget noise is as large as it may be.
     let tight = KeyShape { level: 2, special: 1, digit_limbs: 1 };
-    let names = [KeyName::Rotation(5), KeyName::Rotation(64), KeyName::Conjugation];
+    let both = KeyName::ConjugateRotation(64);
+    let names = [KeyName::Rotation(5), KeyName::Rotation(64), KeyName::Conjugation, both];
     for (q, p, shape) in [(&[50, 40][..], &[50, 50][..], wide), (&[46, 46, 46], &[50], tight)] {
         let lab = Lab::new(q, p, &names.map(|name| (name, shape)));
         let e = &lab.eval;

@@ -1,7 +1,7 @@
 //! Limb-wise operations on polynomials in the NTT domain.
 
 use super::simd::{self, Factor};
-use super::{Modulus, Ring, RnsPoly, par};
+use super::{Ring, RnsPoly, par};
 
 impl Ring {
     /// a ← a + b; `b` has at least the limbs of `a`.
@@ -109,21 +109,11 @@ impl Ring {
     /// a ← a·X^(N/2): in the slots, multiplication by the imaginary unit. The evaluation points of
     /// the first half of the words have X^(N/2) = ι, those of the second half −ι.
     pub(crate) fn mul_by_i_assign(&self, a: &mut RnsPoly) {
-        self.mul_by_iota(a, |_, iota| iota);
-    }
-
-    /// a ← −a·X^(N/2): in the slots, multiplication by −i.
-    pub(crate) fn mul_by_minus_i_assign(&self, a: &mut RnsPoly) {
-        self.mul_by_iota(a, Modulus::neg);
-    }
-
-    /// Multiplies the first half of the words of every limb by ± ι, the second by its negative.
-    fn mul_by_iota(&self, a: &mut RnsPoly, sign: fn(&Modulus, u64) -> u64) {
         let (n, q_limbs) = (a.n(), a.q_limbs());
         par::for_limbs(n, a.words_mut(), |i, limb| {
             let index = self.index(q_limbs, i);
             let m = &self.moduli[index];
-            let iota = sign(m, self.imaginary_unit(index));
+            let iota = self.imaginary_unit(index);
             let (low, high) = limb.split_at_mut(n / 2);
             simd::mul_const_assign(m, low, m.shoup(iota));
             simd::mul_const_assign(m, high, m.shoup(m.neg(iota)));

@@ -121,12 +121,13 @@ impl<F: Fn(usize) -> usize> Limb<'_, F> {
 impl Ring {
     /// Sums of products of rotations with plaintexts, over QP: per group Σ R_t·b over its terms (t, b),
     /// R_t the pair (Σ d_j·b_j + P·c_0, Σ d_j·a_j) of the image under the t-th rotation, and (P·c_0, P·c_1)
-    /// where there is no rotation. Rotations exist a tile at a time only: keys and plaintexts are read
+    /// where there is no rotation, as `addend` says: P·c_0 and P·c_1, or what stands for them over QP. The digits are
+    /// those of c_1. Rotations exist a tile at a time only: keys and plaintexts are read
     /// once, and nothing but the sums is written. Plaintexts given by coefficients are transformed limb by limb.
     pub(crate) fn rotated_sums(
         &self,
-        c: [&RnsPoly; 2],
-        digits: &Digits,
+        (c1, digits): (&RnsPoly, &Digits),
+        addend: AddendOver<'_>,
         rotations: &[Option<(&[KeyRow], u64)>],
         groups: &[Vec<(usize, Multiplicand<'_>)>],
     ) -> Vec<[RnsPoly; 2]> {
@@ -148,9 +149,9 @@ impl Ring {
             let limb = Limb {
                 m: self.modulus(index),
                 row,
-                digits: (0..digits.len()).map(|j| digits.limb(c[1], j, i)).collect(),
-                rotated: AddendOver::Q([Some(c[0]), None]).limb(self, i, q_limbs, special),
-                plain: AddendOver::Q([Some(c[0]), Some(c[1])]).limb(self, i, q_limbs, special),
+                digits: (0..digits.len()).map(|j| digits.limb(c1, j, i)).collect(),
+                rotated: addend.first().limb(self, i, q_limbs, special),
+                plain: addend.limb(self, i, q_limbs, special),
             };
             // A thread without a limb of its own helps with those of others.
             let width = n.div_ceil(par::pieces(n)).next_multiple_of(TILE);

@@ -40,6 +40,14 @@ pub(crate) enum AddendOver<'a> {
 }
 
 impl<'a> AddendOver<'a> {
+    /// The first of its polynomials alone.
+    pub(super) fn first(self) -> Self {
+        match self {
+            Self::Q([c0, _]) => Self::Q([c0, None]),
+            Self::QP([c0, _]) => Self::QP([c0, None]),
+        }
+    }
+
     /// Limb `i` of polynomials with `q_limbs` ciphertext limbs and `special` special limbs.
     pub(super) fn limb(self, ring: &Ring, i: usize, q_limbs: usize, special: usize) -> Addend<'a> {
         match self {

@@ -116,7 +116,7 @@ fn automorphisms_match_the_coefficient_domain_and_compose() {
         assert_eq!(y[i + n / 2], x[i]);
         assert_eq!(y[i], -x[i + n / 2].clone());
     }
-    ring.mul_by_minus_i_assign(&mut by_i);
+    (0..3).for_each(|_| ring.mul_by_i_assign(&mut by_i));
     assert_eq!(by_i, a);
 }
 
@@ -279,7 +279,10 @@ fn rotated_sums_are_sums_of_rotations() {
         .collect();
     let terms: Vec<Vec<_>> =
         groups.iter().map(|g| g.iter().map(|(t, b)| (*t, Multiplicand::Evaluations(b))).collect()).collect();
-    let rotated_sums = |terms| ring.rotated_sums([&c[0], &c[1]], &digits, &rotations, terms);
+    let rotated_sums = |terms| {
+        let addend = AddendOver::Q([Some(&c[0]), Some(&c[1])]);
+        ring.rotated_sums((&c[1], &digits), addend, &rotations, terms)
+    };
     let run = || rotated_sums(&terms);
     let sums = run();
     for (sum, group) in sums.iter().zip(&groups) {

@@ -156,7 +156,7 @@ fn directory(params: &Parameters, source: &mut Source<'_>) -> Result<Vec<(KeyNam
         if !params.admits_key(name, &shape) {
             return Err(source.malformed("key shape not admissible"));
         }
-        if let KeyName::Rotation(step) = name
+        if let KeyName::Rotation(step) | KeyName::ConjugateRotation(step) = name
             && !(1..params.slots() as i64).contains(&step)
         {
             return Err(source.malformed("rotation step out of range"));

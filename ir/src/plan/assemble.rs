@@ -31,7 +31,6 @@ impl KeyManifest {
         let rotations: BTreeSet<_> = rotations.into_iter().map(|((step, _), level)| (step, level)).collect();
         Self {
             relinearisation: of_levels(&needs.relinearisations),
-            conjugation: of_levels(&needs.conjugations),
             rotations: rotations
                 .into_iter()
                 .map(|(step, level)| RotationKey { step, level, bytes: bytes(level) })

@@ -39,11 +39,6 @@ pub(super) fn plan(plan: &Plan) -> Checked {
             format!("no key for rotation by {step} at level {level}")
         })?;
     }
-    for level in needs.conjugations {
-        ensure(keys.conjugation_for(level, &parameters.gadgets).is_some(), || {
-            format!("no key for conjugation at level {level}")
-        })?;
-    }
     for level in needs.relinearisations {
         ensure(keys.relinearisation_for(level, &parameters.gadgets).is_some(), || {
             format!("no key for relinearisation at level {level}")
@@ -173,13 +168,10 @@ fn check_keys(parameters: &ParameterData, keys: &KeyManifest) -> Checked {
     })?;
     let (levels, slots) = (parameters.q.len() as u32, 1u32 << (parameters.log_n - 1));
     let size_ok = |level: u32, bytes: u64| level < levels && parameters.key_bytes(level) == bytes;
-    for (what, of_levels) in [("relinearisation", &keys.relinearisation), ("conjugation", &keys.conjugation)]
-    {
-        let well_formed = of_levels.windows(2).all(|w| w[0].level < w[1].level)
-            && of_levels.iter().all(|k| size_ok(k.level, k.bytes));
-        ensure(well_formed, || format!("the manifest's {what} keys are malformed"))?;
-    }
+    let relinearisation = keys.relinearisation.windows(2).all(|w| w[0].level < w[1].level)
+        && keys.relinearisation.iter().all(|k| size_ok(k.level, k.bytes));
+    ensure(relinearisation, || "the manifest's relinearisation keys are malformed".into())?;
     let rotations = keys.rotations.windows(2).all(|w| (w[0].step, w[0].level) < (w[1].step, w[1].level))
-        && keys.rotations.iter().all(|k| (1..slots).contains(&k.step) && size_ok(k.level, k.bytes));
+        && keys.rotations.iter().all(|k| (1..2 * slots).contains(&k.step) && size_ok(k.level, k.bytes));
     ensure(rotations, || "the manifest's rotation keys are malformed".into())
 }

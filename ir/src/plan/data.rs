@@ -119,10 +119,10 @@ pub struct LevelKey {
     pub bytes: u64,
 }
 
-/// A rotation key.
+/// A rotation key, or one for a rotation and a conjugation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotationKey {
-    /// Slots.
+    /// Slots; S + k for a rotation by k that a conjugation follows.
     pub step: u32,
     /// Highest level it serves.
     pub level: u32,
@@ -135,8 +135,6 @@ pub struct RotationKey {
 pub struct KeyManifest {
     /// By level.
     pub relinearisation: Vec<LevelKey>,
-    /// By level.
-    pub conjugation: Vec<LevelKey>,
     /// By (step, level).
     pub rotations: Vec<RotationKey>,
     /// Size in memory of the keys of the bootstrap, which follow from [`BootstrapData`]; 0 without one. A key of the
@@ -147,7 +145,7 @@ pub struct KeyManifest {
 impl KeyManifest {
     /// Size of all keys in memory.
     pub fn bytes(&self) -> u64 {
-        let of_levels = self.relinearisation.iter().chain(&self.conjugation).map(|k| k.bytes);
+        let of_levels = self.relinearisation.iter().map(|k| k.bytes);
         let sizes = of_levels.chain(self.rotations.iter().map(|k| k.bytes));
         sizes.fold(self.bootstrap_bytes, u64::saturating_add)
     }
@@ -155,11 +153,6 @@ impl KeyManifest {
     /// Level of the key that serves a relinearisation at `level`.
     pub fn relinearisation_for(&self, level: u32, gadgets: &[Gadget]) -> Option<u32> {
         pick(self.relinearisation.iter().map(|k| k.level), level, gadgets)
-    }
-
-    /// Level of the key that serves a conjugation at `level`.
-    pub fn conjugation_for(&self, level: u32, gadgets: &[Gadget]) -> Option<u32> {
-        pick(self.conjugation.iter().map(|k| k.level), level, gadgets)
     }
 
     /// Level of the key that serves a rotation by `step` at `level`.

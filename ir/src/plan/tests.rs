@@ -187,7 +187,6 @@ fn a_key_serves_lower_levels_of_its_gadget_only() {
     let gadgets = &parameters.gadgets;
     let needs = crate::schedule::keys::KeyNeeds {
         rotations: [(1, 0), (1, 1), (1, 3), (5, 2)].into(),
-        conjugations: [1].into(),
         relinearisations: [0, 3].into(),
     };
     let manifest = KeyManifest::for_needs(&needs, &parameters);
@@ -198,8 +197,6 @@ fn a_key_serves_lower_levels_of_its_gadget_only() {
     assert_eq!(manifest.rotation_for(5, 3, gadgets), None);
     assert_eq!(manifest.rotation_for(5, 1, gadgets), None);
     assert_eq!(manifest.relinearisation_for(2, gadgets), Some(3));
-    assert_eq!(manifest.conjugation_for(0, gadgets), Some(1));
-    assert_eq!(manifest.conjugation_for(2, gadgets), None);
 }
 
 /// The sections of a plan with one of them changed, with right checksums: what an attacker would write.

@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use super::{Schedule, ScheduleOp};
 use crate::ValueId;
 
-/// Rotations, conjugations and relinearisations with the levels at which they happen.
+/// Rotations and relinearisations with the levels at which they happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyNeeds {
-    /// (step, level) of every rotation.
+    /// (step, level) of every rotation; steps as in [`ScheduleOp::key_steps`].
     pub rotations: BTreeSet<(u32, u32)>,
-    /// Levels of conjugations.
-    pub conjugations: BTreeSet<u32>,
     /// Levels of relinearisations.
     pub relinearisations: BTreeSet<u32>,
 }
@@ -21,12 +19,8 @@ pub fn key_needs(schedule: &Schedule) -> KeyNeeds {
     let mut needs = KeyNeeds::default();
     for (_, node) in schedule.iter() {
         let level = || schedule.ty(node.args[0]).level;
-        if let Some(step) = node.op.rotation() {
-            needs.rotations.insert((step, level()));
-        }
-        if node.op.conjugates() {
-            needs.conjugations.insert(level());
-        }
+        let steps = node.op.key_steps(schedule.header.slots);
+        needs.rotations.extend(steps.into_iter().map(|step| (step, level())));
         if node.op.relinearises() {
             needs.relinearisations.insert(level());
         }

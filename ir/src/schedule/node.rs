@@ -118,9 +118,13 @@ impl ScheduleOp {
         }
     }
 
-    /// True if the instruction needs the conjugation key.
-    pub fn conjugates(&self) -> bool {
-        matches!(self, Self::Fold { .. })
+    /// The steps whose keys the instruction needs, S + k standing for a rotation by k that a conjugation follows.
+    pub fn key_steps(&self, slots: usize) -> Vec<u32> {
+        let conjugated = slots as u32;
+        match *self {
+            Self::Fold { step } => vec![step, conjugated, conjugated + step],
+            _ => self.rotation().into_iter().collect(),
+        }
     }
 
     /// True if the instruction needs the relinearisation key.

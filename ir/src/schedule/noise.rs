@@ -168,10 +168,12 @@ impl NoiseModel {
             // A giant step rounds its second polynomial once when it is decomposed.
             O::Giant { .. } => x.variance + even(self.gadget(level) + self.rounding(2)),
             O::Fold { .. } => {
-                // 2·Re(z − i·rot z): an error of amplitude 2 from each part of z, and from the first switch.
-                let switch = self.gadget(level) + self.rounding(2);
+                // z + conj z with z = x − i·rot x: an error of amplitude 2 from each part of x. The polynomial that
+                // is decomposed is rounded once; that error ρ arrives as conj ρ + 2·Re(−i·rot ρ).
                 let Variance { re, im } = x.variance;
-                Variance { re: 4.0 * (re + im + switch), im: 0.0 } + even(switch)
+                let rounding = self.rounding(2);
+                let rounded = Variance { re: 5.0 * rounding, im: rounding };
+                Variance { re: 4.0 * (re + im), im: 0.0 } + rounded + even(3.0 * self.gadget(level))
             }
             O::MulAcc { plain_scale, .. } => {
                 let pairs = op.makes_pair();

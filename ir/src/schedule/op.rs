@@ -151,7 +151,7 @@ pub enum ScheduleOp {
         /// Slots.
         step: u32,
     },
-    /// ExtPair → Ext: u + rot(v, step) of a pair (u, v), by a rotation and a conjugation; step is not 0.
+    /// ExtPair → Ext: u + rot(v, step) of a pair (u, v), by three images that share a decomposition; step is not 0.
     Fold {
         /// Slots.
         step: u32,

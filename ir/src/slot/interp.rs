@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{LinearMap, SlotGraph, SlotOp, encode};
 use crate::layout::{Factor, Layout};
 use crate::tensor::{Tensor, activation};
-use crate::{Constant, Op, ValueId, Verified};
+use crate::{Constant, Node, Op, ValueId, Verified};
 
 /// Slot vectors of a value, one per ciphertext.
 pub type Slots = Vec<Vec<f64>>;
@@ -34,7 +34,7 @@ pub fn run(graph: &Verified<SlotGraph>, inputs: &[Tensor<f64>]) -> Result<Vec<Te
 }
 
 /// Runs the graph on several samples side by side, so that plaintexts are computed once for all; `observe` sees every
-/// value of every sample, with the sample's number.
+/// value of every sample that is computed, with the sample's number. Of several ways to a value only the first is.
 ///
 /// # Errors
 /// If the inputs of a sample do not fit the graph.
@@ -43,25 +43,50 @@ pub fn run_all<S: AsRef<[Tensor<f64>]>>(
     samples: &[S],
     observe: &mut dyn FnMut(usize, ValueId, &Slots),
 ) -> Result<Vec<Vec<Tensor<f64>>>, RunError> {
+    let evaluated = &evaluated(graph);
     std::thread::scope(|scope| {
         // The plaintexts of the next map, while a map is applied.
         let (send, products) = sync_channel(1);
         scope.spawn(move || {
-            for (_, node) in graph.iter() {
+            for (id, node) in graph.iter() {
                 if let SlotOp::Linear(map) = &node.op
                     && map.plan.is_some()
+                    && evaluated[id.index()]
                     && send.send(encode::products(map, &graph.constants)).is_err()
                 {
                     break;
                 }
             }
         });
-        Run { graph, products }.samples(samples, observe)
+        Run { graph, evaluated, products }.samples(samples, observe)
     })
+}
+
+/// By value, whether it is computed: not if only ways read it that are not the first of their value.
+fn evaluated(graph: &SlotGraph) -> Vec<bool> {
+    let mut used = vec![false; graph.len()];
+    let mut evaluated = vec![true; graph.len()];
+    let mut read = vec![false; graph.len()];
+    graph.outputs.iter().for_each(|o| read[o.value.index()] = true);
+    for (id, node) in graph.iter().rev() {
+        let is_input = node.op.input_name().is_some();
+        evaluated[id.index()] = is_input || read[id.index()] || !used[id.index()];
+        node.args.iter().for_each(|a| used[a.index()] = true);
+        if evaluated[id.index()] {
+            read_by(node).iter().for_each(|a| read[a.index()] = true);
+        }
+    }
+    evaluated
+}
+
+/// The operands that decide a value.
+fn read_by(node: &Node<SlotOp>) -> &[ValueId] {
+    if node.op == SlotOp::Either { &node.args[..1] } else { &node.args }
 }
 
 struct Run<'g> {
     graph: &'g Verified<SlotGraph>,
+    evaluated: &'g [bool],
     /// Plaintexts of the planned maps, in order.
     products: Receiver<Result<Vec<Vec<f64>>, String>>,
 }
@@ -74,21 +99,20 @@ impl Run<'_> {
     ) -> Result<Vec<Vec<Tensor<f64>>>, RunError> {
         let graph = self.graph;
         let mut last_use: HashMap<_, _> = HashMap::new();
-        for (id, node) in graph.iter() {
-            node.args.iter().for_each(|a| {
+        for (id, node) in graph.iter().filter(|(id, _)| self.evaluated[id.index()]) {
+            read_by(node).iter().for_each(|a| {
                 last_use.insert(*a, id);
             });
         }
         // By value and sample.
         let mut values: Vec<Option<Vec<Slots>>> = vec![None; graph.len()];
         let mut inputs = 0;
-        for (id, node) in graph.iter() {
+        for (id, node) in graph.iter().filter(|(id, _)| self.evaluated[id.index()]) {
             let value: Vec<Slots> = if node.op.input_name().is_some() {
                 inputs += 1;
                 samples.iter().map(|s| self.packed(s.as_ref(), inputs - 1, id)).collect::<Result<_, _>>()?
             } else {
-                let args: Vec<&Vec<Slots>> = node
-                    .args
+                let args: Vec<&Vec<Slots>> = read_by(node)
                     .iter()
                     .map(|a| values[a.index()].as_ref().expect("kept to its last use"))
                     .collect();
@@ -97,7 +121,7 @@ impl Run<'_> {
             };
             value.iter().enumerate().for_each(|(k, v)| observe(k, id, v));
             values[id.index()] = Some(value);
-            for arg in &node.args {
+            for arg in read_by(node) {
                 if last_use.get(arg) == Some(&id) && graph.outputs.iter().all(|o| o.value != *arg) {
                     values[arg.index()] = None;
                 }
@@ -171,7 +195,7 @@ pub fn eval(constants: &[Constant], op: &SlotOp, out: &Layout, args: &[&Slots]) 
         SlotOp::ShiftSum { shifts, factor } => {
             args[0].iter().map(|x| shift_sum(x, shifts, *factor)).collect()
         }
-        SlotOp::View | SlotOp::Bootstrap { .. } => args[0].clone(),
+        SlotOp::View | SlotOp::Either | SlotOp::Bootstrap { .. } => args[0].clone(),
         SlotOp::Poly { coeffs, .. } => {
             let degree = constants[coeffs.index()].shape[0] - 1;
             let mut y = spread(*coeffs, degree as u32)?;

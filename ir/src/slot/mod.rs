@@ -9,6 +9,9 @@
 //! Scales are absent. Levels are an annotation: `place` writes the level at which each value becomes available and inserts
 //! bootstraps, which change nothing but the level.
 //!
+//! Before that a value may be given in several ways, [`SlotOp::Either`] of several operands: they are the same up to
+//! rounding, and `place` picks one. Where it is read without being placed the first stands for all.
+//!
 //! # Invariants
 //! * **L1** a node has as many operands as its op takes.
 //! * **L2** every layout is well formed ([`Layout::check`]) and has the graph's number of slots.
@@ -24,6 +27,8 @@
 //!   them.
 //! * **L8** a bootstrap's range is positive and finite; all bootstraps give one level. Behind one that says that it
 //!   happens together with the next stands another one that doesn't, and that reads something else.
+//! * **L9** the ways to a value are read by nothing else, and neither inputs nor results; a placed graph has none to
+//!   choose from.
 //!
 //! [`Layout`]: crate::layout::Layout
 //! [`Layout::period`]: crate::layout::Layout::period
@@ -39,3 +44,4 @@ mod term;
 
 pub use map::{LinearMap, MapPlan, Product, Stage, Term};
 pub use op::{PolyStrategy, SlotGraph, SlotHeader, SlotOp, SlotType};
+pub use term::Effort;

@@ -1,9 +1,18 @@
 //! The entries of a linear map's term: its matrix, enumerated without being stored where that is possible.
 
 use super::{Stage, Term};
-use crate::Constant;
 use crate::tensor::linear::for_each_entry;
 use crate::tensor::{Tensor, TensorOp, eval_op};
+use crate::{ConstId, Constant};
+
+/// What it takes to enumerate a term's entries, at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Entries that are met on the way from the first stage to the last.
+    pub met: usize,
+    /// Entries between two stages that are held at once.
+    pub held: usize,
+}
 
 /// For element m of an intermediate value: the operand's element it copies, times a factor.
 type Copies = Vec<Option<(u32, f64)>>;
@@ -53,6 +62,42 @@ impl Term {
         });
     }
 
+    /// What [`Term::for_each_entry`] takes for an operand of so many elements.
+    pub fn effort(&self, elements: usize, constants: &[Constant]) -> Effort {
+        let mut effort = Effort::default();
+        // Entries of an element between the stages, rounded up.
+        let mut row = 1;
+        for (k, stage) in self.stages.iter().enumerate() {
+            let (entries, size) =
+                (stage.entries(constants), stage.out_shape.iter().product::<usize>().max(1));
+            effort.met = effort.met.saturating_add(entries.saturating_mul(row));
+            row = row.saturating_mul(entries.div_ceil(size).max(1)).min(elements.max(1));
+            if k + 1 < self.stages.len() {
+                effort.held = effort.held.max(size.saturating_mul(row));
+            }
+        }
+        effort
+    }
+
+    /// The same matrix without what the stages add: biases, shifts and pad values.
+    #[must_use]
+    pub fn without_constant_part(&self) -> Self {
+        let mut term = self.clone();
+        for stage in &mut term.stages {
+            match &mut stage.op {
+                TensorOp::Conv { bias, .. }
+                | TensorOp::ConvTranspose { bias, .. }
+                | TensorOp::Gemm { bias, .. } => *bias = None,
+                TensorOp::Affine { shift, .. } => *shift = None,
+                TensorOp::Pad { value, .. } => *value = 0.0,
+                _ => {}
+            }
+        }
+        let is_identity = |s: &Stage| matches!(s.op, TensorOp::Affine { scale: None, shift: None });
+        term.stages.retain(|s| !is_identity(s));
+        term
+    }
+
     /// The term's value at 0: biases, shifts and pad values carried through the stages. None if it is 0.
     pub fn constant_part(&self, constants: &[Constant]) -> Option<Vec<f64>> {
         let first = self.stages.iter().position(has_constant_part)?;
@@ -71,6 +116,26 @@ impl Term {
 impl Stage {
     fn shapes(&self) -> Vec<&[usize]> {
         self.in_shapes.iter().map(Vec::as_slice).collect()
+    }
+
+    /// Structural entries of the stage's own matrix, at most.
+    fn entries(&self, constants: &[Constant]) -> usize {
+        let size = |shape: &[usize]| shape.iter().product::<usize>();
+        let (from, to) = (size(&self.in_shapes[self.operand]), size(&self.out_shape));
+        let weight = |c: &ConstId| size(&constants[c.index()].shape[1..]);
+        match &self.op {
+            TensorOp::Conv { weight: w, .. } | TensorOp::Gemm { weight: w, .. } => {
+                to.saturating_mul(weight(w))
+            }
+            TensorOp::ConvTranspose { weight: w, .. } => from.saturating_mul(weight(w)),
+            TensorOp::Pool { window, .. } => to.saturating_mul(size(&window.kernel)),
+            TensorOp::Resample { axis, matrix } => {
+                let nonzero = constants[matrix.index()].data.iter().filter(|w| **w != 0.0).count();
+                (to / self.out_shape[*axis].max(1)).saturating_mul(nonzero)
+            }
+            TensorOp::Reduce { .. } | TensorOp::Concat { .. } => from,
+            _ => to,
+        }
     }
 }
 

@@ -6,8 +6,10 @@
 //! [`SlotOp::Linear`] between the layouts of their operand and result, whatever their stride or padding. Ops that
 //! only move elements (slices, pads, resizing, reshapes) cost nothing on their own: they are layouts read another
 //! way where that is possible ([`views`]), and otherwise stages that the next linear layer takes in. Average pools
-//! are sums of shifted copies, which need no level.
+//! are sums of shifted copies, which need no level. Where linear layers follow each other, or their results are added,
+//! one map for them is another way to the same value ([`compose`]).
 
+mod compose;
 pub mod gip;
 mod pack;
 pub mod views;
@@ -33,6 +35,8 @@ pub struct Config {
     pub prices: Prices,
     /// When interleaved maps are compacted, whatever their size; None chooses by planned cost for each size.
     pub compaction: Option<Compaction>,
+    /// Whether linear maps that follow each other, or whose results are added, are composed where that may pay.
+    pub compose: bool,
     /// What bootstraps cost, if there will be any. Ranges are not known yet, and not read.
     pub bootstrap: Option<place::Bootstrap>,
 }
@@ -54,7 +58,8 @@ type Sizes = Vec<[usize; 2]>;
 impl Config {
     /// The default choices for `slots` slots.
     pub fn new(slots: usize) -> Self {
-        Self { slots, tile: None, prices: Prices::default(), compaction: None, bootstrap: None }
+        let prices = Prices::default();
+        Self { slots, tile: None, prices, compaction: None, compose: true, bootstrap: None }
     }
 }
 
@@ -109,7 +114,7 @@ impl Search<'_> {
         base: Base,
         compaction: &dyn Fn([usize; 2]) -> Compaction,
     ) -> Result<(SlotGraph, Sizes), PassError> {
-        pack::Packer::new(self.graph, base, compaction).run()
+        pack::Packer::new(self.graph, base, compaction).run(self.config.compose)
     }
 
     /// Packs and plans; replaces `best` by what is cheaper. True if it is.

@@ -1,12 +1,14 @@
 //! The walk over the network.
 
+use std::collections::HashMap;
+
 use fhec_ir::layout::{Axis, Factor, Layout};
 use fhec_ir::slot::{LinearMap, SlotGraph, SlotHeader, SlotOp, Stage, Term};
 use fhec_ir::tensor::{Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
 use fhec_ir::{ConstId, Constant, ValueId};
 
 use super::gip::{Base, Grid, Step};
-use super::{Compaction, Sizes, views};
+use super::{Compaction, Sizes, compose, views};
 use crate::PassError;
 
 const PASS: &str = "assign-layout";
@@ -25,6 +27,8 @@ pub(super) struct Packer<'g> {
     compaction: &'g dyn Fn([usize; 2]) -> Compaction,
     interleaved: Sizes,
     slots: SlotGraph,
+    /// The op behind each view and each sum of shifts.
+    moved: HashMap<ValueId, Stage>,
     places: Vec<Option<Place>>,
     users: Vec<Vec<ValueId>>,
 }
@@ -39,11 +43,13 @@ impl<'g> Packer<'g> {
         let mut slots = SlotGraph::new(tensors.name.clone(), SlotHeader { slots: base.slots });
         slots.constants.clone_from(&tensors.constants);
         let places = vec![None; tensors.len()];
-        Self { tensors, base, compaction, interleaved: vec![], slots, places, users: tensors.users() }
+        let (interleaved, moved) = (vec![], HashMap::new());
+        Self { tensors, base, compaction, interleaved, slots, moved, places, users: tensors.users() }
     }
 
-    /// The packed network, and the sizes of maps that are or could have been compacted.
-    pub(super) fn run(mut self) -> Result<(SlotGraph, Sizes), PassError> {
+    /// The packed network, with composed maps beside the others if `composes`, and the sizes of maps that are or could have
+    /// been compacted.
+    pub(super) fn run(mut self, composes: bool) -> Result<(SlotGraph, Sizes), PassError> {
         for id in self.tensors.ids() {
             let place = self.pack(id)?;
             let place = self.compacted(id, place);
@@ -53,7 +59,9 @@ impl<'g> Packer<'g> {
             let value = self.materialise(output.value);
             self.slots.add_output(output.name.clone(), value);
         }
-        Ok((self.slots.compacted(), self.interleaved))
+        let packed =
+            if composes { compose::with_ways(&self.slots, &self.moved) } else { self.slots.compacted() };
+        Ok((packed, self.interleaved))
     }
 
     /// Brings an interleaved value into tiles of its own, where that is due.
@@ -209,6 +217,7 @@ impl<'g> Packer<'g> {
             Some(view) => {
                 let (value, grid) = (place.value, self.grid_after(id, place.grid));
                 let value = self.slots.push_packed(SlotOp::View, vec![value], view, self.name(id));
+                self.moved.insert(value, self.stage(id, 0));
                 Place { value, chain: vec![], grid }
             }
             None => self.deferred(id, arg),
@@ -404,6 +413,7 @@ impl<'g> Packer<'g> {
         let shifts = shifts.into_iter().filter(|s| s.extent > 1).collect();
         let op = SlotOp::ShiftSum { shifts, factor };
         let value = self.slots.push_packed(op, vec![value], out, self.name(id));
+        self.moved.insert(value, self.stage(id, 0));
         Place { value, chain: vec![], grid }
     }
 

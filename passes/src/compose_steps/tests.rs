@@ -34,10 +34,11 @@ fn random_schedule(seed: u64) -> Verified<Schedule> {
     verify(random::schedule(seed, &options).compacted()).unwrap()
 }
 
-/// Bytes of the keys that a schedule needs, and their number.
+/// Bytes of the rotation keys that a schedule needs, and their number; without those that conjugate, which stay.
 fn keys(schedule: &Schedule, parameters: &ParameterData) -> (u64, usize) {
     let mut highest: BTreeMap<(Gadget, u32), u32> = BTreeMap::new();
-    for (step, level) in key_needs(schedule).rotations {
+    let rotations = key_needs(schedule).rotations;
+    for (step, level) in rotations.into_iter().filter(|(step, _)| *step < SLOTS) {
         let known = highest.entry((parameters.gadgets[level as usize], step)).or_default();
         *known = level.max(*known);
     }

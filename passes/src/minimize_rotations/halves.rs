@@ -1,7 +1,7 @@
 //! Complex halves: sums of which two are computed as real and imaginary part of one.
 //!
 //! Giant steps that differ by the fold make a pair ([`MapPlan::halves`]): one giant step and one set of plaintexts
-//! instead of two, for one rotation and one conjugation per result. A fold is worth what the giant steps and the
+//! instead of two, for three more images per result, of one decomposition. A fold is worth what the giant steps and the
 //! products cost that both sums have.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

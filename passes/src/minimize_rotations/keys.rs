@@ -18,13 +18,15 @@ pub(super) fn fixed(op: &SlotOp) -> Vec<u32> {
     }
 }
 
-/// The rotation steps of a plan for `slots` slots, this number standing for a conjugation.
+/// The steps of a plan whose keys it needs, for `slots` slots: this number and a step stand for a rotation that a
+/// conjugation follows.
 pub(super) fn steps(plan: &MapPlan, slots: usize) -> BTreeSet<u32> {
     let halves = plan.halves(slots);
     let babies = plan.products.iter().map(|p| p.baby);
     let giants = plan.products.iter().filter(|p| !halves.contains(&(p.out_ct, p.giant))).map(|p| p.giant);
     let sums = plan.reduce.iter().map(|f| f.stride as u32);
-    let folds = if halves.is_empty() { [0; 2] } else { [plan.fold, slots as u32] };
+    let conjugated = slots as u32;
+    let folds = if halves.is_empty() { [0; 3] } else { [plan.fold, conjugated, conjugated + plan.fold] };
     babies.chain(giants).chain(sums).chain(folds).filter(|step| *step != 0).collect()
 }
 
@@ -68,6 +70,18 @@ pub(super) fn shared(
     options.into_iter().zip(chosen).map(|(mut plans, at)| plans.swap_remove(at).0).collect()
 }
 
+/// The plan that is cheapest beside others with these steps.
+pub(super) fn beside(
+    mut options: Vec<(MapPlan, f64)>,
+    known: &BTreeSet<u32>,
+    (key, slots): (f64, usize),
+) -> MapPlan {
+    let price =
+        |(plan, price): &(MapPlan, f64)| price + key * steps(plan, slots).difference(known).count() as f64;
+    let best = (0..options.len()).min_by(|a, b| price(&options[*a]).total_cmp(&price(&options[*b])));
+    options.swap_remove(best.expect("every map has a plan")).0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +113,6 @@ mod tests {
         assert_eq!(steps(&halved, 64), BTreeSet::from([1, 2, 3, 8, 16]));
         halved.products.push(Product { giant: 36, ..halved.products[1] });
         halved.fold = 20;
-        assert_eq!(steps(&halved, 64), BTreeSet::from([1, 2, 3, 8, 16, 20, 64]));
+        assert_eq!(steps(&halved, 64), BTreeSet::from([1, 2, 3, 8, 16, 20, 64, 84]));
     }
 }

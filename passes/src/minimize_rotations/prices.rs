@@ -13,7 +13,8 @@ pub struct Prices {
     pub baby: f64,
     /// One giant step.
     pub giant: f64,
-    /// Adding the imaginary half of a complex sum to its real one: a giant step and a conjugation. Infinite where maps
+    /// Adding the imaginary half of a complex sum to its real one: a giant step and two more images of the
+    /// same digits. Infinite where maps
     /// shall have no complex halves.
     pub fold: f64,
     /// One plaintext multiply-accumulate.
@@ -37,7 +38,7 @@ impl Default for Prices {
             hoist: 0.4,
             baby: 0.22,
             giant: 0.8,
-            fold: 1.7,
+            fold: 1.4,
             product: 0.04,
             encode: 0.33,
             key: 1.0,

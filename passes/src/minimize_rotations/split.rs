@@ -5,8 +5,6 @@
 //! separates them; which part becomes the babies is a matter of price. Where all offsets are multiples of an odd number,
 //! as those of a compaction are, the same is done with the quotients.
 
-use std::collections::HashSet;
-
 use fhec_ir::slot::routing::{Class, Routing};
 use fhec_ir::slot::{LinearMap, Product};
 
@@ -66,6 +64,39 @@ fn unit(routing: &Routing, classes: &[Class]) -> usize {
     all >> all.trailing_zeros().min(usize::BITS - 1) | usize::from(all == 0)
 }
 
+/// Steps other than 0 of several ciphertexts.
+struct Steps {
+    words: Vec<u64>,
+    /// Words of a ciphertext.
+    each: usize,
+}
+
+impl Steps {
+    fn new(ciphertexts: usize, slots: usize) -> Self {
+        let each = slots.div_ceil(64);
+        Self { words: vec![0; ciphertexts * each], each }
+    }
+
+    fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
+    fn add(&mut self, ciphertext: usize, step: usize) {
+        if step != 0 {
+            self.words[ciphertext * self.each + step / 64] |= 1 << (step % 64);
+        }
+    }
+
+    fn count(&self) -> u32 {
+        self.words.iter().map(|w| w.count_ones()).sum()
+    }
+
+    /// Ciphertexts with any step.
+    fn moved(&self) -> usize {
+        self.words.chunks(self.each).filter(|words| words.iter().any(|w| *w != 0)).count()
+    }
+}
+
 /// One way to split all offsets of a map.
 pub(super) struct Way {
     /// Sorted.
@@ -74,6 +105,21 @@ pub(super) struct Way {
     pub fold: u32,
     /// In rotations.
     pub price: f64,
+}
+
+/// Price of a plaintext product.
+fn price_of_product(map: &LinearMap, prices: &Prices) -> f64 {
+    prices.product + prices.encode * map.output.period() as f64 / map.output.slots as f64
+}
+
+/// No way to split the offsets of a map is cheaper, halves included.
+pub(super) fn least(map: &LinearMap, classes: usize, prices: &Prices) -> f64 {
+    let halves = classes as f64 / 2.0;
+    let inputs: usize = map.inputs.iter().map(|l| l.ciphertexts).sum();
+    let free = prices.baby * inputs as f64 + prices.giant * map.output.ciphertexts as f64;
+    // b baby steps and g giant steps, those of 0 included, make at most b·g products.
+    let steps = 2.0 * (prices.baby * prices.giant * halves).sqrt() - free;
+    price_of_product(map, prices) * halves + steps.max(0.0)
 }
 
 /// The cheapest ways to split the offsets of a map, at most `most`, cheapest first.
@@ -103,41 +149,54 @@ pub(super) fn cheapest(
             baby: baby as u32,
         }
     };
-    let each = prices.product + prices.encode * map.output.period() as f64 / slots as f64;
-    // Without complex halves.
-    let price = |split: Split| {
-        let (mut babies, mut giants) = (HashSet::new(), HashSet::new());
+    let each = price_of_product(map, prices);
+    let mut inputs = 0;
+    let mut before = Vec::with_capacity(map.inputs.len());
+    for layout in &map.inputs {
+        before.push(inputs);
+        inputs += layout.ciphertexts;
+    }
+    let (mut babies, mut giants) = (Steps::new(inputs, slots), Steps::new(map.output.ciphertexts, slots));
+    // Without complex halves, and what these may save.
+    let mut price = |split: Split| {
+        babies.clear();
+        giants.clear();
         for class in classes {
             let p = cut(split, class);
-            if p.baby != 0 {
-                babies.insert((p.operand, p.in_ct, p.baby));
-            }
-            if p.giant != 0 {
-                giants.insert((p.out_ct, p.giant));
-            }
+            babies.add(before[p.operand as usize] + p.in_ct as usize, p.baby as usize);
+            giants.add(p.out_ct as usize, p.giant as usize);
         }
-        let hoists: HashSet<_> = babies.iter().map(|b| (b.0, b.1)).collect();
-        prices.hoist * hoists.len() as f64
-            + prices.baby * babies.len() as f64
-            + prices.giant * giants.len() as f64
+        let steps = prices.hoist * babies.moved() as f64
+            + prices.baby * f64::from(babies.count())
+            + prices.giant * f64::from(giants.count());
+        let sums = giants.count() as usize + map.output.ciphertexts;
+        (steps, (prices.giant * sums as f64 + each * classes.len() as f64) / 2.0)
     };
-    let whole: Vec<(Split, f64)> = splits.map(|s| (s, price(s))).collect();
-    let worth = HALVES_FROM * whole.iter().map(|w| w.1).fold(f64::INFINITY, f64::min);
-    let fold = |(split, steps): (Split, f64)| {
+    let mut whole: Vec<(usize, Split, (f64, f64))> =
+        splits.enumerate().map(|(at, split)| (at, split, price(split))).collect();
+    whole.sort_by(|a, b| a.2.0.total_cmp(&b.2.0));
+    let worth = HALVES_FROM * whole.first().map_or(0.0, |w| w.2.0);
+    // The cheapest so far, with halves; among equals the first.
+    let mut priced: Vec<(usize, Split, u32, f64)> = Vec::with_capacity(most + 1);
+    for (at, split, (steps, spare)) in whole {
+        let hopeless = |least: f64| priced.len() >= most && priced.last().is_some_and(|p| p.3 < least);
+        if hopeless(steps - spare) {
+            continue;
+        }
         let best = (steps <= worth).then(|| {
             let products = classes.iter().map(|c| cut(split, c));
             halves::best(products, slots, prices, each)
         });
         let (fold, saved) = best.flatten().unwrap_or((0, 0.0));
-        (split, fold, steps - saved)
-    };
-    let mut priced: Vec<(Split, u32, f64)> = whole.into_iter().map(fold).collect();
-    priced.sort_by(|a, b| a.2.total_cmp(&b.2));
-    let way = |(split, fold, steps): (Split, u32, f64)| {
+        priced.push((at, split, fold, steps - saved));
+        priced.sort_by(|a, b| a.3.total_cmp(&b.3).then(a.0.cmp(&b.0)));
+        priced.truncate(most);
+    }
+    let way = |(_, split, fold, steps): (usize, Split, u32, f64)| {
         let mut products: Vec<Product> = classes.iter().map(|c| cut(split, c)).collect();
         products.sort_unstable();
         let price = steps + each * products.len() as f64;
         Way { products, fold, price }
     };
-    priced.into_iter().take(most).map(way).collect()
+    priced.into_iter().map(way).collect()
 }

@@ -1,6 +1,6 @@
 //! The e-graph of a slot graph, and the extraction problem that it poses.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use egg::{EGraph, Id, Runner};
 use fhec_ir::slot::{PolyStrategy, SlotGraph, SlotOp};
@@ -9,7 +9,7 @@ use fhec_ir::{ConstId, ValueId};
 use super::extract::{Alternative, Bootstraps, Class, Problem};
 use super::rules::{PolyForm, rules};
 use super::{Bootstrap, Config};
-use crate::minimize_rotations::{Prices, count};
+use crate::minimize_rotations::{Prices, price_of};
 
 /// An e-node: a way to compute a value of the slot graph.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,12 +27,18 @@ pub(super) struct Kernel {
 pub(super) struct Facts {
     /// Form of each polynomial.
     pub polys: HashMap<u32, PolyForm>,
+    /// Values that are given in several ways.
+    pub eithers: HashSet<u32>,
 }
 
-/// The alternatives of every value. Class k of the problem is value %k.
+/// How a value is computed: as which value of the graph, itself unless it is given in several ways, and by which strategy.
+pub(super) type Way = (ValueId, Option<PolyStrategy>);
+
+/// The alternatives of every value. Class k of the problem is value %k; the ways to a value are alternatives of its class,
+/// and their own classes are empty.
 pub(super) struct Choices {
     pub problem: Problem,
-    strategies: Vec<Vec<Option<PolyStrategy>>>,
+    ways: Vec<Vec<Way>>,
 }
 
 impl Choices {
@@ -42,7 +48,8 @@ impl Choices {
             SlotOp::Poly { coeffs, .. } => Some((id.0, form(graph, *coeffs))),
             _ => None,
         });
-        let mut egraph = EGraph::new(Facts { polys: polys.collect() });
+        let eithers = graph.iter().filter(|(_, n)| n.op == SlotOp::Either).map(|(id, _)| id.0);
+        let mut egraph = EGraph::new(Facts { polys: polys.collect(), eithers: eithers.collect() });
         let mut class_of: Vec<Id> = Vec::with_capacity(graph.len());
         for (id, node) in graph.iter() {
             let children = node.args.iter().map(|a| class_of[a.index()]).collect();
@@ -52,26 +59,30 @@ impl Choices {
         // One round finds everything: no rule matches what a rule added.
         let egraph = Runner::default().with_egraph(egraph).with_iter_limit(2).run(&rules()).egraph;
 
+        // Of a class of several values the last stands for it: it is the one that is read.
         let value_of: HashMap<Id, usize> =
             class_of.iter().enumerate().map(|(k, id)| (egraph.find(*id), k)).collect();
+        let computes = |kernel: &Kernel| {
+            let is_poly = matches!(graph.node(ValueId(kernel.value)).op, SlotOp::Poly { .. });
+            kernel.strategy.is_some() == is_poly && !egraph.analysis.eithers.contains(&kernel.value)
+        };
         let headroom = bootstrap.map_or_else(|| vec![0; graph.len()], |b| headroom(graph, b));
-        let mut strategies = Vec::new();
+        let mut ways: Vec<Vec<Way>> = Vec::new();
         let mut classes = Vec::new();
-        for (id, node) in graph.iter() {
-            let is_poly = matches!(node.op, SlotOp::Poly { .. });
-            let mut kernels: Vec<&Kernel> = egraph[class_of[id.index()]]
-                .nodes
-                .iter()
-                .filter(|k| k.strategy.is_some() == is_poly)
-                .collect();
-            kernels.sort_unstable_by_key(|k| k.strategy);
-            strategies.push(kernels.iter().map(|k| k.strategy).collect());
+        for id in graph.ids() {
+            let class = egraph.find(class_of[id.index()]);
+            let is_read = value_of[&class] == id.index();
+            let mut kernels: Vec<&Kernel> =
+                egraph[class].nodes.iter().filter(|k| is_read && computes(k)).collect();
+            kernels.sort_unstable_by_key(|k| (k.value, k.strategy));
+            ways.push(kernels.iter().map(|k| (ValueId(k.value), k.strategy)).collect());
             let alternatives = kernels.iter().map(|kernel| {
-                let (depth, price) = measure(graph, id, kernel.strategy, &config.prices);
+                let way = ValueId(kernel.value);
+                let (depth, price) = measure(graph, way, kernel.strategy, &config.prices);
                 Alternative {
                     children: kernel.children.iter().map(|c| value_of[&egraph.find(*c)]).collect(),
                     depth,
-                    headroom: headroom[id.index()],
+                    headroom: headroom[way.index()],
                     rotations: price,
                 }
             });
@@ -84,12 +95,12 @@ impl Choices {
             prices: graph.ids().map(|id| b.price_of(graph, id)).collect(),
             shares: graph.ids().map(|id| b.share_of(graph, id)).collect(),
         });
-        Self { problem: Problem { classes, outputs, price: config.levels.clone(), bootstraps }, strategies }
+        Self { problem: Problem { classes, outputs, price: config.levels.clone(), bootstraps }, ways }
     }
 
-    /// The strategy behind alternative `chosen` of a value.
-    pub(super) fn strategy(&self, id: ValueId, chosen: Option<usize>) -> Option<PolyStrategy> {
-        chosen.and_then(|k| self.strategies[id.index()][k])
+    /// What is behind alternative `chosen` of a value.
+    pub(super) fn way(&self, id: ValueId, chosen: usize) -> Way {
+        self.ways[id.index()][chosen]
     }
 }
 
@@ -126,20 +137,7 @@ fn measure(graph: &SlotGraph, id: ValueId, strategy: Option<PolyStrategy>, price
             let each = f64::from(strategy.products(degree)) * 1.1 + plain as f64 * prices.product;
             (strategy.depth(degree), cts * each)
         }
-        (SlotOp::Linear(map), _) => {
-            let rotations = map.plan.as_ref().map_or(1.0, |plan| {
-                let c = count(map, plan);
-                let hoists: usize = map.inputs.iter().map(|l| l.ciphertexts).sum();
-                let weight = map.output.period() as f64 / map.output.slots as f64;
-                prices.hoist * hoists as f64
-                    + prices.baby * c.babies as f64
-                    + prices.giant * c.giants as f64
-                    + prices.rotation * c.sums as f64
-                    + if c.folds > 0 { prices.fold * c.folds as f64 } else { 0.0 }
-                    + (prices.product + prices.encode * weight) * c.products as f64
-            });
-            (1, rotations)
-        }
+        (SlotOp::Linear(map), _) => (1, map.plan.as_ref().map_or(1.0, |plan| price_of(map, plan, prices))),
         (SlotOp::ShiftSum { shifts, .. }, _) => {
             let sums: u32 = shifts.iter().map(|s| s.extent.next_power_of_two().trailing_zeros()).sum();
             (0, cts * f64::from(sums) * prices.rotation)

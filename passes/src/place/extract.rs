@@ -35,7 +35,7 @@ pub struct Alternative {
 /// A value and its alternatives; one without children is an input.
 #[derive(Clone, Debug)]
 pub struct Class {
-    /// At least one.
+    /// None if nothing reads the class: another one computes the value.
     pub alternatives: Vec<Alternative>,
 }
 
@@ -113,27 +113,82 @@ impl Problem {
     }
 }
 
-/// For each class the lowest level at which it may become available, so that everything after it still works with
-/// the shallowest alternatives and without bootstraps. The inputs' levels follow from it. With bootstraps any will do.
+/// For each class a level below which it is of no use without bootstraps; for inputs the level that the extraction with
+/// the fewest levels needs, at which they arrive. With bootstraps any level will do.
 pub fn needed_levels(problem: &Problem) -> Vec<u32> {
     if problem.bootstraps.is_some() {
         return vec![0; problem.classes.len()];
     }
-    backwards(problem, |depths| depths.min())
+    let mut levels = least_levels(problem);
+    let exact = levels_along(problem, &shallowest(problem));
+    for (c, class) in problem.classes.iter().enumerate() {
+        if class.alternatives.iter().all(|a| a.children.is_empty()) {
+            levels[c] = exact[c].unwrap_or(levels[c]);
+        }
+    }
+    levels
 }
 
-/// For each class a level above which nothing after it gets any better.
+/// For each class a bound on its levels: what all its readers need that cannot do without it, or else one of the others.
+fn least_levels(problem: &Problem) -> Vec<u32> {
+    let required = required(problem);
+    let count = problem.classes.len();
+    let (mut forced, mut asked): (Vec<Option<u32>>, Vec<Option<u32>>) =
+        (vec![None; count], vec![None; count]);
+    problem.outputs.iter().for_each(|o| forced[*o] = Some(0));
+    let mut levels = vec![0; count];
+    for (c, class) in problem.classes.iter().enumerate().rev() {
+        levels[c] = forced[c].or(asked[c]).unwrap_or(0);
+        let depth = class.alternatives.iter().map(|a| a.depth).min().unwrap_or(0);
+        for a in &class.alternatives {
+            for child in &a.children {
+                if required[c] && class.alternatives.iter().all(|other| other.children.contains(child)) {
+                    forced[*child] = forced[*child].max(Some(levels[c] + depth));
+                } else {
+                    let level = levels[c] + a.depth;
+                    asked[*child] = Some(asked[*child].map_or(level, |known| known.min(level)));
+                }
+            }
+        }
+    }
+    levels
+}
+
+/// For each class the alternative that is fewest levels away from the inputs, of these the cheapest; None for a class
+/// without any.
+fn shallowest(problem: &Problem) -> Vec<Option<usize>> {
+    let mut heights: Vec<u32> = Vec::with_capacity(problem.classes.len());
+    let mut chosen = Vec::with_capacity(problem.classes.len());
+    for class in &problem.classes {
+        let height = |a: &Alternative| a.depth + a.children.iter().map(|x| heights[*x]).max().unwrap_or(0);
+        let ways = class.alternatives.iter().map(|a| (height(a), a.rotations)).enumerate();
+        let best = ways.min_by(|(_, a), (_, b)| a.0.cmp(&b.0).then_with(|| a.1.total_cmp(&b.1)));
+        chosen.push(best.map(|(k, _)| k));
+        heights.push(best.map_or(0, |(_, (height, _))| height));
+    }
+    chosen
+}
+
+/// The lowest levels of the classes that an extraction computes; None for the others.
+fn levels_along(problem: &Problem, chosen: &[Option<usize>]) -> Vec<Option<u32>> {
+    let mut levels: Vec<Option<u32>> = vec![None; problem.classes.len()];
+    problem.outputs.iter().for_each(|o| levels[*o] = Some(0));
+    for (c, class) in problem.classes.iter().enumerate().rev() {
+        if let (Some(level), Some(k)) = (levels[c], chosen[c]) {
+            let a = &class.alternatives[k];
+            a.children.iter().for_each(|child| levels[*child] = levels[*child].max(Some(level + a.depth)));
+        }
+    }
+    levels
+}
+
+/// For each class a level above which nothing after it gets any better: that of the deepest alternatives.
 fn useful_levels(problem: &Problem) -> Vec<u32> {
-    backwards(problem, |depths| depths.max())
-}
-
-/// Levels from every class to the outputs, if what `depth` picks are the depths of the classes on the way.
-fn backwards(problem: &Problem, depth: impl Fn(&mut dyn Iterator<Item = u32>) -> Option<u32>) -> Vec<u32> {
     let mut levels: Vec<Option<u32>> = vec![None; problem.classes.len()];
     problem.outputs.iter().for_each(|o| levels[*o] = Some(0));
     for (c, class) in problem.classes.iter().enumerate().rev() {
         let Some(level) = levels[c] else { continue };
-        let depth = depth(&mut class.alternatives.iter().map(|a| a.depth)).unwrap_or(0);
+        let depth = class.alternatives.iter().map(|a| a.depth).max().unwrap_or(0);
         for child in class.alternatives.iter().flat_map(|a| &a.children) {
             let known = &mut levels[*child];
             *known = Some(known.unwrap_or(0).max(level + depth));
@@ -461,27 +516,16 @@ pub struct Naive {
     pub bootstraps: usize,
 }
 
-/// Computes everything as high as possible by its shallowest alternative, and bootstraps what is too low to be read.
+/// Computes everything as high as possible and by few levels, and bootstraps what is too low to be read.
 /// None without bootstraps, or if this meets a class that may not be bootstrapped.
 pub fn naive(problem: &Problem) -> Option<Naive> {
     let bootstraps = problem.bootstraps.as_ref()?;
-    let shallowest = |class: &Class| {
-        let order = |a: &&Alternative, b: &&Alternative| {
-            a.depth.cmp(&b.depth).then_with(|| a.rotations.total_cmp(&b.rotations))
-        };
-        class.alternatives.iter().min_by(order).cloned()
-    };
-    let chosen: Vec<Alternative> = problem.classes.iter().map(shallowest).collect::<Option<_>>()?;
-    let mut computed = vec![false; chosen.len()];
-    problem.outputs.iter().for_each(|o| computed[*o] = true);
-    for (c, alternative) in chosen.iter().enumerate().rev() {
-        if computed[c] {
-            alternative.children.iter().for_each(|child| computed[*child] = true);
-        }
-    }
+    let chosen = shallowest(problem);
+    let computed = levels_along(problem, &chosen);
     let mut levels = vec![bootstraps.levels; chosen.len()];
     let mut total = Naive { price: 0.0, bootstraps: 0 };
-    for (c, alternative) in chosen.iter().enumerate().filter(|(c, _)| computed[*c]) {
+    for (c, class) in problem.classes.iter().enumerate().filter(|(c, _)| computed[*c].is_some()) {
+        let alternative = &class.alternatives[chosen[c]?];
         let highest = problem.highest(alternative);
         if alternative.depth > highest {
             return None;

@@ -32,10 +32,11 @@ pub(super) fn placed(
             continue;
         }
         let level = solution.levels[id.index()];
-        let mut node = node.clone();
+        let (way, strategy) = chosen.map_or((id, None), |chosen| choices.way(id, chosen));
+        let mut node = graph.node(way).clone();
         node.ty.level = Some(level);
-        if let SlotOp::Poly { strategy, .. } = &mut node.op {
-            *strategy = choices.strategy(id, chosen);
+        if let SlotOp::Poly { strategy: evaluated, .. } = &mut node.op {
+            *evaluated = strategy;
         }
         let executes = level + node.op.depth(&graph.constants);
         // An operand with a level to spare can take any scale on the way, and the two of a sum have to agree.

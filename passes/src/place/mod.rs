@@ -211,7 +211,7 @@ pub const MAX_LEVELED: u32 = 24;
 
 /// A bootstrap for estimates: about what one costs at N = 2^16. Two at once are left out: with them the estimates picked
 /// dearer layouts (ResNet-20: 2 %).
-const NOMINAL: Bootstrap = Bootstrap {
+pub const NOMINAL: Bootstrap = Bootstrap {
     levels: 9,
     level_in: 3,
     price: 240.0,
@@ -230,7 +230,7 @@ pub(crate) fn estimate(
     config: &crate::assign_layout::Config,
     memo: &mut crate::minimize_rotations::Memo,
 ) -> f64 {
-    let rotations = crate::minimize_rotations::Config { prices: config.prices };
+    let rotations = crate::minimize_rotations::Config { prices: config.prices, level: None };
     let planned = crate::minimize_rotations::planned(graph, &rotations, memo);
     let placement = |bootstrap| Config { prices: config.prices, bootstrap, ..Config::default() };
     let mut choices = Choices::new(&planned, &placement(None));

@@ -14,7 +14,49 @@ pub(super) fn rules() -> Vec<Rewrite<Kernel, Facts>> {
         strategy_rule("poly-monic-square", PolyStrategy::MonicSquare, |p| p.monic_square),
         strategy_rule("poly-monic-quartic", PolyStrategy::MonicQuartic, |p| p.monic_quartic),
         strategy_rule("poly-power-basis", PolyStrategy::PowerBasis, |p| !p.monic_square),
+        Rewrite::new("either", EitherRule, EitherRule).expect("the rule binds no variables"),
     ]
+}
+
+/// The ways to compute a value, and what stands for any of them, are one class.
+#[derive(Clone, Copy)]
+struct EitherRule;
+
+impl EitherRule {
+    fn ways(egraph: &EGraph<Kernel, Facts>, class: Id) -> Vec<Id> {
+        let either = |k: &&Kernel| egraph.analysis.eithers.contains(&k.value);
+        egraph[class].nodes.iter().filter(either).flat_map(|k| k.children.clone()).collect()
+    }
+}
+
+impl Searcher<Kernel, Facts> for EitherRule {
+    fn search_eclass_with_limit(
+        &self,
+        egraph: &EGraph<Kernel, Facts>,
+        eclass: Id,
+        _limit: usize,
+    ) -> Option<SearchMatches<'_, Kernel>> {
+        let apart = Self::ways(egraph, eclass).into_iter().any(|way| egraph.find(way) != egraph.find(eclass));
+        apart.then(|| SearchMatches { eclass, substs: vec![Subst::default()], ast: None })
+    }
+
+    fn vars(&self) -> Vec<Var> {
+        vec![]
+    }
+}
+
+impl Applier<Kernel, Facts> for EitherRule {
+    fn apply_one(
+        &self,
+        egraph: &mut EGraph<Kernel, Facts>,
+        eclass: Id,
+        _subst: &Subst,
+        _ast: Option<&PatternAst<Kernel>>,
+        _rule: Symbol,
+    ) -> Vec<Id> {
+        let ways = Self::ways(egraph, eclass);
+        ways.into_iter().filter(|way| egraph.union(eclass, *way)).collect()
+    }
 }
 
 /// What decides how a polynomial may be evaluated.

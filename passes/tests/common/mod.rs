@@ -12,13 +12,15 @@ use fhec_ir::{Op, Verified, text, verify};
 use fhec_passes::assign_layout::Compaction;
 use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
 
-/// Parameters of a run, from the first line of a case: `// run: slots=64 tile=4x4 drift levels=4`.
+/// Parameters of a run, from the first line of a case: `// run: slots=64 tile=4x4 drift apart levels=4`.
 pub(crate) struct Run {
     slots: usize,
     tile: Option<[usize; 2]>,
     compaction: Option<Compaction>,
     /// Moduli are not powers of two, so that scales differ by the way they were reached.
     drift: bool,
+    /// Linear maps are not composed.
+    apart: bool,
     /// Levels that a bootstrap gives; price of one, and of two ciphertexts at once, in rotations; bound on all slots.
     levels: Option<u32>,
     price: f64,
@@ -35,6 +37,7 @@ impl Run {
             tile: None,
             compaction: None,
             drift: false,
+            apart: false,
             levels: None,
             price: 50.0,
             pair: f64::INFINITY,
@@ -56,6 +59,7 @@ impl Run {
                 Some(("range", x)) => run.range = x.parse().ok()?,
                 Some(("period", n)) => run.period = Some(n.parse().ok()?),
                 None if word == "drift" => run.drift = true,
+                None if word == "apart" => run.apart = true,
                 _ => return None,
             }
         }
@@ -65,12 +69,16 @@ impl Run {
     /// The named pass' result, after the passes before it from `assign-layout` on.
     fn to(&self, pass: &str, graph: &Verified<TensorGraph>) -> Result<String, PassError> {
         let (tile, compaction) = (self.tile, self.compaction);
-        let config = assign_layout::Config { tile, compaction, ..assign_layout::Config::new(self.slots) };
+        let compose = !self.apart;
+        let config =
+            assign_layout::Config { tile, compaction, compose, ..assign_layout::Config::new(self.slots) };
         let packed = checked(assign_layout::run(graph, &config)?);
         if pass == "assign-layout" {
             return Ok(slot_text(&packed));
         }
-        let planned = checked(minimize_rotations::run(&packed, &Default::default())?);
+        let level = self.levels.map(|_| self.price);
+        let config = minimize_rotations::Config { level, ..Default::default() };
+        let planned = checked(minimize_rotations::run(&packed, &config)?);
         if pass == "minimize-rotations" {
             return Ok(slot_text(&planned));
         }
@@ -211,7 +219,7 @@ pub(crate) fn schedule_text(schedule: &Schedule) -> String {
 
 fn outcome(input: &str, pass: &str) -> String {
     let Some(run) = input.lines().next().and_then(Run::parse) else {
-        return "the first line is not `// run: slots=N [tile=HxW] [compact=first|joins] [drift] [levels=L] [price=P] [pair=P] [range=R]`\n"
+        return "the first line is not `// run: slots=N [tile=HxW] [compact=first|joins] [drift] [apart] [levels=L] [price=P] [pair=P] [range=R]`\n"
             .into();
     };
     let is_code = |l: &&str| !l.trim_start().starts_with("//");
