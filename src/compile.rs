@@ -1,6 +1,7 @@
 //! From an ONNX file to a plan.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -544,9 +545,9 @@ impl Driver<'_> {
         let most = known.iter().filter_map(|(_, chain)| chain.bootstrap).map(|b| b.key_bytes).max();
         let mut chains: Vec<(u32, Chain)> = Vec::new();
         let mut shapes = dense_shapes(self.options);
-        shapes.extend(known.iter().map(|(levels, chain)| Shape::of(*levels, chain)));
-        shapes.sort_unstable();
-        shapes.dedup();
+        let like = known.iter().map(|(levels, chain)| Shape::of(*levels, chain));
+        let sparse: BTreeSet<Shape> = like.filter(|shape| shape.log_slots.is_some()).collect();
+        shapes.extend(sparse);
         for part in FEWER_BOOTSTRAP_KEYS {
             let key_bytes = (part * most.unwrap_or(0) as f64) as usize;
             let design = || bootstrap_chains(self.options, log_n, key_bytes, &shapes);

@@ -118,14 +118,18 @@ pub(crate) struct Shape {
     pub(crate) scale_bits: u32,
     /// Levels between bootstraps.
     pub(crate) levels: u32,
+    /// Of the precisions to ask for, the first that may be reached.
+    pub(crate) first: usize,
 }
 
 impl Shape {
-    /// The shape of a chain with a bootstrap and so many levels between them.
+    /// The shape of a chain with a bootstrap and so many levels between them; others like it are hardly more precise.
     pub(crate) fn of(levels: u32, chain: &Chain) -> Self {
-        let log_slots = chain.data.bootstrap.as_ref().map(|b| b.log_slots);
-        let sparse = log_slots.filter(|log_slots| log_slots + 1 < chain.data.log_n);
-        Self { log_slots: sparse, scale_bits: chain.data.scale_bits, levels }
+        let bootstrap = chain.data.bootstrap.as_ref();
+        let log_slots = bootstrap.map(|b| b.log_slots).filter(|log_slots| log_slots + 1 < chain.data.log_n);
+        let bits = bootstrap.map_or(f64::INFINITY, |b| -b.error.log2());
+        let first = BOOTSTRAP_PRECISIONS.iter().position(|precision| bits >= *precision).unwrap_or(0);
+        Self { log_slots, scale_bits: chain.data.scale_bits, levels, first }
     }
 }
 
@@ -133,7 +137,9 @@ impl Shape {
 pub(crate) fn dense_shapes(options: &CompileOptions) -> Vec<Shape> {
     let levels = options.levels.map_or(LEVELS, |levels| levels..=levels);
     let scales = options.scale_bits.map_or(BOOTSTRAP_SCALE_BITS.to_vec(), |bits| vec![bits]);
-    let shape = |scale_bits| levels.clone().map(move |levels| Shape { levels, scale_bits, log_slots: None });
+    let shape = |scale_bits| {
+        levels.clone().map(move |levels| Shape { levels, scale_bits, log_slots: None, first: 0 })
+    };
     scales.into_iter().flat_map(shape).collect()
 }
 
@@ -190,7 +196,7 @@ fn most_precise(
         fhec_backend::select_bootstrapped(&request, designer)
     };
     let mut refusal = None;
-    for precision in BOOTSTRAP_PRECISIONS {
+    for &precision in &BOOTSTRAP_PRECISIONS[shape.first..] {
         match design(precision) {
             Ok(chain) => return Ok(chain),
             Err(error) => refusal = Some(error),
