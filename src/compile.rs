@@ -14,7 +14,8 @@ use fhec_ir::schedule::Schedule;
 use fhec_ir::slot::{self, SlotGraph};
 use fhec_ir::tensor::{Tensor, TensorGraph};
 use fhec_passes::pipeline::{Config, PASSES, Program, Timing};
-use fhec_passes::{PassError, Pipeline, assign_layout, lower, minimize_rotations, place};
+use fhec_passes::place::{self, Placer};
+use fhec_passes::{PassError, Pipeline, assign_layout, lower, minimize_rotations};
 
 use crate::probe::{largest_output, samples};
 use crate::search::{
@@ -240,7 +241,7 @@ const RANGE_MARGIN: f64 = 1.5;
 /// Bounds on the slots of every value, from the samples on which the network stays finite; None if there is none.
 fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Option<Vec<f64>> {
     let mut seen = vec![vec![0.0f64; graph.len()]; samples.len()];
-    slot::interp::run_all(graph, samples, &mut |sample, id, slots| {
+    slot::interp::run_by_entries(graph, samples, &mut |sample, id, slots| {
         let slots = slots.iter().flatten();
         // What is not a number would get lost in a maximum.
         let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
@@ -449,9 +450,10 @@ impl Driver<'_> {
             || timed(design, || bootstrap_chains(options, log_n, options.bootstrap_key_bytes, &shapes)),
         );
         let ranges = ranges.ok_or(CompileError::Samples { samples: samples.len() })?;
-        let mut open = timed(&mut stages.placement, || placed(options, (0, graph), &ranges, chains?))?;
+        let placer = Placer::new(graph);
+        let mut open = timed(&mut stages.placement, || placed(options, (0, &placer), &ranges, chains?))?;
         let most = (log_n, options.bootstrap_key_bytes);
-        open.extend(placed_sparsely(options, most, (graph, &ranges), &open, &mut stages));
+        open.extend(placed_sparsely(options, most, (&placer, &ranges), &open, &mut stages));
         let chains: Vec<_> = open.iter().map(|p| (p.report.levels, p.chain.clone())).collect();
         let mut search = Search::new(open, options.memory_budget);
         let mut plans = vec![planned];
@@ -561,14 +563,16 @@ impl Driver<'_> {
         }
         let mut open = Vec::new();
         if !chains.is_empty() {
-            let graph = plans[0].slot_graph("place")?;
-            open = timed(&mut stages.placement, || placed(self.options, (0, graph), ranges, chains.clone()))
-                .unwrap_or_default();
+            let placer = Placer::new(plans[0].slot_graph("place")?);
+            open =
+                timed(&mut stages.placement, || placed(self.options, (0, &placer), ranges, chains.clone()))
+                    .unwrap_or_default();
         }
         chains.extend_from_slice(known);
         for dearer in DEARER_KEYS {
             let planned = self.before_place(log_n, dearer)?;
-            let at = (plans.len(), planned.slot_graph("place")?);
+            let placer = Placer::new(planned.slot_graph("place")?);
+            let at = (plans.len(), &placer);
             open.extend(timed(&mut stages.placement, || placed(self.options, at, ranges, chains.clone()))?);
             plans.push(planned);
         }

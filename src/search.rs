@@ -13,10 +13,10 @@ use fhec_backend::{BootstrapRequest, Chain, ChainError, Forecast};
 use fhec_ckks::bootstrap::Designer;
 use fhec_ir::plan::{BudgetReport, MemoryReport, PlacementReport};
 use fhec_ir::schedule::Schedule;
-use fhec_ir::slot::SlotGraph;
 use fhec_ir::{Verified, Violations, verify};
 use fhec_passes::compose_steps::{self, Spare, SwitchPrices};
-use fhec_passes::{PassError, minimize_rotations, place};
+use fhec_passes::place::{self, Placer};
+use fhec_passes::{PassError, minimize_rotations};
 use rayon::prelude::*;
 
 use crate::compile::{CompileError, CompileOptions};
@@ -82,13 +82,13 @@ fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -
 /// The cheapest placement on each chain.
 pub(crate) fn placed(
     options: &CompileOptions,
-    (planned, graph): (usize, &Verified<SlotGraph>),
+    (planned, placer): (usize, &Placer<'_>),
     ranges: &[f64],
     chains: Vec<(u32, Chain)>,
 ) -> Result<Vec<Placed>, CompileError> {
     let place = |(levels, chain): (u32, Chain)| {
         let config = place_config(&chain, levels, ranges, &options.costs);
-        let report = place::run_with_report(graph, &config)?.1;
+        let report = placer.run(&config)?.1;
         let report = PlacementReport {
             levels,
             bootstraps: report.ciphertexts() as u64,

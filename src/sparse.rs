@@ -5,9 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use fhec_ir::Verified;
-use fhec_ir::slot::SlotGraph;
-use fhec_passes::place;
+use fhec_passes::place::Placer;
 use rayon::prelude::*;
 
 use crate::compile::{CompileOptions, Stages, timed};
@@ -28,13 +26,13 @@ const ROUND: usize = 6;
 pub(crate) fn placed_sparsely(
     options: &CompileOptions,
     (log_n, key_bytes): (u32, usize),
-    (graph, ranges): (&Verified<SlotGraph>, &[f64]),
+    (placer, ranges): (&Placer<'_>, &[f64]),
     dense: &[Placed],
     stages: &mut Stages,
 ) -> Vec<Placed> {
     let fastest = |found: &[Placed]| found.iter().map(|p| p.report.seconds).fold(f64::INFINITY, f64::min);
     let mut best = fastest(dense);
-    let mut hopes = timed(&mut stages.placement, || sparser(dense, graph, best));
+    let mut hopes = timed(&mut stages.placement, || sparser(dense, placer, best));
     hopes.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut found = Vec::new();
     for round in hopes.chunks(ROUND) {
@@ -46,7 +44,7 @@ pub(crate) fn placed_sparsely(
         let chains = timed(&mut stages.design, || bootstrap_chains(options, log_n, key_bytes, &shapes));
         // That there is none is no error: others are known.
         let Ok(chains) = chains else { continue };
-        let sparse = timed(&mut stages.placement, || placed(options, (0, graph), ranges, chains));
+        let sparse = timed(&mut stages.placement, || placed(options, (0, placer), ranges, chains));
         found.extend(sparse.unwrap_or_default());
         best = best.min(fastest(&found));
     }
@@ -55,7 +53,8 @@ pub(crate) fn placed_sparsely(
 
 /// Shapes like those of placements, with bootstraps of as many slots as some computed values repeat after, fewer than
 /// all, if these take the graph to its outputs; with the seconds to hope for, where these are fewer than `best`.
-fn sparser(placements: &[Placed], graph: &SlotGraph, best: f64) -> Vec<(f64, Shape)> {
+fn sparser(placements: &[Placed], placer: &Placer<'_>, best: f64) -> Vec<(f64, Shape)> {
+    let graph = placer.graph();
     let computed = graph.iter().filter(|(_, node)| !node.args.is_empty());
     let periods: BTreeSet<usize> = computed.map(|(_, node)| node.ty.layout.period()).collect();
     let periods: Vec<usize> = periods.range(LEAST_SLOTS..graph.header.slots).rev().copied().collect();
@@ -68,7 +67,7 @@ fn sparser(placements: &[Placed], graph: &SlotGraph, best: f64) -> Vec<(f64, Sha
         let mut config = placed.config.clone();
         let mut reaches = |period: usize| {
             config.bootstrap.iter_mut().for_each(|b| b.period = period);
-            place::reaches(graph, &config)
+            placer.reaches(&config)
         };
         let shape = |period: usize| {
             let log_slots = Some(period.trailing_zeros());

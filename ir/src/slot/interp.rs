@@ -43,6 +43,28 @@ pub fn run_all<S: AsRef<[Tensor<f64>]>>(
     samples: &[S],
     observe: &mut dyn FnMut(usize, ValueId, &Slots),
 ) -> Result<Vec<Vec<Tensor<f64>>>, RunError> {
+    run_samples(graph, true, samples, observe)
+}
+
+/// As [`run_all`], with all linear maps straight from their entries, planned or not, which is quicker. The results
+/// are those of the plans up to rounding.
+///
+/// # Errors
+/// As [`run_all`].
+pub fn run_by_entries<S: AsRef<[Tensor<f64>]>>(
+    graph: &Verified<SlotGraph>,
+    samples: &[S],
+    observe: &mut dyn FnMut(usize, ValueId, &Slots),
+) -> Result<Vec<Vec<Tensor<f64>>>, RunError> {
+    run_samples(graph, false, samples, observe)
+}
+
+fn run_samples<S: AsRef<[Tensor<f64>]>>(
+    graph: &Verified<SlotGraph>,
+    by_plan: bool,
+    samples: &[S],
+    observe: &mut dyn FnMut(usize, ValueId, &Slots),
+) -> Result<Vec<Vec<Tensor<f64>>>, RunError> {
     let evaluated = &evaluated(graph);
     std::thread::scope(|scope| {
         // The plaintexts of the next map, while a map is applied.
@@ -50,6 +72,7 @@ pub fn run_all<S: AsRef<[Tensor<f64>]>>(
         scope.spawn(move || {
             for (id, node) in graph.iter() {
                 if let SlotOp::Linear(map) = &node.op
+                    && by_plan
                     && map.plan.is_some()
                     && evaluated[id.index()]
                     && send.send(encode::products(map, &graph.constants)).is_err()
@@ -58,7 +81,7 @@ pub fn run_all<S: AsRef<[Tensor<f64>]>>(
                 }
             }
         });
-        Run { graph, evaluated, products }.samples(samples, observe)
+        Run { graph, by_plan, evaluated, products }.samples(samples, observe)
     })
 }
 
@@ -86,6 +109,8 @@ fn read_by(node: &Node<SlotOp>) -> &[ValueId] {
 
 struct Run<'g> {
     graph: &'g Verified<SlotGraph>,
+    /// Linear maps by their plans, if they have one.
+    by_plan: bool,
     evaluated: &'g [bool],
     /// Plaintexts of the planned maps, in order.
     products: Receiver<Result<Vec<Vec<f64>>, String>>,
@@ -160,11 +185,16 @@ impl Run<'_> {
         let of = |sample: usize| args.iter().map(|a| &a[sample]).collect::<Vec<_>>();
         let constants = &self.graph.constants;
         match op {
-            SlotOp::Linear(map) if map.plan.is_some() => {
+            SlotOp::Linear(map) if self.by_plan && map.plan.is_some() => {
                 let products = self.products.recv().map_err(|e| e.to_string())??;
                 let bias = encode::bias(map, constants)?;
                 let of = |k: usize| linear_by_plan(map, &of(k), &products, bias.as_deref());
                 (0..samples).into_par_iter().map(of).collect()
+            }
+            SlotOp::Linear(map) => {
+                let batches = samples.div_ceil(LANES);
+                let of = |k: usize| (k * LANES..((k + 1) * LANES).min(samples)).map(of).collect::<Vec<_>>();
+                Ok((0..batches).into_par_iter().flat_map_iter(|k| linear(constants, map, &of(k))).collect())
             }
             _ => (0..samples).into_par_iter().map(|k| eval(constants, op, out, &of(k))).collect(),
         }
@@ -191,7 +221,7 @@ pub fn eval(constants: &[Constant], op: &SlotOp, out: &Layout, args: &[&Slots]) 
             let (products, bias) = (encode::products(map, constants)?, encode::bias(map, constants)?);
             linear_by_plan(map, args, &products, bias.as_deref())?
         }
-        SlotOp::Linear(map) => linear(constants, map, args)?,
+        SlotOp::Linear(map) => linear(constants, map, &[args.to_vec()]).swap_remove(0),
         SlotOp::ShiftSum { shifts, factor } => {
             args[0].iter().map(|x| shift_sum(x, shifts, *factor)).collect()
         }
@@ -226,18 +256,26 @@ pub fn eval(constants: &[Constant], op: &SlotOp, out: &Layout, args: &[&Slots]) 
     })
 }
 
-/// y = A·x + b straight from the entries, into every replica.
-fn linear(constants: &[Constant], map: &LinearMap, args: &[&Slots]) -> Result<Slots, String> {
-    let output = map.output.positions();
-    let mut y = vec![0.0; output.len()];
-    for ((term, input), x) in map.terms.iter().zip(&map.inputs).zip(args) {
-        let x = input.unpack(x);
-        term.for_each_entry(x.len(), constants, |o, i, w| y[o] += w * x[i]);
+/// Samples that a linear map is applied to at once.
+const LANES: usize = 8;
+
+/// y = A·x + b straight from the entries, into every replica, for the operands of [`LANES`] samples at most.
+fn linear(constants: &[Constant], map: &LinearMap, samples: &[Vec<&Slots>]) -> Vec<Slots> {
+    let mut y = vec![[0.0; LANES]; map.output.elements()];
+    for (k, (term, input)) in map.terms.iter().zip(&map.inputs).enumerate() {
+        let mut x = vec![[0.0; LANES]; input.elements()];
+        for (lane, args) in samples.iter().enumerate() {
+            x.iter_mut().zip(input.unpack(args[k])).for_each(|(x, value)| x[lane] = value);
+        }
+        term.for_each_entry(x.len(), constants, |o, i, w| {
+            y[o].iter_mut().zip(&x[i]).for_each(|(y, x)| *y += w * x);
+        });
         if let Some(b) = term.constant_part(constants) {
-            y.iter_mut().zip(b).for_each(|(y, b)| *y += b);
+            y.iter_mut().zip(b).for_each(|(y, b)| y.iter_mut().for_each(|y| *y += b));
         }
     }
-    Ok(map.output.pack(&y))
+    let of = |lane: usize| map.output.pack(&y.iter().map(|y| y[lane]).collect::<Vec<_>>());
+    (0..samples.len()).map(of).collect()
 }
 
 /// The same by the plan's rotations and plaintexts, as a schedule will do it.

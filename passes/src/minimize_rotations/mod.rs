@@ -275,16 +275,36 @@ pub fn count(map: &LinearMap, plan: &MapPlan) -> Counts {
 }
 
 /// Price of a plan, in rotations.
-pub(crate) fn price_of(map: &LinearMap, plan: &MapPlan, prices: &Prices) -> f64 {
-    let c = count(map, plan);
-    let hoists: usize = map.inputs.iter().map(|l| l.ciphertexts).sum();
-    let weight = map.output.period() as f64 / map.output.slots as f64;
-    prices.hoist * hoists as f64
-        + prices.baby * c.babies as f64
-        + prices.giant * c.giants as f64
-        + prices.rotation * c.sums as f64
-        + if c.folds > 0 { prices.fold * c.folds as f64 } else { 0.0 }
-        + (prices.product + prices.encode * weight) * c.products as f64
+fn price_of(map: &LinearMap, plan: &MapPlan, prices: &Prices) -> f64 {
+    Parts::of(map, plan).price(prices)
+}
+
+/// What a planned map consists of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    counts: Counts,
+    hoists: usize,
+    /// Of each of its plaintexts, period/S.
+    weight: f64,
+}
+
+impl Parts {
+    pub(crate) fn of(map: &LinearMap, plan: &MapPlan) -> Self {
+        let hoists = map.inputs.iter().map(|l| l.ciphertexts).sum();
+        let weight = map.output.period() as f64 / map.output.slots as f64;
+        Self { counts: count(map, plan), hoists, weight }
+    }
+
+    /// In rotations.
+    pub(crate) fn price(&self, prices: &Prices) -> f64 {
+        let c = &self.counts;
+        prices.hoist * self.hoists as f64
+            + prices.baby * c.babies as f64
+            + prices.giant * c.giants as f64
+            + prices.rotation * c.sums as f64
+            + if c.folds > 0 { prices.fold * c.folds as f64 } else { 0.0 }
+            + (prices.product + prices.encode * self.weight) * c.products as f64
+    }
 }
 
 /// The rotation steps of a plan; the number of slots and a step stand for a rotation that a conjugation follows.

@@ -9,7 +9,7 @@ use fhec_ir::{ConstId, ValueId};
 use super::extract::{Alternative, Bootstraps, Class, Problem};
 use super::rules::{PolyForm, rules};
 use super::{Bootstrap, Config};
-use crate::minimize_rotations::{Prices, price_of};
+use crate::minimize_rotations::{Parts, Prices};
 
 /// An e-node: a way to compute a value of the slot graph.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +42,8 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    pub(super) fn new(graph: &SlotGraph, config: &Config) -> Self {
+    /// The alternatives for a graph whose maps consist of `parts`.
+    pub(super) fn new(graph: &SlotGraph, parts: &[Option<Parts>], config: &Config) -> Self {
         let bootstrap = config.bootstrap.as_ref();
         let polys = graph.iter().filter_map(|(id, node)| match &node.op {
             SlotOp::Poly { coeffs, .. } => Some((id.0, form(graph, *coeffs))),
@@ -78,7 +79,8 @@ impl Choices {
             ways.push(kernels.iter().map(|k| (ValueId(k.value), k.strategy)).collect());
             let alternatives = kernels.iter().map(|kernel| {
                 let way = ValueId(kernel.value);
-                let (depth, price) = measure(graph, way, kernel.strategy, &config.prices);
+                let (depth, price) =
+                    measure(graph, (way, parts[way.index()].as_ref()), kernel.strategy, &config.prices);
                 Alternative {
                     children: kernel.children.iter().map(|c| value_of[&egraph.find(*c)]).collect(),
                     depth,
@@ -104,6 +106,15 @@ impl Choices {
     }
 }
 
+/// What the planned linear maps of a graph consist of, by value.
+pub(super) fn parts(graph: &SlotGraph) -> Vec<Option<Parts>> {
+    let of = |op: &SlotOp| match op {
+        SlotOp::Linear(map) => map.plan.as_ref().map(|plan| Parts::of(map, plan)),
+        _ => None,
+    };
+    graph.iter().map(|(_, node)| of(&node.op)).collect()
+}
+
 /// Levels that values have to stay below the bootstraps' level when they are computed. A bootstrap leaves slots of range
 /// r at r times less than the usual scale. Linear maps give their results any scale, but a product would lose twice the
 /// bits: it leaves a level to restore the scale before.
@@ -122,8 +133,13 @@ fn headroom(graph: &SlotGraph, bootstrap: &Bootstrap) -> Vec<u32> {
     headroom
 }
 
-/// Depth and price, in rotations, of one way to compute a value.
-fn measure(graph: &SlotGraph, id: ValueId, strategy: Option<PolyStrategy>, prices: &Prices) -> (u32, f64) {
+/// Depth and price, in rotations, of one way to compute a value; `parts` of a planned linear map.
+fn measure(
+    graph: &SlotGraph,
+    (id, parts): (ValueId, Option<&Parts>),
+    strategy: Option<PolyStrategy>,
+    prices: &Prices,
+) -> (u32, f64) {
     let node = graph.node(id);
     let cts = node.ty.layout.ciphertexts as f64;
     match (&node.op, strategy) {
@@ -137,7 +153,7 @@ fn measure(graph: &SlotGraph, id: ValueId, strategy: Option<PolyStrategy>, price
             let each = f64::from(strategy.products(degree)) * 1.1 + plain as f64 * prices.product;
             (strategy.depth(degree), cts * each)
         }
-        (SlotOp::Linear(map), _) => (1, map.plan.as_ref().map_or(1.0, |plan| price_of(map, plan, prices))),
+        (SlotOp::Linear(_), _) => (1, parts.map_or(1.0, |parts| parts.price(prices))),
         (SlotOp::ShiftSum { shifts, .. }, _) => {
             let sums: u32 = shifts.iter().map(|s| s.extent.next_power_of_two().trailing_zeros()).sum();
             (0, cts * f64::from(sums) * prices.rotation)

@@ -16,6 +16,7 @@ mod rules;
 use fhec_ir::slot::{SlotGraph, SlotOp};
 use fhec_ir::{ValueId, Verified};
 
+use crate::minimize_rotations::Parts;
 use crate::{PassError, Refusal};
 use choices::Choices;
 
@@ -137,6 +138,43 @@ pub fn run_with_report(
     graph: &Verified<SlotGraph>,
     config: &Config,
 ) -> Result<(SlotGraph, Report), PassError> {
+    Placer::new(graph).run(config)
+}
+
+/// A packed network to be placed in several ways: what its linear maps consist of is counted once.
+#[derive(Debug)]
+pub struct Placer<'g> {
+    graph: &'g Verified<SlotGraph>,
+    parts: Vec<Option<Parts>>,
+}
+
+impl<'g> Placer<'g> {
+    /// Looks at the maps of a graph.
+    pub fn new(graph: &'g Verified<SlotGraph>) -> Self {
+        Self { graph, parts: choices::parts(graph) }
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &'g Verified<SlotGraph> {
+        self.graph
+    }
+
+    /// As [`run_with_report`].
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn run(&self, config: &Config) -> Result<(SlotGraph, Report), PassError> {
+        check(self.graph, config)?;
+        placed(self.graph, config, &Choices::new(self.graph, &self.parts, config))
+    }
+
+    /// Whether bootstraps as configured can take the network to its outputs; what [`run`] refuses otherwise.
+    pub fn reaches(&self, config: &Config) -> bool {
+        extract::reaches(&Choices::new(self.graph, &self.parts, config).problem)
+    }
+}
+
+fn check(graph: &SlotGraph, config: &Config) -> Result<(), PassError> {
     let nodes: Vec<Refusal> = graph
         .ids()
         .filter(|id| only_in_clear(&graph.node(*id).op))
@@ -147,12 +185,12 @@ pub fn run_with_report(
         })
         .collect();
     refuse(nodes)?;
+    config.bootstrap.as_ref().map_or(Ok(()), |bootstrap| check_ranges(graph, bootstrap))
+}
+
+fn placed(graph: &SlotGraph, config: &Config, choices: &Choices) -> Result<(SlotGraph, Report), PassError> {
     if let Some(bootstrap) = &config.bootstrap {
-        check_ranges(graph, bootstrap)?;
-    }
-    let choices = Choices::new(graph, config);
-    if let Some(bootstrap) = &config.bootstrap {
-        check_depths(graph, bootstrap, &choices)?;
+        check_depths(graph, bootstrap, choices)?;
     }
     let Some(solution) = extract::solve(&choices.problem, config.beam) else {
         let reason = "cannot be reached with the bootstraps that ranges and periods allow";
@@ -164,14 +202,9 @@ pub fn run_with_report(
             config.beam
         );
     }
-    let placed = insert::placed(graph, &choices, &solution, config.bootstrap.as_ref());
+    let placed = insert::placed(graph, choices, &solution, config.bootstrap.as_ref());
     let report = Report::new(graph, &choices.problem, &solution);
     Ok((placed, report))
-}
-
-/// Whether bootstraps as configured can take a packed network to its outputs; what [`run`] refuses otherwise.
-pub fn reaches(graph: &SlotGraph, config: &Config) -> bool {
-    extract::reaches(&Choices::new(graph, config).problem)
 }
 
 fn refuse(nodes: Vec<Refusal>) -> Result<(), PassError> {
@@ -233,12 +266,13 @@ pub(crate) fn estimate(
     let rotations = crate::minimize_rotations::Config { prices: config.prices, level: None };
     let planned = crate::minimize_rotations::planned(graph, &rotations, memo);
     let placement = |bootstrap| Config { prices: config.prices, bootstrap, ..Config::default() };
-    let mut choices = Choices::new(&planned, &placement(None));
+    let parts = choices::parts(&planned);
+    let mut choices = Choices::new(&planned, &parts, &placement(None));
     let levels = extract::needed_levels(&choices.problem).into_iter().max().unwrap_or(0);
     let nominal = (levels > MAX_LEVELED).then_some(NOMINAL);
     if let Some(bootstrap) = config.bootstrap.clone().or(nominal) {
         let ranges = vec![NOMINAL_RANGE; planned.len()];
-        choices = Choices::new(&planned, &placement(Some(Bootstrap { ranges, ..bootstrap })));
+        choices = Choices::new(&planned, &parts, &placement(Some(Bootstrap { ranges, ..bootstrap })));
     }
     extract::solve(&choices.problem, ESTIMATE_BEAM).map_or(f64::INFINITY, |s| s.price)
 }
