@@ -240,16 +240,19 @@ const RANGE_MARGIN: f64 = 1.5;
 
 /// Bounds on the slots of every value, from the samples on which the network stays finite; None if there is none.
 fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Option<Vec<f64>> {
-    let mut seen = vec![vec![0.0f64; graph.len()]; samples.len()];
+    let mut seen = vec![vec![None; graph.len()]; samples.len()];
     slot::interp::run_by_entries(graph, samples, &mut |sample, id, slots| {
         let slots = slots.iter().flatten();
         // What is not a number would get lost in a maximum.
         let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
-        seen[sample][id.index()] = slots.map(size).fold(0.0, f64::max);
+        seen[sample][id.index()] = Some(slots.map(size).fold(0.0, f64::max));
     })
     .ok()?;
-    let finite: Vec<_> = seen.into_iter().filter(|seen| seen.iter().all(|x| x.is_finite())).collect();
-    let range = |k: usize| finite.iter().fold(0.0, |range: f64, seen| range.max(seen[k] * RANGE_MARGIN));
+    let finite: Vec<_> =
+        seen.into_iter().filter(|seen| seen.iter().flatten().all(|x| x.is_finite())).collect();
+    // What was not computed may not be bootstrapped.
+    let size = |seen: &Vec<Option<f64>>, k: usize| seen[k].unwrap_or(f64::INFINITY) * RANGE_MARGIN;
+    let range = |k: usize| finite.iter().map(|seen| size(seen, k)).fold(0.0, f64::max);
     (!finite.is_empty()).then(|| (0..graph.len()).map(range).collect())
 }
 
