@@ -3,7 +3,7 @@
 //! Such chains are designed after the placements on those for all slots are known, and only in place of those that may
 //! still win by what a sparse bootstrap saves: designing takes most of the time of compilation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fhec_passes::place::Placer;
 use rayon::prelude::*;
@@ -54,31 +54,32 @@ pub(crate) fn placed_sparsely(
 /// Shapes like those of placements, with bootstraps of as many slots as some computed values repeat after, fewer than
 /// all, if these take the graph to its outputs; with the seconds to hope for, where these are fewer than `best`.
 fn sparser(placements: &[Placed], placer: &Placer<'_>, best: f64) -> Vec<(f64, Shape)> {
+    // The variants of a chain differ little: the cheapest placement stands for all.
+    let mut hopeful: Vec<&Placed> = placements.iter().filter(|placed| hope(placed) < best).collect();
+    hopeful.sort_by(|a, b| a.report.seconds.total_cmp(&b.report.seconds));
+    let mut known = BTreeSet::new();
+    hopeful.retain(|p| known.insert(Shape::of(p.report.levels, &p.chain)));
     let graph = placer.graph();
     let computed = graph.iter().filter(|(_, node)| !node.args.is_empty());
     let periods: BTreeSet<usize> = computed.map(|(_, node)| node.ty.layout.period()).collect();
     let periods: Vec<usize> = periods.range(LEAST_SLOTS..graph.header.slots).rev().copied().collect();
-    let mut known = BTreeSet::new();
-    // The variants of a chain differ little: the cheapest placement stands for all.
-    let mut placements: Vec<&Placed> = placements.iter().collect();
-    placements.sort_by(|a, b| a.report.seconds.total_cmp(&b.report.seconds));
-    placements.retain(|p| known.insert(Shape::of(p.report.levels, &p.chain)));
-    let shapes = |placed: &&Placed| {
+    let by_levels: BTreeMap<u32, &Placed> = hopeful.iter().map(|p| (p.report.levels, *p)).collect();
+    let sufficing = by_levels.par_iter().map(|(levels, placed)| {
         let mut config = placed.config.clone();
         let mut reaches = |period: usize| {
             config.bootstrap.iter_mut().for_each(|b| b.period = period);
             placer.reaches(&config)
         };
-        let shape = |period: usize| {
-            let log_slots = Some(period.trailing_zeros());
-            Shape { log_slots, ..Shape::of(placed.report.levels, &placed.chain) }
-        };
         // Where some slots do not suffice, fewer do not either.
-        let sufficing = periods.iter().copied().take_while(|period| reaches(*period));
-        let hopes = sufficing.map(|period| (hope(placed), shape(period)));
-        hopes.filter(|(hope, _)| *hope < best).collect::<Vec<_>>()
-    };
-    placements.par_iter().flat_map_iter(shapes).collect()
+        (*levels, periods.iter().copied().take_while(|period| reaches(*period)).collect())
+    });
+    let sufficing: BTreeMap<u32, Vec<usize>> = sufficing.collect();
+    let shapes = hopeful.iter().flat_map(|placed| {
+        let like = Shape::of(placed.report.levels, &placed.chain);
+        let sparse = move |period: &usize| Shape { log_slots: Some(period.trailing_zeros()), ..like };
+        sufficing[&like.levels].iter().map(move |period| (hope(placed), sparse(period)))
+    });
+    shapes.collect()
 }
 
 /// Seconds of a placement if its bootstraps were as cheap as can be.
