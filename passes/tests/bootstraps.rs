@@ -268,11 +268,11 @@ fn values_that_repeat_later_are_not_bootstrapped() {
     assert!(count(&all) > 0 && widest < 256, "{repeats:?}");
     // Just as many slots as the values have: nothing changes.
     let exact = sparse(6, 10.0, vec![], widest);
-    assert!(place::reaches(&planned, &exact));
+    assert!(place::Placer::new(&planned).reaches(&exact));
     let (same, report) = place::run_with_report(&planned, &exact).unwrap();
     assert_eq!((&same, report.price), (&all, free.price));
     let fewer = sparse(6, 10.0, vec![], widest / 2);
-    assert!(!place::reaches(&planned, &fewer));
+    assert!(!place::Placer::new(&planned).reaches(&fewer));
     let error = place::run(&planned, &fewer).unwrap_err();
     assert!(error.to_string().contains("head (Linear): cannot be reached"), "{error}");
 }
