@@ -110,11 +110,14 @@ impl Evaluator {
     pub fn fold_ext(&self, a: &ExtCiphertext, step: i64) -> Result<ExtCiphertext> {
         self.check(a.id)?;
         let step = self.params.normalized_step(step);
-        let mut names = vec![KeyName::Conjugation];
-        if step != 0 {
-            names.extend([KeyName::Rotation(step), KeyName::ConjugateRotation(step)]);
-        }
-        let shape = &self.giant_shape(names[0], a)?;
+        // Bootstraps may have a conjugation key of another shape; both at once is for folds only.
+        let (shape, names) = if step == 0 {
+            (self.giant_shape(KeyName::Conjugation, a)?, vec![KeyName::Conjugation])
+        } else {
+            let both = KeyName::ConjugateRotation(step);
+            (self.giant_shape(both, a)?, vec![KeyName::Conjugation, KeyName::Rotation(step), both])
+        };
+        let shape = &shape;
         let mut images = vec![None];
         for name in names {
             let key = self.keys.find(name, a.level(), Some(shape))?;
