@@ -46,6 +46,9 @@ pub struct Simulated {
     pub exceeds: Option<Excess>,
     /// The bootstrap whose operand repeats least, though it should, by more than noise: an encrypted run is wrong there.
     pub uneven: Option<Excess>,
+    /// By product of ciphertexts, in the order of the schedule, the largest magnitude of its operands: what activations
+    /// are applied to.
+    pub factors: Vec<f64>,
 }
 
 /// A bootstrap's operand that is not what it was promised to be.
@@ -122,6 +125,7 @@ impl<'s> Simulator<'s> {
             diverges: vec![None; images.len()],
             exceeds: vec![None; images.len()],
             uneven: vec![None; images.len()],
+            factors: vec![vec![]; images.len()],
             buffers: vec![],
         };
         for (id, node) in self.schedule.iter() {
@@ -141,6 +145,7 @@ struct Batch<'a> {
     diverges: Vec<Option<ValueId>>,
     exceeds: Vec<Option<Excess>>,
     uneven: Vec<Option<Excess>>,
+    factors: Vec<Vec<f64>>,
     /// Buffers of values that are no longer needed.
     buffers: Vec<Vec<f64>>,
 }
@@ -167,6 +172,11 @@ impl Batch<'_> {
         if let ScheduleOp::Bootstrap { range, period, .. } = node.op {
             self.check_range(id, &args[0], range, self.simulator.schedule.ty(node.args[0]));
             self.check_period(id, &args[0], range, period as usize);
+        }
+        if node.op == ScheduleOp::Mul {
+            for (k, factors) in self.factors.iter_mut().enumerate() {
+                factors.push(args.iter().map(|x| x.facts()[k].largest).fold(0.0, f64::max));
+            }
         }
         let mut value = self.apply(node, args).with_pending(pending);
         let output = self.simulator.schedule.outputs.iter().any(|o| o.value == id);
@@ -371,10 +381,10 @@ impl Batch<'_> {
                 outputs[k].push(slots.to_vec());
             }
         }
-        let notes = self.diverges.into_iter().zip(self.exceeds).zip(self.uneven);
-        let result = |(outputs, ((diverges, exceeds), uneven))| {
+        let notes = self.diverges.into_iter().zip(self.exceeds).zip(self.uneven).zip(self.factors);
+        let result = |(outputs, (((diverges, exceeds), uneven), factors))| {
             let outputs = group_outputs(schedule, outputs);
-            Simulated { outputs, diverges, exceeds, uneven }
+            Simulated { outputs, diverges, exceeds, uneven, factors }
         };
         outputs.into_iter().zip(notes).map(result).collect()
     }
