@@ -221,7 +221,7 @@ fn report(plan: &Plan, outcomes: &[Outcome], seconds: f64, context: &Context) {
 }
 
 /// Magnitude of a factor over that of the median record from which on a record is wild. Of ResNet-20's 8,000 records
-/// in `shared/data` those that diverge have 58 and more, no other one has 4.
+/// in `shared/data` those that diverge have 58 and more, no other one has 5.
 const WILD: f64 = 5.0;
 
 /// Fewest records to tell what is usual.
