@@ -14,7 +14,7 @@ pub(super) fn rules() -> Vec<Rewrite<Kernel, Facts>> {
         strategy_rule("poly-monic-square", PolyStrategy::MonicSquare, |p| p.monic_square),
         strategy_rule("poly-monic-quartic", PolyStrategy::MonicQuartic, |p| p.monic_quartic),
         strategy_rule("poly-power-basis", PolyStrategy::PowerBasis, |p| !p.monic_square),
-        Rewrite::new("either", EitherRule, EitherRule).expect("the rule binds no variables"),
+        EitherRule.rewrite("either"),
     ]
 }
 
@@ -29,33 +29,14 @@ impl EitherRule {
     }
 }
 
-impl Searcher<Kernel, Facts> for EitherRule {
-    fn search_eclass_with_limit(
-        &self,
-        egraph: &EGraph<Kernel, Facts>,
-        eclass: Id,
-        _limit: usize,
-    ) -> Option<SearchMatches<'_, Kernel>> {
-        let apart = Self::ways(egraph, eclass).into_iter().any(|way| egraph.find(way) != egraph.find(eclass));
-        apart.then(|| SearchMatches { eclass, substs: vec![Subst::default()], ast: None })
+impl ClassRule for EitherRule {
+    fn matches(&self, egraph: &EGraph<Kernel, Facts>, class: Id) -> bool {
+        Self::ways(egraph, class).into_iter().any(|way| egraph.find(way) != egraph.find(class))
     }
 
-    fn vars(&self) -> Vec<Var> {
-        vec![]
-    }
-}
-
-impl Applier<Kernel, Facts> for EitherRule {
-    fn apply_one(
-        &self,
-        egraph: &mut EGraph<Kernel, Facts>,
-        eclass: Id,
-        _subst: &Subst,
-        _ast: Option<&PatternAst<Kernel>>,
-        _rule: Symbol,
-    ) -> Vec<Id> {
-        let ways = Self::ways(egraph, eclass);
-        ways.into_iter().filter(|way| egraph.union(eclass, *way)).collect()
+    fn apply(&self, egraph: &mut EGraph<Kernel, Facts>, class: Id) -> Vec<Id> {
+        let ways = Self::ways(egraph, class);
+        ways.into_iter().filter(|way| egraph.union(class, *way)).collect()
     }
 }
 
@@ -69,8 +50,7 @@ pub(super) struct PolyForm {
 }
 
 fn strategy_rule(name: &str, strategy: PolyStrategy, fits: fn(PolyForm) -> bool) -> Rewrite<Kernel, Facts> {
-    let rule = StrategyRule { strategy, fits };
-    Rewrite::new(name, rule, rule).expect("the rule binds no variables")
+    StrategyRule { strategy, fits }.rewrite(name)
 }
 
 /// Finds polynomials without a strategy that fit one, and adds them with it.
@@ -88,15 +68,42 @@ impl StrategyRule {
     }
 }
 
-impl Searcher<Kernel, Facts> for StrategyRule {
+impl ClassRule for StrategyRule {
+    fn matches(&self, egraph: &EGraph<Kernel, Facts>, class: Id) -> bool {
+        self.matching(egraph, class).is_some()
+    }
+
+    fn apply(&self, egraph: &mut EGraph<Kernel, Facts>, class: Id) -> Vec<Id> {
+        let Some(open) = self.matching(egraph, class) else { return vec![] };
+        let id = egraph.add(Kernel { strategy: Some(self.strategy), ..open });
+        if egraph.union(class, id) { vec![id] } else { vec![] }
+    }
+}
+
+/// A rule that looks at a class as a whole and binds no variables.
+trait ClassRule: Copy + Send + Sync + 'static {
+    fn matches(&self, egraph: &EGraph<Kernel, Facts>, class: Id) -> bool;
+
+    /// Adds what it found; the classes that were joined.
+    fn apply(&self, egraph: &mut EGraph<Kernel, Facts>, class: Id) -> Vec<Id>;
+
+    fn rewrite(self, name: &str) -> Rewrite<Kernel, Facts> {
+        Rewrite::new(name, OnClass(self), OnClass(self)).expect("the rule binds no variables")
+    }
+}
+
+/// A [`ClassRule`] as egg has rules.
+struct OnClass<R>(R);
+
+impl<R: ClassRule> Searcher<Kernel, Facts> for OnClass<R> {
     fn search_eclass_with_limit(
         &self,
         egraph: &EGraph<Kernel, Facts>,
         eclass: Id,
         _limit: usize,
     ) -> Option<SearchMatches<'_, Kernel>> {
-        self.matching(egraph, eclass)?;
-        Some(SearchMatches { eclass, substs: vec![Subst::default()], ast: None })
+        let found = self.0.matches(egraph, eclass);
+        found.then(|| SearchMatches { eclass, substs: vec![Subst::default()], ast: None })
     }
 
     fn vars(&self) -> Vec<Var> {
@@ -104,7 +111,7 @@ impl Searcher<Kernel, Facts> for StrategyRule {
     }
 }
 
-impl Applier<Kernel, Facts> for StrategyRule {
+impl<R: ClassRule> Applier<Kernel, Facts> for OnClass<R> {
     fn apply_one(
         &self,
         egraph: &mut EGraph<Kernel, Facts>,
@@ -113,9 +120,7 @@ impl Applier<Kernel, Facts> for StrategyRule {
         _ast: Option<&PatternAst<Kernel>>,
         _rule: Symbol,
     ) -> Vec<Id> {
-        let Some(open) = self.matching(egraph, eclass) else { return vec![] };
-        let id = egraph.add(Kernel { strategy: Some(self.strategy), ..open });
-        if egraph.union(eclass, id) { vec![id] } else { vec![] }
+        self.0.apply(egraph, eclass)
     }
 }
 
