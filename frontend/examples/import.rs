@@ -8,7 +8,7 @@ fn main() {
     };
     match fhec_frontend::import(path.as_ref(), &fhec_frontend::Options::default()) {
         Ok(import) if args.next().is_some() => print!("{}", fhec_ir::text::print(&*import.graph)),
-        Ok(import) => print!("{}", fhec_ir::text::summary(&*import.graph)),
+        Ok(import) => print!("{}", fhec_ir::text::print(&*import.graph)),
         Err(e) => {
             eprintln!("{e}");
             std::process::exit(1);

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! let import = fhec_frontend::import("net.onnx".as_ref(), &fhec_frontend::Options::default())?;
-//! println!("{}", fhec_ir::text::summary(&import.graph));
+//! println!("{}", fhec_ir::text::print(&import.graph));
 //! # Ok::<(), fhec_frontend::ImportError>(())
 //! ```
 //!

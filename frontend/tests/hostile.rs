@@ -82,7 +82,7 @@ fn model(graph: GraphProto) -> Vec<u8> {
 fn refused(graph: GraphProto, expected: &str) {
     let options = Options { max_constant_elements: 1 << 20, ..Options::default() };
     match import_bytes(&model(graph), &options) {
-        Ok(import) => panic!("imported: {}", fhec_ir::text::summary(&*import.graph)),
+        Ok(import) => panic!("imported: {}", fhec_ir::text::print(&*import.graph)),
         Err(e) => assert!(e.to_string().contains(expected), "{e}"),
     }
 }

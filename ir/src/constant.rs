@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Weights;
 
-/// Index of a [`Constant`] in its graph; displays as `@3`.
+/// Index of a [`Constant`] in its graph; displays as `$3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConstId(pub u32);
@@ -20,7 +20,7 @@ impl ConstId {
 
 impl fmt::Display for ConstId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "@{}", self.0)
+        write!(f, "${}", self.0)
     }
 }
 
@@ -67,7 +67,7 @@ impl Constant {
         self.data.is_empty()
     }
 
-    /// Digest of shape and bits; what elided dumps show in place of the numbers.
+    /// Digest of shape and bits; what texts give in place of many numbers.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for &d in &self.shape {

@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use crate::{Graph, Op};
+use crate::Graph;
+use crate::text::Syntax;
 
 /// The graph in Graphviz' language: one box per node, labelled with id, operator, name and type.
-pub fn to_dot<O: Op>(graph: &Graph<O>) -> String {
+pub fn to_dot<O: Syntax>(graph: &Graph<O>) -> String {
     let mut out = format!("digraph {:?} {{\n  node [shape=box, fontname=monospace];\n", graph.name);
     for (id, node) in graph.iter() {
-        let ty = ron::to_string(&node.ty).unwrap_or_default();
+        let ty = O::type_label(&node.ty);
         let label = format!("{id} {}\n{}\n{ty}", node.op.mnemonic(), node.name);
         let _ = writeln!(out, "  n{} [label={label:?}];", id.0);
         for arg in &node.args {

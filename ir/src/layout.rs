@@ -73,7 +73,7 @@ pub struct Layout {
     pub ciphertexts: usize,
     /// One entry per axis of the tensor.
     pub axes: Vec<Axis>,
-    /// Copies: element at p is also at p + k·stride for k < extent, for every combination of entries.
+    /// Replicas: the element at p is also at p + k·stride for k < extent, for every combination of entries.
     pub replicas: Vec<Factor>,
 }
 
@@ -88,7 +88,7 @@ impl Layout {
         self.axes.iter().map(|a| a.extent).product()
     }
 
-    /// First-copy position of every element, by row-major index.
+    /// Position of every element in the first replica, by row-major index.
     pub fn positions(&self) -> Vec<u32> {
         let mut positions = vec![0u32];
         for axis in &self.axes {
@@ -98,7 +98,7 @@ impl Layout {
         positions
     }
 
-    /// Position offsets of all copies; the first is 0.
+    /// Position offsets of all replicas; the first is 0.
     pub fn replica_offsets(&self) -> Vec<usize> {
         let mut offsets = vec![0];
         for r in &self.replicas {
@@ -163,8 +163,8 @@ impl Layout {
             }
             elements = elements.saturating_mul(axis.extent);
         }
-        let copies = self.replicas.iter().try_fold(1usize, |n, r| n.checked_mul(r.extent));
-        if copies.and_then(|c| c.checked_mul(elements)).is_none_or(|n| n == 0 || n > size) {
+        let replicas = self.replicas.iter().try_fold(1usize, |n, r| n.checked_mul(r.extent));
+        if replicas.and_then(|c| c.checked_mul(elements)).is_none_or(|n| n == 0 || n > size) {
             return Err(format!("{elements} elements and their replicas do not fit into {size} slots"));
         }
         let strides = self.axes.iter().flat_map(|a| &a.factors).chain(&self.replicas);
@@ -190,7 +190,7 @@ impl Layout {
         slots
     }
 
-    /// Collects the row-major tensor from its first copy.
+    /// Collects the row-major tensor from its first replica.
     pub fn unpack(&self, slots: &[Vec<f64>]) -> Vec<f64> {
         self.positions().iter().map(|&p| slots[p as usize / self.slots][p as usize % self.slots]).collect()
     }

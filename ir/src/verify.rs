@@ -124,11 +124,11 @@ fn check_shared<O: Op>(graph: &Graph<O>, report: &mut Vec<Violation>) {
     for (i, c) in graph.constants.iter().enumerate() {
         let size = c.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if size != Some(c.data.len()) {
-            let message = format!("constant @{i} of shape {:?} has {} numbers", c.shape, c.data.len());
+            let message = format!("constant ${i} of shape {:?} has {} numbers", c.shape, c.data.len());
             report.push(Violation::of_graph("G2", message));
         }
         if let Some(k) = c.data.iter().position(|x| !x.is_finite()) {
-            report.push(Violation::of_graph("G2", format!("constant @{i} has {} at {k}", c.data[k])));
+            report.push(Violation::of_graph("G2", format!("constant ${i} has {} at {k}", c.data[k])));
         }
     }
     if graph.outputs.is_empty() {

@@ -82,7 +82,7 @@ proptest! {
         }
     }
 
-    /// Elements and their copies are where a vector of the layout's period says.
+    /// Elements and their replicas are where a vector of the layout's period says.
     #[test]
     fn packed_vectors_are_periodic(seed: u64) {
         let layout = random_layout(seed);
@@ -111,7 +111,7 @@ fn periods() {
     assert_eq!(period(&[(2, 8)]), 8);
     assert_eq!(period(&[(2, 4), (2, 8)]), 4);
     assert_eq!(period(&[(8, 2)]), 2);
-    // Copies that leave a half of the ciphertext out, or are no doublings, make no period.
+    // Replicas that leave a half of the ciphertext out, or are no doublings, make no period.
     assert_eq!(period(&[(2, 4)]), 16);
     assert_eq!(period(&[(3, 4)]), 16);
 }

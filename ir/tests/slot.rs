@@ -111,7 +111,7 @@ fn broken_plan(change: impl FnOnce(&mut MapPlan)) {
 #[test]
 fn the_sample_is_valid_and_round_trips() {
     let graph = verify(sample()).unwrap();
-    assert_eq!(text::parse::<SlotOp>(&text::print(&*graph)).unwrap(), *graph);
+    assert_eq!(text::parse::<SlotOp>(&text::print(&*graph), &text::Constants::of(&graph)).unwrap(), *graph);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn l6_sums_of_shifts_repeat_as_they_say() {
         graph.add_output("y", y);
         verify(graph)
     };
-    // Copies come from shifts that make up whole periods, largest or smallest first.
+    // Replicas come from shifts that make up whole periods, largest or smallest first.
     for shifts in [[(2, 8), (2, 4)], [(2, 4), (2, 8)]] {
         let graph = summed(row(4, &[]), &shifts, row(4, &[4, 8])).unwrap();
         let x = Tensor::new(vec![1, 4], vec![0.5, -0.25, 1.0, 0.125]);
@@ -261,7 +261,7 @@ fn l8_bootstraps() {
 }
 
 #[test]
-fn l9_ways_belong_to_their_value() {
+fn l9_alternatives_belong_to_their_value() {
     let with = |placed: bool, change: &dyn Fn(&mut SlotGraph, [ValueId; 3])| {
         let mut graph = sample();
         let layout = graph.ty(SUM).layout.clone();
@@ -271,7 +271,7 @@ fn l9_ways_belong_to_their_value() {
         }
         let other = graph.push(SlotOp::Add, vec![POLY, DENSE], ty.clone(), "other");
         let another = graph.push(SlotOp::Add, vec![DENSE, POLY], ty.clone(), "another");
-        let either = graph.push(SlotOp::Either, vec![other, another], ty, "add");
+        let either = graph.push(SlotOp::Alternatives, vec![other, another], ty, "add");
         graph.add_output("e", either);
         change(&mut graph, [other, another, either]);
         (verify(graph), either)
@@ -293,15 +293,15 @@ fn l9_ways_belong_to_their_value() {
 }
 
 #[test]
-fn the_first_way_stands_for_its_value() {
-    let mut graph = SlotGraph::new("ways", SlotHeader { slots: SLOTS });
+fn the_first_alternative_stands_for_its_value() {
+    let mut graph = SlotGraph::new("alternatives", SlotHeader { slots: SLOTS });
     let layout = row(4, &[4, 8]);
     let x = graph.push_packed(SlotOp::Input { name: "x".into() }, vec![], layout.clone(), "x");
     let sum = graph.push_packed(SlotOp::Add, vec![x, x], layout.clone(), "sum");
     let product = graph.push_packed(SlotOp::Mul, vec![x, x], layout.clone(), "product");
     let inner = graph.push_packed(SlotOp::Sub, vec![product, x], layout.clone(), "inner");
     let square = graph.push_packed(SlotOp::Mul, vec![inner, inner], layout.clone(), "square");
-    let either = graph.push_packed(SlotOp::Either, vec![sum, square], layout.clone(), "either");
+    let either = graph.push_packed(SlotOp::Alternatives, vec![sum, square], layout.clone(), "either");
     graph.add_output("y", either);
     let graph = verify(graph).unwrap();
     let mut seen = Vec::new();
@@ -309,7 +309,7 @@ fn the_first_way_stands_for_its_value() {
     let got = interp::run_all(&graph, &[&inputs], &mut |_, id, _| seen.push(id)).unwrap();
     assert_eq!(got[0][0].data, [2.0, 4.0, 6.0, 8.0]);
     assert_eq!(seen, [x, sum, either], "nothing else is computed");
-    assert_eq!(text::parse::<SlotOp>(&text::print(&*graph)).unwrap(), *graph);
+    assert_eq!(text::parse::<SlotOp>(&text::print(&*graph), &text::Constants::of(&graph)).unwrap(), *graph);
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn plans_of_all_classes_compute_the_map() {
         let plan = plain_plan(&map, &constants, &reduce);
         assert_eq!(plan.products.len(), products, "{reduce:?}");
         map.plan = Some(plan);
-        // Copies that take the same products are not computed twice.
+        // Replicas that take the same products are not computed twice.
         let length = if reduce.is_empty() { input.period().max(output.period()) } else { SLOTS };
         let plaintexts = encode::products(&map, &constants).unwrap();
         assert!(plaintexts.iter().all(|v| v.len() <= length), "{reduce:?}");

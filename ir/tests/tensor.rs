@@ -19,8 +19,10 @@ proptest! {
     #[test]
     fn text_round_trip(seed: u64) {
         let graph = sample(seed).into_inner();
-        let printed = text::print(&graph);
-        prop_assert_eq!(text::parse::<TensorOp>(&printed).unwrap(), graph);
+        let constants = text::Constants::of(&graph);
+        prop_assert_eq!(&text::parse::<TensorOp>(&text::print(&graph), &constants).unwrap(), &graph);
+        let whole = text::print_whole(&graph);
+        prop_assert_eq!(text::parse::<TensorOp>(&whole, &text::Constants::default()).unwrap(), graph);
     }
 
     /// Matrix from entries · x + constant part = interpreter, for every linear node of a network.

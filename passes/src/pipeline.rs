@@ -22,12 +22,12 @@ pub enum Program {
 }
 
 impl Program {
-    /// The textual form with large constants elided.
-    pub fn summary(&self) -> String {
+    /// The program in the language of its IR ([`text`]); large constants by their digests.
+    pub fn text(&self) -> String {
         match self {
-            Self::Tensor(g) => text::summary(&**g),
-            Self::Slot(g) => text::summary(&**g),
-            Self::Schedule(g) => text::summary(&**g),
+            Self::Tensor(g) => text::print(&**g),
+            Self::Slot(g) => text::print(&**g),
+            Self::Schedule(g) => text::print(&**g),
         }
     }
 

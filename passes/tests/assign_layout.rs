@@ -18,7 +18,7 @@ fn packed_random_networks_equal_their_tensors() {
             let never = Config { compaction: Some(Compaction::Never), ..config };
             compacted += usize::from(packed != assign_layout::run(&graph, &never).unwrap());
             let packed = verify(packed)
-                .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", fhec_ir::text::summary(&*graph)));
+                .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", fhec_ir::text::print(&*graph)));
             let got = slot::interp::run(&packed, &inputs).unwrap();
             for (want, got) in want.iter().zip(&got) {
                 assert_eq!(want.shape, got.shape);
@@ -27,8 +27,8 @@ fn packed_random_networks_equal_their_tensors() {
                     assert!(
                         (a - b).abs() <= 1e-9 * scale,
                         "seed {seed}, {slots} slots, element {k}: {a} {b}\n{}\n{}",
-                        fhec_ir::text::summary(&*graph),
-                        fhec_ir::text::summary(&*packed)
+                        fhec_ir::text::print(&*graph),
+                        fhec_ir::text::print(&*packed)
                     );
                 }
             }

@@ -208,7 +208,7 @@ fn residual_networks_with_identity_shortcuts() {
             pairs += report.pairs();
             // Nothing falls much below what the range asks for.
             assert!(least > 40.0 - 2.0 * range.log2().ceil() - 1.0, "range {range}: {least}");
-            assert!(report.exact && count(&placed) > 0, "{}", text::summary(&*placed));
+            assert!(report.exact && count(&placed) > 0, "{}", text::print(&*placed));
         }
     }
     assert!(pairs > 6, "{pairs} pairs");

@@ -19,9 +19,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn outcome(input: &str, pass: Pass) -> String {
-    let graph: String =
-        input.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();
-    let graph = match text::parse::<TensorOp>(&graph) {
+    let graph = match text::parse::<TensorOp>(input, &text::Constants::default()) {
         Ok(graph) => graph,
         Err(e) => return format!("the case does not parse: {e}\n"),
     };
@@ -32,7 +30,7 @@ fn outcome(input: &str, pass: Pass) -> String {
     match pass(&graph) {
         Err(e) => format!("error: {e}\n"),
         Ok(result) => match verify(result) {
-            Ok(result) => text::summary(&*result),
+            Ok(result) => text::print(&*result),
             Err(e) => format!("the result is invalid: {e}\n"),
         },
     }

@@ -230,11 +230,11 @@ proptest! {
         let graph = random::graph(seed, &Options { exact: seed.is_multiple_of(2), ..Options::default() });
         let slots = 64 << (seed % 3);
         let packed = verify(assign_layout::run(&graph, &assign_layout::Config::new(slots)).unwrap()).unwrap();
-        prop_assert_eq!(text::parse::<SlotOp>(&text::print(&*packed)).unwrap(), (*packed).clone());
+        prop_assert_eq!(text::parse::<SlotOp>(&text::print(&*packed), &text::Constants::of(&packed)).unwrap(), (*packed).clone());
         let planned = verify(minimize_rotations::run(&packed, &Default::default()).unwrap()).unwrap();
-        prop_assert_eq!(text::parse::<SlotOp>(&text::print(&*planned)).unwrap(), (*planned).clone());
+        prop_assert_eq!(text::parse::<SlotOp>(&text::print(&*planned), &text::Constants::of(&planned)).unwrap(), (*planned).clone());
         if let Ok(placed) = place::run(&planned, &Default::default()) {
-            prop_assert_eq!(text::parse::<SlotOp>(&text::print(&placed)).unwrap(), placed);
+            prop_assert_eq!(text::parse::<SlotOp>(&text::print(&placed), &text::Constants::of(&placed)).unwrap(), placed);
         }
     }
 }

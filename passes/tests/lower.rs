@@ -42,7 +42,7 @@ fn lowered_random_networks_equal_their_tensors() {
                 *q *= 1.0 + (k as f64 * 0.37).sin() * 1e-4;
             }
             let lowered = lower::run(&placed, &config)
-                .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", fhec_ir::text::summary(&*placed)));
+                .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", fhec_ir::text::print(&*placed)));
             let lowered = verify(lowered).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             let packed_inputs: Vec<_> =
                 lowered.header.inputs.iter().zip(&inputs).map(|(v, x)| v.layout.pack(&x.data)).collect();
@@ -59,7 +59,7 @@ fn lowered_random_networks_equal_their_tensors() {
                     assert!(
                         (a - b).abs() <= 1e-6 * scale,
                         "seed {seed}, {slots} slots, element {k}: {a} {b}\n{}",
-                        fhec_ir::text::summary(&*placed)
+                        fhec_ir::text::print(&*placed)
                     );
                 }
             }

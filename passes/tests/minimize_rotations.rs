@@ -25,7 +25,7 @@ fn planned_random_networks_equal_their_tensors() {
                     assert!(
                         (a - b).abs() <= 1e-9 * scale,
                         "seed {seed}, {slots} slots, element {k}: {a} {b}\n{}",
-                        fhec_ir::text::summary(&*planned)
+                        fhec_ir::text::print(&*planned)
                     );
                 }
             }

@@ -123,10 +123,10 @@ fn check(graph: TensorGraph) {
     let name = graph.name.clone();
     let graph = verify(graph).unwrap();
     let graph = verify(canonicalize::run(&graph, &canonicalize::Config::default()).unwrap()).unwrap();
-    insta::assert_snapshot!(format!("{name}_canonicalize"), text::summary(&*graph));
+    insta::assert_snapshot!(format!("{name}_canonicalize"), text::print(&*graph));
     let graph = verify(approximate::run(&graph, &approximate::Config::default()).unwrap()).unwrap();
     let graph = verify(absorb::run(&graph, &absorb::Config::default()).unwrap()).unwrap();
-    insta::assert_snapshot!(format!("{name}_absorb"), text::summary(&*graph));
+    insta::assert_snapshot!(format!("{name}_absorb"), text::print(&*graph));
 }
 
 #[test]

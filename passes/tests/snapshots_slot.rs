@@ -72,8 +72,7 @@ fn check_with(graph: TensorGraph, config: Config) {
     let mut texts = Vec::new();
     let mut observe = |program: &Program, timing: fhec_passes::pipeline::Timing| match program {
         Program::Tensor(_) => {}
-        Program::Slot(g) => texts.push((timing.pass, common::slot_text(g))),
-        Program::Schedule(g) => texts.push((timing.pass, common::schedule_text(g))),
+        program => texts.push((timing.pass, program.text())),
     };
     Pipeline::standard(config).run(program, &mut observe).unwrap();
     let passes: Vec<&str> = texts.iter().map(|t| t.0).collect();

@@ -27,14 +27,14 @@ fn keeps_meaning(
     let graph = random::graph(seed, options);
     let result = match verify(pass(&graph).unwrap()) {
         Ok(result) => result,
-        Err(e) => return Err(TestCaseError::fail(format!("{e}\n{}", fhec_ir::text::summary(&*graph)))),
+        Err(e) => return Err(TestCaseError::fail(format!("{e}\n{}", fhec_ir::text::print(&*graph)))),
     };
     let d = difference(&result, &graph, seed);
     prop_assert!(
         d < 2e-5,
         "differs by {d:e}\n{}\n{}",
-        fhec_ir::text::summary(&*graph),
-        fhec_ir::text::summary(&*result)
+        fhec_ir::text::print(&*graph),
+        fhec_ir::text::print(&*result)
     );
     Ok(())
 }

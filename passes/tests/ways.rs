@@ -26,7 +26,7 @@ fn compare(graph: &TensorGraph, got: &[Tensor<f64>], want: &[Tensor<f64>], conte
     for (want, got) in want.iter().zip(got) {
         let scale = want.data.iter().fold(1.0f64, |m, x| m.max(x.abs()));
         for (k, (a, b)) in want.data.iter().zip(&got.data).enumerate() {
-            let text = || fhec_ir::text::summary(graph);
+            let text = || fhec_ir::text::print(graph);
             assert!((a - b).abs() <= 1e-9 * scale, "{context}, element {k}: {a} {b}\n{}", text());
         }
     }

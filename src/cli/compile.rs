@@ -271,7 +271,7 @@ impl CompileArgs {
             }
             timings.push(timing);
             if self.dump_after.iter().any(|p| p == timing.pass) {
-                dumps.push((timing.pass, program.summary()));
+                dumps.push((timing.pass, program.text()));
             }
         })?;
         for (_, text) in &dumps {

@@ -134,7 +134,7 @@ impl InspectArgs {
         let (plan, id) = load_plan(&self.model)?;
         match self.ir {
             Some(Stage::Schedule) => {
-                show_ir(text::summary(&*plan.schedule), context);
+                show_ir(text::print(&*plan.schedule), context);
                 return Ok(());
             }
             Some(stage) => bail!("a plan holds the schedule only; give the .onnx to see the {stage:?} IR"),
@@ -174,7 +174,7 @@ impl InspectArgs {
                 _ => Stage::Schedule,
             };
             if Some(stage) == wanted {
-                dumped = Some(program.summary());
+                dumped = Some(program.text());
             }
         })?;
         match (wanted, dumped) {

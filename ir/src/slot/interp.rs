@@ -34,7 +34,7 @@ pub fn run(graph: &Verified<SlotGraph>, inputs: &[Tensor<f64>]) -> Result<Vec<Te
 }
 
 /// Runs the graph on several samples side by side, so that plaintexts are computed once for all; `observe` sees every
-/// value of every sample that is computed, with the sample's number. Of several ways to a value only the first is.
+/// value of every sample that is computed, with the sample's number. Of alternatives only the first is.
 ///
 /// # Errors
 /// If the inputs of a sample do not fit the graph.
@@ -85,7 +85,7 @@ fn run_samples<S: AsRef<[Tensor<f64>]>>(
     })
 }
 
-/// By value, whether it is computed: not if only ways read it that are not the first of their value.
+/// By value, whether it is computed: not if all that reads it belongs to alternatives other than the first.
 fn evaluated(graph: &SlotGraph) -> Vec<bool> {
     let mut used = vec![false; graph.len()];
     let mut evaluated = vec![true; graph.len()];
@@ -104,7 +104,7 @@ fn evaluated(graph: &SlotGraph) -> Vec<bool> {
 
 /// The operands that decide a value.
 fn read_by(node: &Node<SlotOp>) -> &[ValueId] {
-    if node.op == SlotOp::Either { &node.args[..1] } else { &node.args }
+    if node.op == SlotOp::Alternatives { &node.args[..1] } else { &node.args }
 }
 
 struct Run<'g> {
@@ -225,7 +225,7 @@ pub fn eval(constants: &[Constant], op: &SlotOp, out: &Layout, args: &[&Slots]) 
         SlotOp::ShiftSum { shifts, factor } => {
             args[0].iter().map(|x| shift_sum(x, shifts, *factor)).collect()
         }
-        SlotOp::View | SlotOp::Either | SlotOp::Bootstrap { .. } => args[0].clone(),
+        SlotOp::View | SlotOp::Alternatives | SlotOp::Bootstrap { .. } => args[0].clone(),
         SlotOp::Poly { coeffs, .. } => {
             let degree = constants[coeffs.index()].shape[0] - 1;
             let mut y = spread(*coeffs, degree as u32)?;

@@ -3,13 +3,13 @@
 //! # Semantics
 //! A value is an array of slot vectors holding a tensor in the [`Layout`] that is its type; slots that no element
 //! reaches hold anything, but something bounded. Every slot vector repeats with the layout's period ([`Layout::period`]),
-//! slots without an element included: packing, plaintexts and biases leave 0 there, copies get the same sums, and what
+//! slots without an element included: packing, plaintexts and biases leave 0 there, replicas get the same sums, and what
 //! acts slot by slot, or shifts, keeps periods. Linear layers of every kind are one op, [`SlotOp::Linear`],
 //! described by the network ops it stands for and never as a dense matrix. Element-wise ops act slot by slot.
 //! Scales are absent. Levels are an annotation: `place` writes the level at which each value becomes available and inserts
 //! bootstraps, which change nothing but the level.
 //!
-//! Before that a value may be given in several ways, [`SlotOp::Either`] of several operands: they are the same up to
+//! Before that a value may have alternatives, the operands of [`SlotOp::Alternatives`]: they are the same up to
 //! rounding, and `place` picks one. Where it is read without being placed the first stands for all.
 //!
 //! # Invariants
@@ -27,7 +27,7 @@
 //!   them.
 //! * **L8** a bootstrap's range is positive and finite; all bootstraps give one level. Behind one that says that it
 //!   happens together with the next stands another one that doesn't, and that reads something else.
-//! * **L9** the ways to a value are read by nothing else, and neither inputs nor results; a placed graph has none to
+//! * **L9** the alternatives for a value are read by nothing else, and neither inputs nor results; a placed graph has none to
 //!   choose from.
 //!
 //! [`Layout`]: crate::layout::Layout

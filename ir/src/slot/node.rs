@@ -19,7 +19,7 @@ impl Op for SlotOp {
             Self::ShiftSum { .. } => "ShiftSum",
             Self::Bootstrap { .. } => "Bootstrap",
             Self::View => "View",
-            Self::Either => "Either",
+            Self::Alternatives => "Alternatives",
             Self::Poly { .. } => "Poly",
             Self::AddConst { .. } => "AddConst",
             Self::Add => "Add",
@@ -74,7 +74,7 @@ impl Op for SlotOp {
     }
 
     fn check_graph(graph: &SlotGraph, report: &mut Vec<Violation>) {
-        check_ways(graph, report);
+        check_alternatives(graph, report);
         let mut refreshed = graph.iter().filter(|(_, n)| matches!(n.op, SlotOp::Bootstrap { .. }));
         let Some((_, first)) = refreshed.next() else { return };
         for (id, node) in refreshed.filter(|(_, n)| n.ty.level != first.ty.level) {
@@ -204,7 +204,7 @@ fn check(graph: &SlotGraph, id: ValueId) -> Result<(), (&'static str, String)> {
         | SlotOp::Activation(_)
         | SlotOp::PRelu { .. } => 1,
         SlotOp::Add | SlotOp::Sub | SlotOp::Mul | SlotOp::Div | SlotOp::Max | SlotOp::Min => 2,
-        SlotOp::Either => node.args.len().max(2),
+        SlotOp::Alternatives => node.args.len().max(2),
     };
     if node.args.len() != arity {
         return Err(("L1", format!("{} operands instead of {arity}", node.args.len())));
@@ -290,10 +290,10 @@ fn shifted_period(mut period: usize, shifts: &[Factor]) -> usize {
     period
 }
 
-/// Values given in several ways (invariant L9).
-fn check_ways(graph: &SlotGraph, report: &mut Vec<Violation>) {
+/// Values with alternatives (invariant L9).
+fn check_alternatives(graph: &SlotGraph, report: &mut Vec<Violation>) {
     let choices: Vec<ValueId> =
-        graph.iter().filter(|(_, n)| n.op == SlotOp::Either).map(|(id, _)| id).collect();
+        graph.iter().filter(|(_, n)| n.op == SlotOp::Alternatives).map(|(id, _)| id).collect();
     if choices.is_empty() {
         return;
     }
@@ -303,14 +303,14 @@ fn check_ways(graph: &SlotGraph, report: &mut Vec<Violation>) {
         if placed {
             report.push(Violation::at(graph, id, "L9", "nothing chose between its operands"));
         }
-        let shared = |way: &ValueId| {
-            let is_input = graph.node(*way).op.input_name().is_some();
+        let shared = |one: &ValueId| {
+            let is_input = graph.node(*one).op.input_name().is_some();
             is_input
-                || users[way.index()].len() > 1
-                || graph.outputs.iter().any(|output| output.value == *way)
+                || users[one.index()].len() > 1
+                || graph.outputs.iter().any(|output| output.value == *one)
         };
-        for way in graph.node(id).args.iter().filter(|way| shared(way)) {
-            report.push(Violation::at(graph, id, "L9", format!("{way} is an input, or read elsewhere, too")));
+        for one in graph.node(id).args.iter().filter(|one| shared(one)) {
+            report.push(Violation::at(graph, id, "L9", format!("{one} is an input, or read elsewhere, too")));
         }
     }
 }

@@ -99,7 +99,7 @@ pub enum SlotOp {
     /// The same slots read under another layout: reshapes and transpositions that move nothing.
     View,
     /// Any one of two or more operands, all of which are this value; only before `place`, which picks one.
-    Either,
+    Alternatives,
     /// The polynomial of each element; coefficients, lowest first, along the first axis of a constant whose other axes
     /// broadcast to x.
     Poly {

@@ -1,7 +1,7 @@
 //! Which rotation brings which product together: the geometry of a linear map.
 //!
 //! An entry takes input position p to output position q. In slots it needs the offset d = p − q (rot(x, d)[s] =
-//! x[s + d]). Copies give freedom: an input that is P-periodic by replicas has d only modulo P, and a plan that
+//! x[s + d]). Replicas give freedom: an input that is P-periodic by replicas has d only modulo P, and a plan that
 //! spreads partial sums over output replicas (`reduce`, strides from R up to the input period) has d only modulo
 //! R. So offsets fall into *classes* modulo g = min(P, R), and a plan needs one product per class.
 
@@ -28,15 +28,15 @@ pub struct Class {
 #[derive(Debug)]
 pub struct Routing {
     slots: usize,
-    /// Per operand: first-copy position of each element.
+    /// Per operand: position of each element in the first replica.
     pub inputs: Vec<Vec<u32>>,
     /// Per operand: period of its ciphertexts.
     periods: Vec<usize>,
-    /// First-copy position of each output element.
+    /// Position of each output element in the first replica.
     pub output: Vec<u32>,
-    /// Offsets of the output copies that each hold a whole partial sum.
+    /// Offsets of the output replicas that each hold a whole partial sum.
     keep: Vec<usize>,
-    /// Period of the output ciphertexts by those copies.
+    /// Period of the output ciphertexts by those replicas.
     keep_period: usize,
     /// Smallest stride of `reduce`; S if there is none.
     reduce_stride: usize,
@@ -88,7 +88,7 @@ impl Routing {
 
     /// After how many slots the plaintexts of an operand repeat at the latest, a power of two.
     pub fn length(&self, operand: usize) -> usize {
-        // A copy of the output that is a whole number of input periods away takes the same products.
+        // A replica of the output that is a whole number of input periods away takes the same products.
         let repeats =
             self.periods[operand] <= self.keep_period && self.keep.len() * self.keep_period == self.slots;
         if repeats { self.keep_period } else { self.slots }
@@ -130,8 +130,8 @@ impl Routing {
         let (s, g, period) = (self.slots, self.modulus(operand), self.periods[operand]);
         let log_s = s.trailing_zeros();
         let length = self.length(operand);
-        let copies = if length < s { &self.keep[..1] } else { &self.keep };
-        for &keep in copies {
+        let replicas = if length < s { &self.keep[..1] } else { &self.keep };
+        for &keep in replicas {
             let class = Class {
                 out_ct: (q >> log_s) as u32,
                 operand: operand as u32,
@@ -139,7 +139,7 @@ impl Routing {
                 offset: (p.wrapping_sub(q).wrapping_sub(keep) & (g - 1)) as u32,
             };
             let (product, offset) = actual(class).ok_or_else(|| format!("the plan lacks {class:?}"))?;
-            // The copy r of the output with p − q − keep − r ≡ offset (mod period).
+            // The replica r of the output with p − q − keep − r ≡ offset (mod period).
             let r = p.wrapping_sub(q).wrapping_sub(keep).wrapping_sub(offset) & (period - 1);
             if r & (self.reduce_stride - 1) != 0 {
                 return Err(format!("the plan's offset {offset} is not of {class:?}"));
@@ -150,7 +150,7 @@ impl Routing {
     }
 }
 
-/// Which offsets p − q of first copies a map has, modulo its operands' periods. They do not depend on what a plan
+/// Which offsets p − q a map has between first replicas, modulo its operands' periods. They do not depend on what a plan
 /// reduces over; finding them takes a pass over all entries.
 #[derive(Debug)]
 pub struct Offsets(BTreeMap<(u32, u32, u32), Vec<bool>>);

@@ -117,7 +117,7 @@ fn sums_over_rotations_share_rotations_before_the_hoist() {
     let count =
         |schedule: &Schedule, f: fn(&ScheduleOp) -> bool| schedule.iter().filter(|(_, n)| f(&n.op)).count();
     let rotations = count(&few, |op| matches!(op, ScheduleOp::Rotate { .. }));
-    assert!(rotations < 4, "{}", fhec_ir::text::summary(&few));
+    assert!(rotations < 4, "{}", fhec_ir::text::print(&few));
     assert_eq!(count(&few, |op| matches!(op, ScheduleOp::RotateExt { .. })), 8);
     let seconds = 3.0
         * (rotations as f64 * 1.4
@@ -126,7 +126,7 @@ fn sums_over_rotations_share_rotations_before_the_hoist() {
     // All digits come before the first rotation of any.
     let last = few.iter().filter(|(_, n)| n.ty.kind == Kind::Digits).map(|(id, _)| id).max();
     assert!(last < few.iter().filter(|(_, n)| n.ty.kind == Kind::Ext).map(|(id, _)| id).min());
-    insta::assert_snapshot!(fhec_ir::text::summary(&few));
+    insta::assert_snapshot!(fhec_ir::text::print(&few));
 }
 
 #[test]

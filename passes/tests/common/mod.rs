@@ -1,12 +1,9 @@
-//! What the tests of the passes on packed values share: runs of the pipeline, a form of graphs for people, case files.
+//! What the tests of the passes on packed values share: runs of the pipeline, case files.
 #![allow(dead_code, reason = "every test binary uses a part")]
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use fhec_ir::layout::{Axis, Factor, Layout};
-use fhec_ir::schedule::{BootstrapHeader, Schedule};
-use fhec_ir::slot::{LinearMap, SlotGraph, SlotOp};
+use fhec_ir::schedule::BootstrapHeader;
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{Op, Verified, text, verify};
 use fhec_passes::assign_layout::Compaction;
@@ -74,13 +71,13 @@ impl Run {
             assign_layout::Config { tile, compaction, compose, ..assign_layout::Config::new(self.slots) };
         let packed = checked(assign_layout::run(graph, &config)?);
         if pass == "assign-layout" {
-            return Ok(slot_text(&packed));
+            return Ok(text::print(&*packed));
         }
         let level = self.levels.map(|_| self.price);
         let config = minimize_rotations::Config { level, ..Default::default() };
         let planned = checked(minimize_rotations::run(&packed, &config)?);
         if pass == "minimize-rotations" {
-            return Ok(slot_text(&planned));
+            return Ok(text::print(&*planned));
         }
         let bootstrap = self.levels.map(|levels| place::Bootstrap {
             levels,
@@ -92,14 +89,14 @@ impl Run {
         });
         let placed = checked(place::run(&planned, &place::Config { bootstrap, ..place::Config::default() })?);
         if pass == "place" {
-            return Ok(slot_text(&placed));
+            return Ok(text::print(&*placed));
         }
         let period = self.period.unwrap_or(self.slots);
         let mut config = chain(lower::top_level(&placed), self.levels.map(|levels| (levels, period)));
         if self.drift {
             config.moduli.iter_mut().enumerate().for_each(|(k, q)| *q *= 1.0 + k as f64 / 1024.0);
         }
-        Ok(schedule_text(&checked(lower::run(&placed, &config)?)))
+        Ok(text::print(&*checked(lower::run(&placed, &config)?)))
     }
 }
 
@@ -119,112 +116,12 @@ fn checked<O: Op>(graph: fhec_ir::Graph<O>) -> Verified<fhec_ir::Graph<O>> {
     verify(graph).unwrap_or_else(|e| panic!("the result is invalid: {e}"))
 }
 
-/// A packed graph for people: layouts as `EXTENT@STRIDE` per axis, digits in brackets, replicas behind `+`; operands of
-/// linear maps with their stages; plans by output ciphertext and giant step, babies as `OPERAND#CIPHERTEXT>>STEP`.
-pub(crate) fn slot_text(graph: &SlotGraph) -> String {
-    let mut out = format!("slot {} slots\n", graph.header.slots);
-    for (id, node) in graph.iter() {
-        let args: Vec<String> = node.args.iter().map(ToString::to_string).collect();
-        let op = match &node.op {
-            SlotOp::Linear(map) => linear_text(map, &args),
-            SlotOp::Input { name } => format!("Input {name:?}"),
-            SlotOp::Poly { coeffs, strategy } => {
-                let strategy = strategy.map(|s| format!("{s:?} ")).unwrap_or_default();
-                format!("Poly {strategy}{coeffs} {}", args.join(" "))
-            }
-            SlotOp::Bootstrap { range, with_next } => {
-                let with = if *with_next { " with next" } else { "" };
-                format!("Bootstrap {} range {range}{with}", args.join(" "))
-            }
-            SlotOp::AddConst { value } => format!("AddConst {value} {}", args.join(" ")),
-            SlotOp::ShiftSum { shifts, factor } => {
-                format!(
-                    "ShiftSum {}{} times {factor}",
-                    args.join(" "),
-                    shifts.iter().map(shift_text).collect::<String>()
-                )
-            }
-            other => format!("{} {}", other.mnemonic(), args.join(" ")),
-        };
-        let _ = write!(out, "  {id} {:?} = {op}", node.name);
-        let _ = write!(out, " : {}", layout_text(&node.ty.layout));
-        if let Some(level) = node.ty.level {
-            let _ = write!(out, " level {level}");
-        }
-        out.push('\n');
-        if let SlotOp::Linear(map) = &node.op {
-            plan_text(map, &mut out);
-        }
-    }
-    for output in &graph.outputs {
-        let _ = writeln!(out, "  return {:?} {}", output.name, output.value);
-    }
-    out
-}
-
-fn linear_text(map: &LinearMap, args: &[String]) -> String {
-    let terms = map.terms.iter().zip(args).map(|(term, arg)| {
-        let stages: Vec<&str> = term.stages.iter().map(|s| s.op.mnemonic()).collect();
-        format!("{arg}|{}", stages.join("|"))
-    });
-    format!("Linear {}", terms.collect::<Vec<_>>().join(" + "))
-}
-
-fn plan_text(map: &LinearMap, out: &mut String) {
-    let Some(plan) = &map.plan else { return };
-    let mut group = None;
-    for p in &plan.products {
-        if group != Some((p.out_ct, p.giant)) {
-            let end = if group.is_some() { "\n" } else { "" };
-            let _ = write!(out, "{end}      #{} giant {}:", p.out_ct, p.giant);
-            group = Some((p.out_ct, p.giant));
-        }
-        let _ = write!(out, " {}#{}>>{}", p.operand, p.in_ct, p.baby);
-    }
-    out.push('\n');
-    if plan.fold != 0 {
-        let _ = writeln!(out, "      halves folded by {}", plan.fold);
-    }
-    if !plan.reduce.is_empty() {
-        let _ = writeln!(out, "      sum over{}", plan.reduce.iter().map(shift_text).collect::<String>());
-    }
-}
-
-fn shift_text(f: &Factor) -> String {
-    format!(" {}@{}", f.extent, f.stride)
-}
-
-fn layout_text(layout: &Layout) -> String {
-    let axis = |a: &Axis| match a.factors.as_slice() {
-        [f] if f.extent == a.extent => format!("{}@{}", f.extent, f.stride),
-        digits => {
-            let digits: Vec<String> = digits.iter().map(|f| shift_text(f).trim_start().into()).collect();
-            format!("{}({})", a.extent, digits.join(" "))
-        }
-    };
-    let mut out = layout.axes.iter().map(axis).collect::<Vec<_>>().join(" ");
-    layout.replicas.iter().for_each(|r| out += &format!(" +{}", shift_text(r).trim_start()));
-    if layout.ciphertexts > 1 {
-        let _ = write!(out, " in {} ciphertexts", layout.ciphertexts);
-    }
-    out
-}
-
-/// A schedule without its header, whose maps `slot_text` shows better.
-pub(crate) fn schedule_text(schedule: &Schedule) -> String {
-    let text = text::summary(schedule);
-    let (_, body) = text.split_once('\n').expect("a header");
-    format!("schedule, moduli {:?}\n{}", schedule.header.moduli, body.trim_end_matches("}\n"))
-}
-
 fn outcome(input: &str, pass: &str) -> String {
     let Some(run) = input.lines().next().and_then(Run::parse) else {
         return "the first line is not `// run: slots=N [tile=HxW] [compact=first|joins] [drift] [apart] [levels=L] [price=P] [pair=P] [range=R]`\n"
             .into();
     };
-    let is_code = |l: &&str| !l.trim_start().starts_with("//");
-    let graph: String = input.lines().filter(is_code).map(|l| format!("{l}\n")).collect();
-    let graph = match text::parse::<TensorOp>(&graph) {
+    let graph = match text::parse::<TensorOp>(input, &text::Constants::default()) {
         Ok(graph) => graph,
         Err(e) => return format!("the case does not parse: {e}\n"),
     };
