@@ -8,6 +8,7 @@ use fhec_ir::slot::SlotGraph;
 use fhec_ir::tensor::TensorGraph;
 use fhec_ir::{Verified, text, verify};
 
+use crate::estimate::estimator;
 use crate::{PassError, assign_layout, lower, minimize_rotations, place};
 
 /// A program at some stage.
@@ -122,7 +123,9 @@ impl Pipeline {
             crate::approximate::run(g, &crate::approximate::Config { exact_activations })
         }));
         pipeline.push(tensor_pass("absorb", |g| crate::absorb::run(g, &Default::default())));
-        pipeline.push(packing_pass("assign-layout", move |g| assign_layout::run(g, &layout)));
+        pipeline.push(packing_pass("assign-layout", move |g| {
+            assign_layout::run(g, &layout, &mut estimator(rotations.prices))
+        }));
         pipeline.push(slot_pass("minimize-rotations", move |g| minimize_rotations::run(g, &rotations)));
         pipeline.push(slot_pass("place", move |g| place::run(g, &place)));
         pipeline.push(lowering_pass("lower", move |g| {

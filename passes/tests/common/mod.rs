@@ -1,15 +1,19 @@
-//! What the tests of the passes on packed values share: runs of the pipeline, a form of graphs for people, case files.
+//! What the tests of the passes on packed values share: runs of the pipeline, a form of graphs for people, comparisons.
 #![allow(dead_code, reason = "every test binary uses a part")]
 
+pub(crate) mod cases;
+pub(crate) mod net;
+
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
 
 use fhec_ir::layout::{Axis, Factor, Layout};
 use fhec_ir::schedule::{BootstrapHeader, Schedule};
 use fhec_ir::slot::{LinearMap, SlotGraph, SlotOp};
-use fhec_ir::tensor::{TensorGraph, TensorOp};
+use fhec_ir::tensor::TensorGraph;
 use fhec_ir::{Op, Verified, text, verify};
 use fhec_passes::assign_layout::Compaction;
+use fhec_passes::estimate::estimator;
+use fhec_passes::maps::Prices;
 use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
 
 /// Parameters of a run, from the first line of a case: `// run: slots=64 tile=4x4 drift apart levels=4`.
@@ -72,7 +76,7 @@ impl Run {
         let compose = !self.apart;
         let config =
             assign_layout::Config { tile, compaction, compose, ..assign_layout::Config::new(self.slots) };
-        let packed = checked(assign_layout::run(graph, &config)?);
+        let packed = pack(graph, &config)?;
         if pass == "assign-layout" {
             return Ok(slot_text(&packed));
         }
@@ -222,38 +226,38 @@ fn outcome(input: &str, pass: &str) -> String {
         return "the first line is not `// run: slots=N [tile=HxW] [compact=first|joins] [drift] [apart] [levels=L] [price=P] [pair=P] [range=R]`\n"
             .into();
     };
-    let is_code = |l: &&str| !l.trim_start().starts_with("//");
-    let graph: String = input.lines().filter(is_code).map(|l| format!("{l}\n")).collect();
-    let graph = match text::parse::<TensorOp>(&graph) {
-        Ok(graph) => graph,
-        Err(e) => return format!("the case does not parse: {e}\n"),
-    };
-    let graph = match verify(graph) {
-        Ok(graph) => graph,
-        Err(e) => return format!("the case is invalid: {e}\n"),
-    };
-    run.to(pass, &graph).unwrap_or_else(|e| format!("error: {e}\n"))
+    match cases::graph(input) {
+        Ok(graph) => run.to(pass, &graph).unwrap_or_else(|e| format!("error: {e}\n")),
+        Err(reason) => reason,
+    }
 }
 
-/// Checks all cases of `tests/cases/PASS`.
+/// Checks all cases of `tests/cases/PASS`, a pass on packed values.
 pub(crate) fn check_cases(pass: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases").join(pass);
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let mut files: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
-    files.retain(|p| p.extension().is_some_and(|e| e == "fir"));
-    files.sort();
-    assert!(!files.is_empty(), "no cases in {}", folder.display());
-    let bless = std::env::var_os("FHEC_BLESS").is_some();
-    let mut failures = Vec::new();
-    for file in files {
-        let content = std::fs::read_to_string(&file).unwrap();
-        let (input, expected) = content.split_once("---\n").unwrap_or((&content, ""));
-        let got = outcome(input, pass);
-        if bless {
-            std::fs::write(&file, format!("{input}---\n{got}")).unwrap();
-        } else if got != expected {
-            failures.push(format!("{}:\n{got}instead of\n{expected}", file.display()));
-        }
+    cases::check(pass, |input| outcome(input, pass));
+}
+
+/// Packs a network, for prices by default.
+pub(crate) fn pack(
+    graph: &Verified<TensorGraph>,
+    config: &assign_layout::Config,
+) -> Result<Verified<SlotGraph>, PassError> {
+    let estimate = &mut estimator(Prices::default());
+    Ok(checked(assign_layout::run(graph, config, estimate)?))
+}
+
+/// A packed network with plans of its maps.
+pub(crate) fn planned(graph: &Verified<TensorGraph>, config: &assign_layout::Config) -> Verified<SlotGraph> {
+    let packed = pack(graph, config).unwrap();
+    checked(minimize_rotations::run(&packed, &Default::default()).unwrap())
+}
+
+/// Asserts that numbers agree up to a tolerance, relative to the largest of them or 1.
+#[track_caller]
+pub(crate) fn assert_close(want: &[f64], got: &[f64], tolerance: f64, context: &dyn Fn() -> String) {
+    assert_eq!(want.len(), got.len(), "{}", context());
+    let scale = want.iter().fold(1.0f64, |m, x| m.max(x.abs()));
+    for (k, (a, b)) in want.iter().zip(got).enumerate() {
+        assert!((a - b).abs() <= tolerance * scale, "element {k}: {a} {b}; {}", context());
     }
-    assert!(failures.is_empty(), "{}\nFHEC_BLESS=1 accepts the new results", failures.join("\n"));
 }

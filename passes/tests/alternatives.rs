@@ -1,20 +1,23 @@
-//! All ways to a value are that value: composed maps compute what the separate ones do.
+//! All alternatives for a value are that value: composed maps compute what the separate ones do.
 
+mod common;
+
+use common::assert_close;
+use common::net::Net;
 use fhec_ir::slot::{SlotGraph, SlotOp};
-use fhec_ir::tensor::random::Rng;
 use fhec_ir::tensor::random::{self, Options};
-use fhec_ir::tensor::{Tensor, TensorGraph, TensorOp, Window};
-use fhec_ir::{ConstId, Constant, ValueId, Verified, slot, tensor, verify};
+use fhec_ir::tensor::{Tensor, TensorGraph, TensorOp};
+use fhec_ir::{Constant, ValueId, Verified, slot, tensor, verify};
 use fhec_passes::{assign_layout, lower, minimize_rotations, place};
 
-/// The graph with way number `k` of every value that has so many in the first place.
+/// The graph with alternative number `k` of every value that has so many in the first place.
 fn rotated(graph: &SlotGraph, k: usize) -> Option<SlotGraph> {
     let mut rotated = graph.clone();
     let mut any = false;
     for id in graph.ids().filter(|id| graph.node(*id).op == SlotOp::Either) {
-        let ways = &mut rotated.node_mut(id).args;
-        if k < ways.len() {
-            ways.swap(0, k);
+        let alternatives = &mut rotated.node_mut(id).args;
+        if k < alternatives.len() {
+            alternatives.swap(0, k);
             any = true;
         }
     }
@@ -24,21 +27,18 @@ fn rotated(graph: &SlotGraph, k: usize) -> Option<SlotGraph> {
 #[track_caller]
 fn compare(graph: &TensorGraph, got: &[Tensor<f64>], want: &[Tensor<f64>], context: &str) {
     for (want, got) in want.iter().zip(got) {
-        let scale = want.data.iter().fold(1.0f64, |m, x| m.max(x.abs()));
-        for (k, (a, b)) in want.data.iter().zip(&got.data).enumerate() {
-            let text = || fhec_ir::text::summary(graph);
-            assert!((a - b).abs() <= 1e-9 * scale, "{context}, element {k}: {a} {b}\n{}", text());
-        }
+        let context = || format!("{context}\n{}", fhec_ir::text::summary(graph));
+        assert_close(&want.data, &got.data, 1e-9, &context);
     }
 }
 
-/// Runs all ways of a graph; how many graphs that makes.
+/// Runs all alternatives of a graph; how many graphs that makes.
 fn check(network: &Verified<TensorGraph>, graph: &SlotGraph, context: &str) -> usize {
     let inputs = random::inputs(network, 7);
     let want = tensor::run(network, &inputs).unwrap();
     let others: Vec<SlotGraph> = (1..6).map_while(|k| rotated(graph, k)).collect();
     for (k, other) in others.iter().enumerate() {
-        let context = format!("{context}, way {}", k + 1);
+        let context = format!("{context}, alternative {}", k + 1);
         let other = verify(other.clone()).unwrap_or_else(|e| panic!("{context}: {e}"));
         compare(network, &slot::interp::run(&other, &inputs).unwrap(), &want, &context);
     }
@@ -46,8 +46,8 @@ fn check(network: &Verified<TensorGraph>, graph: &SlotGraph, context: &str) -> u
 }
 
 #[test]
-fn every_way_computes_the_value() {
-    let (mut packed_ways, mut planned_ways) = (0, 0);
+fn every_alternative_computes_the_value() {
+    let (mut packed_count, mut planned_count) = (0, 0);
     for seed in 0..150 {
         // Without activations linear layers follow each other.
         let options = match seed % 3 {
@@ -59,44 +59,22 @@ fn every_way_computes_the_value() {
         for slots in [64, 2048] {
             let context = format!("seed {seed}, {slots} slots");
             let config = assign_layout::Config::new(slots);
-            let packed = verify(assign_layout::run(&network, &config).unwrap())
-                .unwrap_or_else(|e| panic!("{context}: {e}"));
-            packed_ways += check(&network, &packed, &context);
+            let packed = common::pack(&network, &config).unwrap();
+            packed_count += check(&network, &packed, &context);
             let planned = verify(minimize_rotations::run(&packed, &Default::default()).unwrap())
                 .unwrap_or_else(|e| panic!("{context}, planned: {e}"));
-            planned_ways += check(&network, &planned, &context);
+            planned_count += check(&network, &planned, &context);
         }
     }
-    println!("{packed_ways} packed, {planned_ways} planned");
-    assert!(packed_ways > 200 && planned_ways > 50, "{packed_ways} {planned_ways}");
+    println!("{packed_count} packed, {planned_count} planned");
+    assert!(packed_count > 200 && planned_count > 50, "{packed_count} {planned_count}");
 }
 
-/// A U-Net with squares: two strides down, linear upsampling up again, with skips.
-struct UNet {
-    graph: TensorGraph,
-    rng: Rng,
-}
-
-impl UNet {
-    fn constant(&mut self, shape: Vec<usize>) -> ConstId {
-        let size = shape.iter().product::<usize>();
-        let scale = 1.0 / (size as f32 / shape[0] as f32).sqrt();
-        let data: Vec<f32> = (0..size).map(|_| scale * self.rng.unit()).collect();
-        self.graph.add_constant(Constant::new(shape, data))
-    }
-
-    fn push(&mut self, op: TensorOp, args: &[ValueId]) -> ValueId {
-        self.graph.push_inferred(op, args.to_vec(), "").unwrap()
-    }
-
+impl Net {
     /// A convolution and a square.
-    fn conv(&mut self, x: ValueId, channels: usize, stride: usize) -> ValueId {
-        let inputs = self.graph.ty(x)[1];
-        let weight = self.constant(vec![channels, inputs, 3, 3]);
-        let bias = Some(self.constant(vec![channels]));
-        let window = Window { kernel: [3; 2], stride: [stride; 2], dilation: [1; 2], pads: [1; 4] };
-        let x = self.push(TensorOp::Conv { window, groups: 1, weight, bias }, &[x]);
-        self.push(TensorOp::Mul, &[x, x])
+    fn layer(&mut self, x: ValueId, channels: usize, stride: usize) -> ValueId {
+        let x = self.conv(x, channels, 3, stride, "");
+        self.push(TensorOp::Mul, &[x, x], "")
     }
 
     /// Twice the rows and columns, linearly.
@@ -111,40 +89,39 @@ impl UNet {
                 rows[to * n + (low + 1).min(n - 1)] += part;
             }
             let matrix = self.graph.add_constant(Constant::new(vec![2 * n, n], rows));
-            x = self.push(TensorOp::Resample { axis, matrix }, &[x]);
+            x = self.push(TensorOp::Resample { axis, matrix }, &[x], "");
         }
         x
     }
+}
 
-    fn build() -> Verified<TensorGraph> {
-        let mut graph = TensorGraph::new("unet", ());
-        let input = TensorOp::Input { name: "image".into(), shape: vec![1, 1, 16, 16] };
-        let image = graph.push_inferred(input, vec![], "image").unwrap();
-        let mut net = Self { graph, rng: Rng(3) };
-        let fine = net.conv(image, 4, 1);
-        let middle = net.conv(fine, 8, 2);
-        let coarse = net.conv(middle, 16, 2);
-        let up = net.up(coarse);
-        let x = net.push(TensorOp::Concat { axis: 1 }, &[up, middle]);
-        let x = net.conv(x, 8, 1);
-        let up = net.up(x);
-        let x = net.push(TensorOp::Concat { axis: 1 }, &[up, fine]);
-        let x = net.conv(x, 2, 1);
-        net.graph.add_output("map", x);
-        verify(net.graph).unwrap()
-    }
+/// A U-Net with squares: two strides down, linear upsampling up again, with skips.
+fn u_net() -> Verified<TensorGraph> {
+    let (mut net, image) = Net::new("unet", 3, [1, 1, 16, 16]);
+    net.scale = |products| 1.0 / products.sqrt();
+    net.bias = true;
+    let fine = net.layer(image, 4, 1);
+    let middle = net.layer(fine, 8, 2);
+    let coarse = net.layer(middle, 16, 2);
+    let up = net.up(coarse);
+    let x = net.push(TensorOp::Concat { axis: 1 }, &[up, middle], "");
+    let x = net.layer(x, 8, 1);
+    let up = net.up(x);
+    let x = net.push(TensorOp::Concat { axis: 1 }, &[up, fine], "");
+    let x = net.layer(x, 2, 1);
+    net.graph.add_output("map", x);
+    verify(net.graph).unwrap()
 }
 
 /// Upsampling and concatenation become a part of the convolutions behind them: three levels less each time.
 #[test]
 fn a_u_net_takes_fewer_levels() {
-    let network = UNet::build();
+    let network = u_net();
     let inputs = random::inputs(&network, 1);
     let want = tensor::run(&network, &inputs).unwrap();
     let placed = |compose: bool| {
         let config = assign_layout::Config { compose, ..assign_layout::Config::new(4096) };
-        let packed = verify(assign_layout::run(&network, &config).unwrap()).unwrap();
-        let planned = verify(minimize_rotations::run(&packed, &Default::default()).unwrap()).unwrap();
+        let planned = common::planned(&network, &config);
         let (placed, report) = place::run_with_report(&planned, &Default::default()).unwrap();
         let placed = verify(placed).unwrap();
         compare(&network, &slot::interp::run(&placed, &inputs).unwrap(), &want, "placed");
