@@ -21,7 +21,7 @@ fn extraction_agrees_with_brute_force() {
     }
 }
 
-/// Every choice of alternatives, by class.
+/// Every choice of alternatives, by e-class.
 fn choices(problem: &Problem) -> Vec<Vec<usize>> {
     let mut all = vec![vec![]];
     for class in &problem.classes {
@@ -184,7 +184,7 @@ fn extraction_with_bootstraps_agrees_with_brute_force() {
     assert!(together > 50, "{together}");
 }
 
-/// A random problem with bootstraps that give one to three levels; some classes may not be bootstrapped.
+/// A random problem with bootstraps that give one to three levels; some e-classes may not be bootstrapped.
 fn bounded(rng: &mut Rng) -> Problem {
     let mut problem = random_problem(rng);
     for class in problem.classes.iter_mut().skip(1) {
@@ -202,7 +202,7 @@ fn bounded(rng: &mut Rng) -> Problem {
     problem
 }
 
-/// Parts of the prices that classes pay when two are bootstrapped together: none may, or most may.
+/// Parts of the prices that e-classes pay when two are bootstrapped together: none may, or most may.
 fn shares(rng: &mut Rng, prices: &[f64]) -> Vec<f64> {
     let none = below(rng, 3) == 0;
     let mut share = |price: f64| match below(rng, 6) {
@@ -282,7 +282,7 @@ fn composed(rng: &mut Rng) -> Problem {
     }
 }
 
-/// What the oracle decides about a class: alternative, level before a bootstrap, whether it is bootstrapped by now.
+/// What the oracle decides about an e-class: alternative, level before a bootstrap, whether it is bootstrapped by now.
 type Pick = Option<(usize, u32, bool)>;
 
 #[derive(Debug)]
@@ -291,7 +291,7 @@ struct Best {
     bootstraps: usize,
 }
 
-/// Tries everything that is not dearer than the best so far. Every reader takes the class as it is or bootstrapped, whichever it can.
+/// Tries everything that is not dearer than the best so far. Every reader takes the e-class as it is or bootstrapped, whichever it can.
 struct Oracle<'p> {
     problem: &'p Problem,
     picks: Vec<Pick>,
@@ -341,7 +341,7 @@ impl Oracle<'_> {
         }
     }
 
-    /// Bootstraps the last class, alone or with any that was not.
+    /// Bootstraps the last e-class, alone or with any that was not.
     fn bootstrapped(&mut self, c: usize, price: f64) {
         let rules = self.problem.bootstraps.as_ref().unwrap();
         self.picks[c].as_mut().unwrap().2 = true;

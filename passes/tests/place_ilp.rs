@@ -5,7 +5,7 @@ use fhec_passes::place::LevelPrices;
 use fhec_passes::place::extract::{Alternative, Bootstraps, EClass, Problem, Solution, solve};
 use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
 
-/// A class computed by an alternative, available at a level: a variable of the programme.
+/// An e-class computed by an alternative, available at a level: a variable of the programme.
 struct Pick {
     class: usize,
     alternative: usize,
@@ -15,15 +15,15 @@ struct Pick {
     variable: Variable,
 }
 
-/// The programme of a problem with bootstraps. A pick may be made if each class it reads has one that is high enough, or is
-/// bootstrapped, alone or together with one before the pick's. A class is paid once however often it is read.
+/// The programme of a problem with bootstraps. A pick may be made if each e-class it reads has one that is high enough, or is
+/// bootstrapped, alone or together with one before the pick's. An e-class is paid once however often it is read.
 struct Oracle<'p> {
     problem: &'p Problem,
     rules: &'p Bootstraps,
     programme: microlp::Problem,
     picks: Vec<Pick>,
     bootstrapped: Vec<Variable>,
-    /// Two classes that are bootstrapped together, the earlier one first.
+    /// Two e-classes that are bootstrapped together, the earlier one first.
     together: Vec<([usize; 2], Variable)>,
 }
 
@@ -65,7 +65,7 @@ impl<'p> Oracle<'p> {
         self.picks.iter().filter(|p| of(p)).map(|p| (p.variable, factor)).collect()
     }
 
-    /// Picks of a class that read another one at a level or above, less what makes it readable there, are at most 0.
+    /// Picks of an e-class that read another one at a level or above, less what makes it readable there, are at most 0.
     fn readable(&self, class: usize, child: usize, level: u32) -> Vec<(Variable, f64)> {
         let mut row = self.those(1.0, |p| {
             p.class == class && p.executes >= level && self.alternative(p).children.contains(&child)
@@ -113,7 +113,7 @@ fn square(level: u32) -> f64 {
     1.0 + f64::from(level * level)
 }
 
-/// A random problem of up to 20 classes: alternatives that read different classes, joins over any distance.
+/// A random problem of up to 20 e-classes: alternatives that read different e-classes, joins over any distance.
 fn random_problem(rng: &mut Rng) -> Problem {
     let count = rng.range(10, 20);
     let levels = rng.range(2, 5) as u32;
@@ -196,7 +196,7 @@ fn crossed_problem(rng: &mut Rng) -> Problem {
     Problem { outputs: vec![classes.len() - 1], classes, price, bootstraps }
 }
 
-/// Parts of the prices that a few classes pay when two are bootstrapped together; infinite for the others.
+/// Parts of the prices that a few e-classes pay when two are bootstrapped together; infinite for the others.
 fn shares(rng: &mut Rng, prices: &[f64]) -> Vec<f64> {
     let share =
         |price: &f64| if rng.once_in(3) { price * 0.1 * rng.range(4, 7) as f64 } else { f64::INFINITY };

@@ -1,6 +1,7 @@
 //! When maps leave interleaving.
 
-/// When maps of a size leave interleaving for tiles of their own ([`Grid::compacted`](super::gip::Grid::compacted)). It takes two levels.
+/// When maps of a size leave interleaving for tiles of their own ([`Grid::compacted`](super::gip::Grid::compacted)), which
+/// takes two levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compaction {
     /// Not at all.

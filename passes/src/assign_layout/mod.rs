@@ -46,8 +46,8 @@ impl Config {
     }
 }
 
-/// Packs the network. `estimate` tells what a packed network will cost, its linear maps being without plans, in any unit; see
-/// [`estimator`](crate::estimate::estimator).
+/// Packs the network. `estimate` tells what a packed network will cost, in any unit; its linear maps have no plans yet.
+/// [`estimator`](crate::estimate::estimator) makes one.
 ///
 /// # Errors
 /// Nodes without a packing.

@@ -79,24 +79,12 @@ impl<'s> Rewriter<'s> {
         hoists: &BTreeMap<ValueId, &'s Composition>,
     ) -> ValueId {
         let args: Vec<ValueId> = node.args.iter().map(|a| self.renamed[a.index()]).collect();
-        let level = node.ty.level;
-        let single = |this: &Self, form, step| {
-            this.composition(form, level, [step]).map(|composition| composition.chains[&step].clone())
-        };
         match node.op {
             ScheduleOp::Rotate { step } => {
-                let (before, last) = single(self, Form::Rotate, step).unwrap_or((vec![], step));
-                before
-                    .into_iter()
-                    .chain([last])
-                    .fold(args[0], |x, step| self.push(ScheduleOp::Rotate { step }, x, node))
+                self.chain((Form::Rotate, step), |step| ScheduleOp::Rotate { step }, args[0], node)
             }
             ScheduleOp::Giant { step } => {
-                let (before, last) = single(self, Form::Giant, step).unwrap_or((vec![], step));
-                before
-                    .into_iter()
-                    .chain([last])
-                    .fold(args[0], |x, step| self.push(ScheduleOp::Giant { step }, x, node))
+                self.chain((Form::Giant, step), |step| ScheduleOp::Giant { step }, args[0], node)
             }
             ScheduleOp::RotateExt { step } | ScheduleOp::RotateHoisted { step } if step != 0 => {
                 let chain = hoists.get(&node.args[0]).and_then(|hoist| hoist.chains.get(&step).cloned());
@@ -123,6 +111,19 @@ impl<'s> Rewriter<'s> {
             }
             _ => self.new.push(node.op.clone(), args, node.ty, node.name.clone()),
         }
+    }
+
+    /// One rotation of `x` as a chain of such.
+    fn chain(
+        &mut self,
+        (form, step): (Form, u32),
+        op: fn(u32) -> ScheduleOp,
+        x: ValueId,
+        node: &Node<ScheduleOp>,
+    ) -> ValueId {
+        let composition = self.composition(form, node.ty.level, [step]);
+        let (before, last) = composition.map_or((vec![], step), |c| c.chains[&step].clone());
+        before.into_iter().chain([last]).fold(x, |x, step| self.push(op(step), x, node))
     }
 
     /// Hoists the operand `x` of the hoist `digits` after each of the rotations before it: here, so that all digits are

@@ -56,8 +56,8 @@ pub(super) fn all(graph: &SlotGraph) -> Alternatives {
     either.map(|(id, n)| (id, n.args.clone())).collect()
 }
 
-/// Drops alternatives that cannot pay, by the prices of the graph's values. Without bootstraps a level more may cost what the
-/// network costs by its levels, unless something is given.
+/// Drops alternatives that cannot pay, by the prices of the graph's values. Unless something is given, a level more may cost
+/// what the network costs by its levels, if it will need no bootstraps.
 pub(super) fn keep_worthwhile(
     graph: &SlotGraph,
     alternatives: &mut Alternatives,

@@ -20,9 +20,9 @@ pub(super) fn fixed(op: &SlotOp) -> Vec<u32> {
     }
 }
 
-/// A plan for each kind of maps, of `counts` maps each, from its candidates: beginning with the first ones,
-/// one kind after the other takes what is cheapest beside the others, each rotation step that no other one has priced at `key`, for
-/// so many slots.
+/// A plan for each kind of maps, of `counts` maps each, from its candidates. All begin with their first one; then one kind
+/// after the other takes what is cheapest beside the others, each rotation step that no other one has at the price `key`.
+/// Steps are those of ciphertexts of `slots` slots.
 pub(super) fn shared(
     candidates: Vec<Candidates>,
     counts: &[usize],

@@ -16,7 +16,7 @@ const RANGE: f64 = 2.0;
 
 /// Price, in rotations, of the cheapest placement of a graph whose linear maps have plans: with nominal bootstraps if it
 /// takes more than [`nominal::MAX_LEVELED`] levels. Ops that only run in clear count nothing.
-pub fn estimate(graph: &SlotGraph, prices: &Prices) -> f64 {
+pub(crate) fn estimate(graph: &SlotGraph, prices: &Prices) -> f64 {
     let placement = |bootstrap| Config { prices: *prices, bootstrap, ..Config::default() };
     let parts = parts(graph);
     let mut alternatives = Alternatives::new(graph, &parts, &placement(None));

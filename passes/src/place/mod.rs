@@ -24,7 +24,7 @@ use crate::{PassError, Refusal};
 use alternatives::Alternatives;
 
 pub use config::{Bootstrap, Config};
-pub use estimate::estimate;
+pub(crate) use estimate::estimate;
 pub use prices::LevelPrices;
 pub use report::{Place, Report};
 
