@@ -13,6 +13,8 @@ use fhec::frontend::{Import, Options, import, import_bytes};
 use fhec::ir::tensor::{self, Tensor};
 use fhec::ir::{slot, verify};
 use fhec_passes::assign_layout;
+use fhec_passes::estimate::estimator;
+use fhec_passes::maps::Prices;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -55,7 +57,11 @@ fn check(path: &Path, slots: usize) -> Outcome<String> {
     };
     let inputs: Vec<Tensor<f64>> = graph.inputs().map(spread).collect();
     let begin = Instant::now();
-    let packed = verify(assign_layout::run(&graph, &assign_layout::Config::new(slots))?)?;
+    let packed = verify(assign_layout::run(
+        &graph,
+        &assign_layout::Config::new(slots),
+        &mut estimator(Prices::default()),
+    )?)?;
     let pass = begin.elapsed();
     let begin = Instant::now();
     let got = slot::interp::run(&packed, &inputs)?;

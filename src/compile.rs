@@ -15,7 +15,7 @@ use fhec_ir::slot::{self, SlotGraph};
 use fhec_ir::tensor::{Tensor, TensorGraph};
 use fhec_passes::pipeline::{Config, PASSES, Program, Timing};
 use fhec_passes::place::{self, Placer};
-use fhec_passes::{PassError, Pipeline, assign_layout, lower, minimize_rotations};
+use fhec_passes::{PassError, Pipeline, assign_layout, lower, minimize_rotations, nominal};
 
 use crate::probe::{largest_output, samples};
 use crate::search::{
@@ -56,7 +56,7 @@ pub struct CompileOptions {
 }
 
 /// Deepest network that is compiled without bootstraps unless asked for.
-pub(crate) use fhec_passes::place::MAX_LEVELED;
+pub(crate) use fhec_passes::nominal::MAX_LEVELED;
 
 impl Default for CompileOptions {
     fn default() -> Self {
@@ -317,7 +317,7 @@ impl Driver<'_> {
         rotations.prices.key *= dearer;
         // What a bootstrap costs for sure, if there will be any.
         if self.options.bootstrap == Some(true) {
-            rotations.level = Some(place::NOMINAL.price);
+            rotations.level = Some(nominal::BOOTSTRAP_PRICE);
         }
         self.run_with(network, log_n, None, (rotations, place::Config::default()), &|pipeline| {
             let names = pipeline.names();

@@ -4,7 +4,7 @@
 //! ([`sparse`](crate::sparse)).
 //!
 //! The placements on all chains are looked at in the order of their modelled time. One whose memory exceeds the budget
-//! gives up keys and kept plaintexts ([`compose_steps`]), which takes time; and as soon as one has to, chains whose
+//! gives up keys and kept plaintexts ([`compose_rotations`]), which takes time; and as soon as one has to, chains whose
 //! bootstraps need fewer keys, and plans of linear maps that share more steps, take part. A candidate is taken when
 //! no other can be faster, whatever it gives up.
 
@@ -14,9 +14,10 @@ use fhec_ckks::bootstrap::Designer;
 use fhec_ir::plan::{BudgetReport, MemoryReport, PlacementReport};
 use fhec_ir::schedule::Schedule;
 use fhec_ir::{Verified, Violations, verify};
-use fhec_passes::compose_steps::{self, Spare, SwitchPrices};
+use fhec_passes::PassError;
+use fhec_passes::compose_rotations::{self, Spare, SwitchPrices};
+use fhec_passes::maps::Prices;
 use fhec_passes::place::{self, Placer};
-use fhec_passes::{PassError, minimize_rotations};
 use rayon::prelude::*;
 
 use crate::compile::{CompileError, CompileOptions};
@@ -63,7 +64,7 @@ fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -
         ranges: ranges.to_vec(),
     };
     place::Config {
-        prices: minimize_rotations::Prices {
+        prices: Prices {
             rotation: 1.0,
             hoist: model.hoist(middle) / rotation,
             baby: model.baby(middle) / rotation,
@@ -71,7 +72,7 @@ fn place_config(chain: &Chain, levels: u32, ranges: &[f64], costs: &CostTable) -
             fold: model.fold(middle) / rotation,
             product: model.product(middle) / rotation,
             encode: model.lift(middle, 1.0) / rotation,
-            ..minimize_rotations::Prices::default()
+            ..Prices::default()
         },
         levels: place::LevelPrices::new(rotations),
         bootstrap: Some(bootstrap),
@@ -297,7 +298,7 @@ impl<P> Search<P> {
 /// A schedule with as few keys as the budget asks for.
 pub(crate) struct Fitted {
     pub(crate) schedule: Verified<Schedule>,
-    pub(crate) report: compose_steps::Report,
+    pub(crate) report: compose_rotations::Report,
     pub(crate) memory: MemoryReport,
 }
 
@@ -324,7 +325,7 @@ pub(crate) fn fitted(
 ) -> Result<Fitted, PassError> {
     let Forecast { memory, rotation_bytes, plaintext_seconds } = forecast(chain, schedule, costs)?;
     let rest = memory.total() - memory.plaintexts - rotation_bytes;
-    let mut config = compose_steps::Config {
+    let mut config = compose_rotations::Config {
         parameters: chain.data.clone(),
         prices: switch_prices(chain, costs),
         bytes: budget.saturating_sub(rest),
@@ -342,7 +343,7 @@ pub(crate) fn fitted(
 }
 
 fn broken(violations: Violations) -> PassError {
-    PassError::Broken { pass: "compose-steps", violations }
+    PassError::Broken { pass: "compose-rotations", violations }
 }
 
 fn forecast(chain: &Chain, schedule: &Verified<Schedule>, costs: &CostTable) -> Result<Forecast, PassError> {
@@ -353,9 +354,9 @@ fn composed(
     chain: &Chain,
     schedule: &Verified<Schedule>,
     costs: &CostTable,
-    config: &compose_steps::Config,
+    config: &compose_rotations::Config,
 ) -> Result<Fitted, PassError> {
-    let (schedule, report) = compose_steps::run(schedule, config)?;
+    let (schedule, report) = compose_rotations::run(schedule, config)?;
     let schedule = verify(schedule).map_err(broken)?;
     let memory = forecast(chain, &schedule, costs)?.memory;
     let memory = MemoryReport { plaintexts: memory.plaintexts.saturating_sub(report.spared), ..memory };

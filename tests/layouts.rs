@@ -9,6 +9,8 @@ use fhec::frontend::{Options, import};
 use fhec::ir::tensor::{self, Tensor};
 use fhec::ir::{slot, verify};
 use fhec_passes::assign_layout;
+use fhec_passes::estimate::estimator;
+use fhec_passes::maps::Prices;
 
 #[test]
 fn packed_models_equal_their_tensors() {
@@ -37,7 +39,12 @@ fn packed_models_equal_their_tensors() {
             .collect();
         let want = tensor::run(&graph, &inputs).unwrap();
         for slots in [512, 8192] {
-            let packed = assign_layout::run(&graph, &assign_layout::Config::new(slots)).unwrap();
+            let packed = assign_layout::run(
+                &graph,
+                &assign_layout::Config::new(slots),
+                &mut estimator(Prices::default()),
+            )
+            .unwrap();
             let got = slot::interp::run(&verify(packed).unwrap(), &inputs).unwrap();
             for (want, got) in want.iter().zip(&got) {
                 let scale = want.data.iter().fold(1.0f64, |m, x| m.max(x.abs()));

@@ -4,13 +4,16 @@
 
 #![cfg(all(feature = "client", feature = "compiler"))]
 
+#[path = "../passes/tests/common/net.rs"]
+mod net;
+
 use std::sync::Arc;
 
 use fhec::Client;
 use fhec::ir::plan::Plan;
 use fhec::ir::slot::SlotGraph;
 use fhec::ir::tensor::random::Rng;
-use fhec::ir::tensor::{self, ReduceKind, Tensor, TensorGraph, TensorOp, Window};
+use fhec::ir::tensor::{self, Tensor, TensorGraph, TensorOp};
 use fhec::ir::{Constant, ValueId, Verified, slot, verify};
 use fhec::pipeline::{Config, Pipeline, Program};
 use fhec::runtime::server::Server;
@@ -18,40 +21,22 @@ use fhec_backend::cost::CostTable;
 use fhec_backend::{Chain, EmitOptions};
 use fhec_ckks::bootstrap::{BootstrapSpec, KernelCosts, insecure_test_bootstrap};
 use fhec_ckks::params::Parameters;
-use fhec_passes::compose_steps::{self, Spare, SwitchPrices};
+use fhec_passes::compose_rotations::{self, Spare, SwitchPrices};
 use fhec_passes::{lower, place};
+use net::{Act, Conv, Net};
 
 /// Dearer than all the rest, so that there are no more bootstraps than the depth asks for.
 const BOOTSTRAP_PRICE: f64 = 1e4;
 /// Extents of an image.
 const IMAGE: [usize; 4] = [1, 3, 8, 8];
 
-/// A network in the making.
-struct Net {
-    graph: TensorGraph,
-    rng: Rng,
-}
-
 impl Net {
     /// A convolution without bias and a batch normalisation.
-    fn conv(&mut self, x: ValueId, channels: usize, kernel: usize, stride: usize, name: &str) -> ValueId {
-        let inputs = self.graph.ty(x)[1];
-        let window =
-            Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1, 1], pads: [kernel / 2; 4] };
-        let scale = 1.5 / ((inputs * kernel * kernel) as f32).sqrt();
-        let weight = self.constant(vec![channels, inputs, kernel, kernel], scale, 0.0);
-        let op = TensorOp::Conv { window, groups: 1, weight, bias: None };
-        let y = self.graph.push_inferred(op, vec![x], name).unwrap();
-        let scale = Some(self.constant(vec![1, channels, 1, 1], 0.2, 0.8));
-        let shift = Some(self.constant(vec![1, channels, 1, 1], 0.1, 0.0));
-        self.graph.push_inferred(TensorOp::Affine { scale, shift }, vec![y], format!("{name}/bn")).unwrap()
-    }
-
-    /// Numbers around a mean.
-    fn constant(&mut self, shape: Vec<usize>, scale: f32, mean: f32) -> fhec::ir::ConstId {
-        let size: usize = shape.iter().product();
-        let data: Vec<f32> = (0..size).map(|_| mean + scale * self.rng.unit()).collect();
-        self.graph.add_constant(Constant::new(shape, data))
+    fn layer(&mut self, x: ValueId, channels: usize, kernel: usize, stride: usize, name: &str) -> ValueId {
+        let y = self.conv(x, channels, kernel, stride, name);
+        let scale = Some(self.around(0.8, 0.2, &[1, channels, 1, 1]));
+        let shift = Some(self.around(0.0, 0.1, &[1, channels, 1, 1]));
+        self.push(TensorOp::Affine { scale, shift }, &[y], &format!("{name}/bn"))
     }
 
     /// A quartic close to ReLU on [−3, 3], another one for every channel.
@@ -60,37 +45,25 @@ impl Net {
         let relu = [0.28, 0.5, 0.2, 0.0, -0.008];
         let rows = relu.iter().flat_map(|c| (0..channels).map(move |k| c * (1.0 + 0.02 * k as f32)));
         let coeffs = self.graph.add_constant(Constant::new(vec![5, channels], rows.collect::<Vec<_>>()));
-        self.graph.push_inferred(TensorOp::Poly { coeffs }, vec![x], name).unwrap()
+        self.push(TensorOp::Poly { coeffs }, &[x], name)
     }
+}
 
-    fn block(&mut self, x: ValueId, channels: usize, stride: usize, name: &str) -> ValueId {
-        let a = self.conv(x, channels, 3, stride, &format!("{name}/conv1"));
-        let a = self.act(a, &format!("{name}/act1"));
-        let a = self.conv(a, channels, 3, 1, &format!("{name}/conv2"));
-        let shortcut =
-            if stride > 1 { self.conv(x, channels, 1, stride, &format!("{name}/short")) } else { x };
-        let sum = self.graph.push_inferred(TensorOp::Add, vec![a, shortcut], format!("{name}/add")).unwrap();
-        self.act(sum, &format!("{name}/act2"))
-    }
-
-    fn build() -> Verified<TensorGraph> {
-        let mut graph = TensorGraph::new("resnet", ());
-        let input = TensorOp::Input { name: "image".into(), shape: IMAGE.to_vec() };
-        let image = graph.push_inferred(input, vec![], "image").unwrap();
-        let mut net = Self { graph, rng: Rng(20) };
-        let x = net.conv(image, 4, 3, 1, "stem");
-        let x = net.act(x, "stem/act");
-        let x = net.block(x, 4, 1, "0");
-        let x = net.block(x, 8, 2, "1");
-        let x = net.block(x, 8, 1, "2");
-        let mean = TensorOp::Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: false };
-        let x = net.graph.push_inferred(mean, vec![x], "pool").unwrap();
-        let weight = net.constant(vec![10, 8], 0.5, 0.0);
-        let bias = Some(net.constant(vec![10], 0.5, 0.0));
-        let y = net.graph.push_inferred(TensorOp::Gemm { weight, bias }, vec![x], "fc").unwrap();
-        net.graph.add_output("scores", y);
-        verify(net.graph).unwrap()
-    }
+fn resnet() -> Verified<TensorGraph> {
+    let (mut net, image) = Net::new("resnet", 20, IMAGE);
+    net.scale = |products| 1.5 / products.sqrt();
+    let layers: (Conv, Act) = (Net::layer, Net::act);
+    let x = net.layer(image, 4, 3, 1, "stem");
+    let x = net.act(x, "stem/act");
+    let x = net.block(x, [4, 1], layers, "0");
+    let x = net.block(x, [8, 2], layers, "1");
+    let x = net.block(x, [8, 1], layers, "2");
+    let x = net.mean(x, false, "pool");
+    let weight = net.around(0.0, 0.5, &[10, 8]);
+    let bias = Some(net.around(0.0, 0.5, &[10]));
+    let y = net.push(TensorOp::Gemm { weight, bias }, &[x], "fc");
+    net.graph.add_output("scores", y);
+    verify(net.graph).unwrap()
 }
 
 /// Bounds on the slots of every value, with some room above a few images.
@@ -141,13 +114,13 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain, pair: f64, part: f64)
         "no pool"
     );
     let forecast = fhec_backend::forecast(chain, &schedule, &CostTable::default()).unwrap();
-    let config = compose_steps::Config {
+    let config = compose_rotations::Config {
         parameters: chain.data.clone(),
         prices: vec![SwitchPrices { rotation: 1.0, hoist: 0.4, giant: 0.8 }; chain.moduli().len()],
         bytes: (part * forecast.rotation_bytes as f64) as u64,
         spare: Spare::default(),
     };
-    let (composed, report) = compose_steps::run(&schedule, &config).unwrap();
+    let (composed, report) = compose_rotations::run(&schedule, &config).unwrap();
     assert_eq!((report.bytes_before, report.fits), (forecast.rotation_bytes, true), "{report:?}");
     assert_eq!(report.keys < report.keys_before, part < 1.0);
     let schedule = verify(composed).unwrap();
@@ -168,7 +141,7 @@ fn run_on(
     (pair, part): (f64, f64),
     images: std::ops::Range<u64>,
 ) -> (u64, u64) {
-    let network = &Net::build();
+    let network = &resnet();
     let levels = spec.residual_levels;
     let chain = Chain::bootstrapped(parameters, &spec, &KernelCosts::default()).unwrap();
     let plan = Arc::new(compile(network, &chain, pair, part));

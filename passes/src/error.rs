@@ -41,6 +41,12 @@ pub enum PassError {
         /// The nodes.
         nodes: Vec<Refusal>,
     },
+    /// There is no pass of this name.
+    #[error("there is no pass {pass:?}; the passes are {}", crate::pipeline::PASSES.join(", "))]
+    Unknown {
+        /// What was asked for.
+        pass: String,
+    },
     /// There is no modulus chain with this many levels.
     #[error("no parameters for {levels} levels: {reason}")]
     Chain {

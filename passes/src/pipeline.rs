@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use fhec_ir::schedule::Schedule;
 use fhec_ir::slot::SlotGraph;
 use fhec_ir::tensor::TensorGraph;
-use fhec_ir::{Verified, text, verify};
+use fhec_ir::text::{Constants, Syntax};
+use fhec_ir::{Graph, Verified, Violations, text, verify};
 
+use crate::estimate::estimator;
 use crate::{PassError, assign_layout, lower, minimize_rotations, place};
 
 /// A program at some stage.
@@ -31,6 +33,25 @@ impl Program {
         }
     }
 
+    /// Reads and verifies a text of any of the three IRs. `constants` has the numbers of large constants.
+    ///
+    /// # Errors
+    /// What the text is no program for.
+    pub fn parse(text: &str, constants: &Constants) -> Result<Self, ProgramError> {
+        fn verified<O: Syntax>(
+            text: &str,
+            constants: &Constants,
+        ) -> Result<Verified<Graph<O>>, ProgramError> {
+            Ok(verify(text::parse(text, constants)?)?)
+        }
+        match text::ir_of(text) {
+            Some("tensor") => verified(text, constants).map(Self::Tensor),
+            Some("slot") => verified(text, constants).map(Self::Slot),
+            Some("schedule") => verified(text, constants).map(Self::Schedule),
+            first => Err(ProgramError::NoIr { first: first.unwrap_or_default().into() }),
+        }
+    }
+
     /// Name of the IR.
     pub fn ir(&self) -> &'static str {
         match self {
@@ -39,6 +60,23 @@ impl Program {
             Self::Schedule(_) => "schedule",
         }
     }
+}
+
+/// Why a text is no program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProgramError {
+    /// It does not begin with the name of an IR.
+    #[error("a program begins with `tensor`, `slot` or `schedule`, not with {first:?}")]
+    NoIr {
+        /// What it begins with.
+        first: String,
+    },
+    /// It is not of the language.
+    #[error(transparent)]
+    Parse(#[from] text::ParseError),
+    /// It breaks invariants.
+    #[error(transparent)]
+    Invalid(#[from] Violations),
 }
 
 /// A pass: a pure function on programs. [`tensor_pass`], [`slot_pass`] and the others make one from a function on graphs.
@@ -122,7 +160,9 @@ impl Pipeline {
             crate::approximate::run(g, &crate::approximate::Config { exact_activations })
         }));
         pipeline.push(tensor_pass("absorb", |g| crate::absorb::run(g, &Default::default())));
-        pipeline.push(packing_pass("assign-layout", move |g| assign_layout::run(g, &layout)));
+        pipeline.push(packing_pass("assign-layout", move |g| {
+            assign_layout::run(g, &layout, &mut estimator(rotations.prices))
+        }));
         pipeline.push(slot_pass("minimize-rotations", move |g| minimize_rotations::run(g, &rotations)));
         pipeline.push(slot_pass("place", move |g| place::run(g, &place)));
         pipeline.push(lowering_pass("lower", move |g| {

@@ -1,8 +1,11 @@
 //! `assign-layout` preserves meaning: the packed network computes what the tensors compute.
 
+mod common;
+
+use common::assert_close;
 use fhec_ir::tensor::random::{self, Options};
-use fhec_ir::{slot, tensor, verify};
-use fhec_passes::assign_layout::{self, Compaction, Config};
+use fhec_ir::{slot, tensor, text};
+use fhec_passes::assign_layout::{Compaction, Config};
 
 #[test]
 fn packed_random_networks_equal_their_tensors() {
@@ -14,23 +17,14 @@ fn packed_random_networks_equal_their_tensors() {
         for slots in [64, 1024, 16384] {
             let compaction = [None, Some(Compaction::First), Some(Compaction::Joins)][seed as usize % 3];
             let config = Config { compaction, ..Config::new(slots) };
-            let packed = assign_layout::run(&graph, &config).unwrap();
+            let packed = common::pack(&graph, &config).unwrap();
             let never = Config { compaction: Some(Compaction::Never), ..config };
-            compacted += usize::from(packed != assign_layout::run(&graph, &never).unwrap());
-            let packed = verify(packed)
-                .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", fhec_ir::text::print(&*graph)));
-            let got = slot::interp::run(&packed, &inputs).unwrap();
-            for (want, got) in want.iter().zip(&got) {
+            compacted += usize::from(packed != common::pack(&graph, &never).unwrap());
+            let context =
+                || format!("seed {seed}, {slots} slots\n{}\n{}", text::print(&*graph), text::print(&*packed));
+            for (want, got) in want.iter().zip(&slot::interp::run(&packed, &inputs).unwrap()) {
                 assert_eq!(want.shape, got.shape);
-                let scale = want.data.iter().fold(1.0f64, |m, x| m.max(x.abs()));
-                for (k, (a, b)) in want.data.iter().zip(&got.data).enumerate() {
-                    assert!(
-                        (a - b).abs() <= 1e-9 * scale,
-                        "seed {seed}, {slots} slots, element {k}: {a} {b}\n{}\n{}",
-                        fhec_ir::text::print(&*graph),
-                        fhec_ir::text::print(&*packed)
-                    );
-                }
+                assert_close(&want.data, &got.data, 1e-9, &context);
             }
         }
     }

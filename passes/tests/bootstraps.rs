@@ -4,18 +4,19 @@ mod common;
 
 use std::time::Instant;
 
+use common::assert_close;
+use common::net::Net;
 use fhec_ir::schedule::interp::{Observer, interpret_observed};
 use fhec_ir::schedule::{Schedule, ScheduleOp};
 use fhec_ir::slot::{SlotGraph, SlotOp, interp};
-use fhec_ir::tensor::random::{self, Options, Rng};
-use fhec_ir::tensor::{Tensor, TensorGraph, TensorOp, Window};
-use fhec_ir::{Constant, ValueId, Verified, tensor, text, verify};
-use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
+use fhec_ir::tensor::random::{self, Options};
+use fhec_ir::tensor::{Tensor, TensorGraph};
+use fhec_ir::{ValueId, Verified, tensor, text, verify};
+use fhec_passes::settings::nominal_chain;
+use fhec_passes::{PassError, assign_layout, lower, place};
 
 fn planned(graph: &Verified<TensorGraph>, slots: usize, compose: bool) -> Verified<SlotGraph> {
-    let config = assign_layout::Config { compose, ..assign_layout::Config::new(slots) };
-    let packed = assign_layout::run(graph, &config).unwrap();
-    verify(minimize_rotations::run(&verify(packed).unwrap(), &Default::default()).unwrap()).unwrap()
+    common::planned(graph, &assign_layout::Config { compose, ..assign_layout::Config::new(slots) })
 }
 
 /// Largest element of every value.
@@ -71,26 +72,19 @@ fn check_lowered(
     inputs: &[Tensor<f64>],
     want: &[Tensor<f64>],
 ) -> f64 {
-    let mut chain = common::chain(lower::top_level(placed), Some((levels, period)));
+    let mut chain = nominal_chain(lower::top_level(placed), Some((levels, period)));
     for (k, q) in chain.moduli.iter_mut().enumerate() {
         *q *= 1.0 + (k as f64 * 0.37).sin() * 1e-4;
     }
-    let lowered = lower::run(placed, &chain).unwrap_or_else(|e| panic!("{e}\n{}", common::slot_text(placed)));
-    let lowered = verify(lowered).unwrap_or_else(|e| panic!("{e}\n{}", common::slot_text(placed)));
+    let lowered = lower::run(placed, &chain).unwrap_or_else(|e| panic!("{e}\n{}", fhec_ir::text::print(&**placed)));
+    let lowered = verify(lowered).unwrap_or_else(|e| panic!("{e}\n{}", fhec_ir::text::print(&**placed)));
     let packed: Vec<_> =
         lowered.header.inputs.iter().zip(inputs).map(|(v, x)| v.layout.pack(&x.data)).collect();
     let got = interpret_observed(&lowered, &packed, &mut Promises(&lowered)).unwrap();
     for ((want, got), packed) in want.iter().zip(&got).zip(&lowered.header.outputs) {
-        compare(want, &packed.layout.unpack(got), &placed.name);
+        assert_close(&want.data, &packed.layout.unpack(got), 1e-6, &|| placed.name.clone());
     }
     lowered.iter().map(|(_, n)| n.ty.scale.log2()).fold(f64::INFINITY, f64::min)
-}
-
-fn compare(want: &Tensor<f64>, got: &[f64], name: &str) {
-    let scale = want.data.iter().fold(1.0f64, |m, x| m.max(x.abs()));
-    for (k, (a, b)) in want.data.iter().zip(got).enumerate() {
-        assert!((a - b).abs() <= 1e-6 * scale, "{name}, element {k}: {a} {b}");
-    }
 }
 
 #[test]
@@ -124,7 +118,7 @@ fn random_networks_keep_their_meaning() {
                 Err(e) => panic!("{e}"),
             };
             for (want, got) in want.iter().zip(interp::run(&placed, &inputs).unwrap()) {
-                compare(want, &got.data, &format!("seed {seed}"));
+                assert_close(&want.data, &got.data, 1e-6, &|| format!("seed {seed}"));
             }
             run += 1;
             with += usize::from(count(&placed) > 0);
@@ -141,56 +135,24 @@ fn random_networks_keep_their_meaning() {
 }
 
 /// Residual network of `blocks` blocks: convolutions and monic quartics, a sum of each block's two ends.
-struct Residual {
-    graph: TensorGraph,
-    rng: Rng,
-}
-
-impl Residual {
-    fn conv(&mut self, x: ValueId, channels: usize, kernel: usize, stride: usize, name: &str) -> ValueId {
-        let inputs = self.graph.ty(x)[1];
-        let shape = vec![channels, inputs, kernel, kernel];
-        let size: usize = shape.iter().product();
-        let scale = 1.0 / (inputs * kernel * kernel) as f32;
-        let data: Vec<f32> = (0..size).map(|_| self.rng.unit() * scale).collect();
-        let weight = self.graph.add_constant(Constant::new(shape, data));
-        let window =
-            Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1, 1], pads: [kernel / 2; 4] };
-        let op = TensorOp::Conv { window, groups: 1, weight, bias: None };
-        self.graph.push_inferred(op, vec![x], name).unwrap()
+fn residual(blocks: usize, side: usize, classes: usize) -> Verified<TensorGraph> {
+    let (mut net, image) = Net::new("resnet", 7, [1, 1, side, side]);
+    net.scale = |products| 1.0 / products;
+    let x = net.conv(image, 2, 3, 1, "stem");
+    let mut x = net.quartic(x, "stem/act");
+    for b in 0..blocks {
+        x = net.block(x, [2, 1], (Net::conv, Net::quartic), &b.to_string());
     }
-
-    fn act(&mut self, x: ValueId, name: &str) -> ValueId {
-        // Draws small numbers to 0.25.
-        let coeffs = self.graph.add_constant(Constant::new(vec![5, 1], vec![0.1, 0.5, 0.25, 0.0, 1.0]));
-        self.graph.push_inferred(TensorOp::Poly { coeffs }, vec![x], name).unwrap()
-    }
-
-    fn build(blocks: usize, side: usize, classes: usize) -> Verified<TensorGraph> {
-        let mut graph = TensorGraph::new("resnet", ());
-        let input = TensorOp::Input { name: "image".into(), shape: vec![1, 1, side, side] };
-        let image = graph.push_inferred(input, vec![], "image").unwrap();
-        let mut net = Self { graph, rng: Rng(7) };
-        let x = net.conv(image, 2, 3, 1, "stem");
-        let mut x = net.act(x, "stem/act");
-        for b in 0..blocks {
-            let a = net.conv(x, 2, 3, 1, &format!("{b}/conv1"));
-            let a = net.act(a, &format!("{b}/act1"));
-            let a = net.conv(a, 2, 3, 1, &format!("{b}/conv2"));
-            let sum = net.graph.push_inferred(TensorOp::Add, vec![a, x], format!("{b}/add")).unwrap();
-            x = net.act(sum, &format!("{b}/act2"));
-        }
-        let y = net.conv(x, classes, 1, 1, "head");
-        net.graph.add_output("y", y);
-        verify(net.graph).unwrap()
-    }
+    let y = net.conv(x, classes, 1, 1, "head");
+    net.graph.add_output("y", y);
+    verify(net.graph).unwrap()
 }
 
 #[test]
 fn residual_networks_with_identity_shortcuts() {
     let mut pairs = 0;
     for (blocks, levels) in [(1, 4), (2, 4), (3, 6), (6, 9), (9, 12)] {
-        let graph = Residual::build(blocks, 4, 2);
+        let graph = residual(blocks, 4, 2);
         let planned = planned(&graph, 64, true);
         // Scales and levels do not depend on the ranges being those of the network.
         for range in [1.0, 3.0, 20.0] {
@@ -216,7 +178,7 @@ fn residual_networks_with_identity_shortcuts() {
 
 #[test]
 fn what_is_deeper_than_a_bootstrap_is_high_is_refused_by_name() {
-    let planned = planned(&Residual::build(1, 4, 2), 64, true);
+    let planned = planned(&residual(1, 4, 2), 64, true);
     let error = place::run(&planned, &config(1, 10.0, vec![])).unwrap_err().to_string();
     assert!(error.contains("0/act1 (Poly): takes 2 levels, a bootstrap gives 1"), "{error}");
     // Slots above 1 need a smaller scale, which takes one more level to restore before a square.
@@ -227,7 +189,7 @@ fn what_is_deeper_than_a_bootstrap_is_high_is_refused_by_name() {
 
 #[test]
 fn values_of_infinite_range_are_not_bootstrapped() {
-    let planned = planned(&Residual::build(2, 4, 2), 64, true);
+    let planned = planned(&residual(2, 4, 2), 64, true);
     let (_, free) = place::run_with_report(&planned, &config(6, 10.0, vec![])).unwrap();
     assert!(!free.bootstraps.is_empty());
     let ranges: Vec<f64> = planned
@@ -245,23 +207,23 @@ fn values_of_infinite_range_are_not_bootstrapped() {
 
 #[test]
 fn chains_that_do_not_fit_are_refused() {
-    let planned = planned(&Residual::build(1, 4, 2), 64, true);
+    let planned = planned(&residual(1, 4, 2), 64, true);
     let placed = verify(place::run(&planned, &config(4, 10.0, vec![])).unwrap()).unwrap();
     let none = lower::run(&placed, &lower::Config::nominal(8, 40, 60)).unwrap_err().to_string();
     assert!(none.contains("needs parameters for bootstraps"), "{none}");
-    let other = lower::run(&placed, &common::chain(4, Some((5, 64)))).unwrap_err().to_string();
+    let other = lower::run(&placed, &nominal_chain(4, Some((5, 64)))).unwrap_err().to_string();
     assert!(other.contains("gives level Some(4), the parameters give Some(5)"), "{other}");
-    let mut short = common::chain(4, Some((4, 64)));
+    let mut short = nominal_chain(4, Some((4, 64)));
     short.moduli.pop();
     let short = lower::run(&placed, &short).unwrap_err().to_string();
     assert!(short.contains("level 5 with a chain of 5 moduli"), "{short}");
-    let sparse = lower::run(&placed, &common::chain(4, Some((4, 8)))).unwrap_err().to_string();
+    let sparse = lower::run(&placed, &nominal_chain(4, Some((4, 8)))).unwrap_err().to_string();
     assert!(sparse.contains("slots that repeat after 32, the parameters keep 8 apart"), "{sparse}");
 }
 
 #[test]
 fn values_that_repeat_later_are_not_bootstrapped() {
-    let planned = planned(&Residual::build(3, 4, 2), 256, false);
+    let planned = planned(&residual(3, 4, 2), 256, false);
     let repeats: Vec<usize> = planned.iter().map(|(_, n)| n.ty.layout.period()).collect();
     let widest = repeats.iter().copied().max().unwrap();
     let (all, free) = place::run_with_report(&planned, &config(6, 10.0, vec![])).unwrap();
@@ -277,7 +239,7 @@ fn values_that_repeat_later_are_not_bootstrapped() {
     assert!(error.to_string().contains("head (Linear): cannot be reached"), "{error}");
 }
 
-/// What bootstraps of sparse slots rely on, and plans that read any copy.
+/// What bootstraps of sparse slots rely on, and plans that read any replica.
 #[test]
 fn slots_of_random_networks_repeat_with_their_layouts() {
     let (mut values, mut periodic) = (0, 0);

@@ -1,10 +1,13 @@
 //! `place` and `lower` preserve meaning: the schedule computes what the tensors compute, with exact levels and scales.
 
+mod common;
+
+use common::assert_close;
 use fhec_ir::schedule::ScheduleOp;
 use fhec_ir::tensor::random::{self, Options};
 use fhec_ir::{schedule, tensor, verify};
 use fhec_passes::assign_layout::Compaction;
-use fhec_passes::minimize_rotations::Prices;
+use fhec_passes::maps::Prices;
 use fhec_passes::{PassError, assign_layout, lower, minimize_rotations, place};
 
 #[test]
@@ -18,15 +21,12 @@ fn lowered_random_networks_equal_their_tensors() {
         for slots in [64, 1024, 4096] {
             let compaction = [None, Some(Compaction::First), Some(Compaction::Joins)][seed as usize / 3 % 3];
             let config = assign_layout::Config { compaction, ..assign_layout::Config::new(slots) };
-            let packed = assign_layout::run(&graph, &config).unwrap();
+            let packed = common::pack(&graph, &config).unwrap();
             // Complex halves wherever there are two sums, where they pay, or nowhere.
             let fold = [0.0, Prices::default().fold, f64::INFINITY][seed as usize / 2 % 3];
             let prices = Prices { fold, ..Prices::default() };
-            let planned = minimize_rotations::run(
-                &verify(packed).unwrap(),
-                &minimize_rotations::Config { prices, level: None },
-            )
-            .unwrap();
+            let config = minimize_rotations::Config { prices, level: None };
+            let planned = minimize_rotations::run(&packed, &config).unwrap();
             let placed = match place::run(&verify(planned).unwrap(), &Default::default()) {
                 Ok(placed) => verify(placed).unwrap(),
                 Err(PassError::Refused { .. }) => {
@@ -53,15 +53,8 @@ fn lowered_random_networks_equal_their_tensors() {
             folded += usize::from(folds > 0);
             run += 1;
             for ((want, got), packed) in want.iter().zip(&got).zip(&lowered.header.outputs) {
-                let got = packed.layout.unpack(got);
-                let scale = want.data.iter().fold(1.0f64, |m, x| m.max(x.abs()));
-                for (k, (a, b)) in want.data.iter().zip(&got).enumerate() {
-                    assert!(
-                        (a - b).abs() <= 1e-6 * scale,
-                        "seed {seed}, {slots} slots, element {k}: {a} {b}\n{}",
-                        fhec_ir::text::print(&*placed)
-                    );
-                }
+                let context = || format!("seed {seed}, {slots} slots\n{}", fhec_ir::text::print(&*placed));
+                assert_close(&want.data, &packed.layout.unpack(got), 1e-6, &context);
             }
         }
     }
@@ -81,9 +74,8 @@ fn extreme_coefficients_are_refused_by_name() {
     let coeffs = graph.add_constant(Constant::new(vec![4, 1], vec![0.0, 1.0, 3e38, 3e38]));
     let y = graph.push(TensorOp::Poly { coeffs }, vec![x], shape, "huge");
     graph.add_output("y", y);
-    let packed = assign_layout::run(&verify(graph).unwrap(), &assign_layout::Config::new(64)).unwrap();
-    let planned = minimize_rotations::run(&verify(packed).unwrap(), &Default::default()).unwrap();
-    let placed = verify(place::run(&verify(planned).unwrap(), &Default::default()).unwrap()).unwrap();
+    let planned = common::planned(&verify(graph).unwrap(), &assign_layout::Config::new(64));
+    let placed = verify(place::run(&planned, &Default::default()).unwrap()).unwrap();
     let error = lower::run(&placed, &lower::Config::nominal(8, 40, 60)).unwrap_err().to_string();
     assert!(error.contains("huge (Poly)") && error.contains("extreme"), "{error}");
 }

@@ -1,9 +1,11 @@
 //! `minimize-rotations` preserves meaning: executing the plans by rotations gives the tensors' values.
 
+mod common;
+
+use common::assert_close;
 use fhec_ir::tensor::random::{self, Options};
-use fhec_ir::{slot, tensor, verify};
-use fhec_passes::assign_layout::Compaction;
-use fhec_passes::{assign_layout, minimize_rotations};
+use fhec_ir::{slot, tensor, text};
+use fhec_passes::assign_layout::{Compaction, Config};
 
 #[test]
 fn planned_random_networks_equal_their_tensors() {
@@ -13,21 +15,10 @@ fn planned_random_networks_equal_their_tensors() {
         let want = tensor::run(&graph, &inputs).unwrap();
         for slots in [64, 1024, 8192] {
             let compaction = [None, Some(Compaction::First), Some(Compaction::Joins)][seed as usize % 3];
-            let config = assign_layout::Config { compaction, ..assign_layout::Config::new(slots) };
-            let packed = assign_layout::run(&graph, &config).unwrap();
-            let packed = verify(packed).unwrap();
-            let planned = minimize_rotations::run(&packed, &Default::default()).unwrap();
-            let planned = verify(planned).unwrap_or_else(|e| panic!("seed {seed}, {slots} slots: {e}"));
-            let got = slot::interp::run(&planned, &inputs).unwrap();
-            for (want, got) in want.iter().zip(&got) {
-                let scale = want.data.iter().fold(1.0f64, |m, x| m.max(x.abs()));
-                for (k, (a, b)) in want.data.iter().zip(&got.data).enumerate() {
-                    assert!(
-                        (a - b).abs() <= 1e-9 * scale,
-                        "seed {seed}, {slots} slots, element {k}: {a} {b}\n{}",
-                        fhec_ir::text::print(&*planned)
-                    );
-                }
+            let planned = common::planned(&graph, &Config { compaction, ..Config::new(slots) });
+            let context = || format!("seed {seed}, {slots} slots\n{}", text::print(&*planned));
+            for (want, got) in want.iter().zip(&slot::interp::run(&planned, &inputs).unwrap()) {
+                assert_close(&want.data, &got.data, 1e-9, &context);
             }
         }
     }

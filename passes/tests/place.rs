@@ -3,7 +3,7 @@
 use fhec_ir::tensor::random::Rng;
 use fhec_passes::place::LevelPrices;
 use fhec_passes::place::extract::{
-    Alternative, Bootstraps, Class, Problem, Solution, naive, needed_levels, solve,
+    Alternative, Bootstraps, EClass, Problem, Solution, naive, needed_levels, solve,
 };
 
 #[test]
@@ -21,7 +21,7 @@ fn extraction_agrees_with_brute_force() {
     }
 }
 
-/// Every choice of alternatives, by class.
+/// Every choice of alternatives, by e-class.
 fn choices(problem: &Problem) -> Vec<Vec<usize>> {
     let mut all = vec![vec![]];
     for class in &problem.classes {
@@ -74,7 +74,7 @@ fn below(rng: &mut Rng, n: usize) -> usize {
 fn random_problem(rng: &mut Rng) -> Problem {
     let mut below = |n: usize| below(rng, n);
     let count = 3 + below(3);
-    let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.1)] }];
+    let mut classes = vec![EClass { alternatives: vec![alternative(vec![], 0, 0.1)] }];
     for c in 1..count {
         let alternatives = (0..1 + below(2)).map(|_| {
             let mut children: Vec<usize> = (0..1 + below(2)).map(|_| below(c)).collect();
@@ -83,7 +83,7 @@ fn random_problem(rng: &mut Rng) -> Problem {
             let depth = below(3) as u32;
             alternative(children, depth, 1.0 + below(20) as f64)
         });
-        classes.push(Class { alternatives: alternatives.collect() });
+        classes.push(EClass { alternatives: alternatives.collect() });
     }
     Problem {
         classes,
@@ -184,7 +184,7 @@ fn extraction_with_bootstraps_agrees_with_brute_force() {
     assert!(together > 50, "{together}");
 }
 
-/// A random problem with bootstraps that give one to three levels; some classes may not be bootstrapped.
+/// A random problem with bootstraps that give one to three levels; some e-classes may not be bootstrapped.
 fn bounded(rng: &mut Rng) -> Problem {
     let mut problem = random_problem(rng);
     for class in problem.classes.iter_mut().skip(1) {
@@ -202,7 +202,7 @@ fn bounded(rng: &mut Rng) -> Problem {
     problem
 }
 
-/// Parts of the prices that classes pay when two are bootstrapped together: none may, or most may.
+/// Parts of the prices that e-classes pay when two are bootstrapped together: none may, or most may.
 fn shares(rng: &mut Rng, prices: &[f64]) -> Vec<f64> {
     let none = below(rng, 3) == 0;
     let mut share = |price: f64| match below(rng, 6) {
@@ -214,9 +214,9 @@ fn shares(rng: &mut Rng, prices: &[f64]) -> Vec<f64> {
 
 /// Blocks of two layers and a join with what the block began with.
 fn residual(rng: &mut Rng) -> Problem {
-    let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.1)] }];
+    let mut classes = vec![EClass { alternatives: vec![alternative(vec![], 0, 0.1)] }];
     let mut push = |children: Vec<usize>, depth: u32, rotations: usize| {
-        classes.push(Class { alternatives: vec![alternative(children, depth, rotations as f64)] });
+        classes.push(EClass { alternatives: vec![alternative(children, depth, rotations as f64)] });
         classes.len() - 1
     };
     let mut x = 0;
@@ -238,12 +238,12 @@ fn residual(rng: &mut Rng) -> Problem {
 
 /// Blocks of two layers, the second of which reads what the block began with too, at one price for all bootstraps.
 fn crossed(rng: &mut Rng) -> Problem {
-    let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.1)] }];
+    let mut classes = vec![EClass { alternatives: vec![alternative(vec![], 0, 0.1)] }];
     for _ in 0..3 {
         let x = classes.len() - 1;
         for children in [vec![x], vec![x, x + 1]] {
             let rotations = 1 + below(rng, 10);
-            classes.push(Class { alternatives: vec![alternative(children, 1, rotations as f64)] });
+            classes.push(EClass { alternatives: vec![alternative(children, 1, rotations as f64)] });
         }
     }
     let (levels, price) = (2 + below(rng, 2) as u32, 40.0 + below(rng, 60) as f64);
@@ -256,7 +256,7 @@ fn crossed(rng: &mut Rng) -> Problem {
 
 /// Layers one after the other, each of which may take in the one before, and sometimes a shortcut.
 fn composed(rng: &mut Rng) -> Problem {
-    let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.1)] }];
+    let mut classes = vec![EClass { alternatives: vec![alternative(vec![], 0, 0.1)] }];
     let mut before = 0;
     for at in 1..=4 {
         let depth = below(rng, 2) as u32;
@@ -269,7 +269,7 @@ fn composed(rng: &mut Rng) -> Problem {
             alternatives.iter_mut().for_each(|a| a.children.dedup());
         }
         before = at - 1;
-        classes.push(Class { alternatives });
+        classes.push(EClass { alternatives });
     }
     let prices: Vec<f64> = (0..classes.len()).map(|_| 1.0 + below(rng, 40) as f64).collect();
     let shares = shares(rng, &prices);
@@ -282,7 +282,7 @@ fn composed(rng: &mut Rng) -> Problem {
     }
 }
 
-/// What the oracle decides about a class: alternative, level before a bootstrap, whether it is bootstrapped by now.
+/// What the oracle decides about an e-class: alternative, level before a bootstrap, whether it is bootstrapped by now.
 type Pick = Option<(usize, u32, bool)>;
 
 #[derive(Debug)]
@@ -291,7 +291,7 @@ struct Best {
     bootstraps: usize,
 }
 
-/// Tries everything that is not dearer than the best so far. Every reader takes the class as it is or bootstrapped, whichever it can.
+/// Tries everything that is not dearer than the best so far. Every reader takes the e-class as it is or bootstrapped, whichever it can.
 struct Oracle<'p> {
     problem: &'p Problem,
     picks: Vec<Pick>,
@@ -341,7 +341,7 @@ impl Oracle<'_> {
         }
     }
 
-    /// Bootstraps the last class, alone or with any that was not.
+    /// Bootstraps the last e-class, alone or with any that was not.
     fn bootstrapped(&mut self, c: usize, price: f64) {
         let rules = self.problem.bootstraps.as_ref().unwrap();
         self.picks[c].as_mut().unwrap().2 = true;
@@ -390,10 +390,10 @@ fn is_valid(problem: &Problem, solution: &Solution) -> bool {
 
 /// 19 convolutions, each with an activation, and a classifier; a join after every second one.
 fn resnet20(bootstrap: f64, pair: f64) -> Problem {
-    let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.01)] }];
+    let mut classes = vec![EClass { alternatives: vec![alternative(vec![], 0, 0.01)] }];
     let mut prices = vec![f64::INFINITY];
     let mut push = |children: Vec<usize>, depth: u32, rotations: f64, cts: f64| {
-        classes.push(Class { alternatives: vec![alternative(children, depth, rotations)] });
+        classes.push(EClass { alternatives: vec![alternative(children, depth, rotations)] });
         prices.push(cts * bootstrap);
         classes.len() - 1
     };
@@ -439,13 +439,13 @@ fn resnet20_takes_milliseconds() {
 #[test]
 fn u_nets_are_placed_in_time() {
     for (depth, pair) in [2, 3, 4].into_iter().flat_map(|depth| [(depth, f64::INFINITY), (depth, 1.3)]) {
-        let mut classes = vec![Class { alternatives: vec![alternative(vec![], 0, 0.01)] }];
+        let mut classes = vec![EClass { alternatives: vec![alternative(vec![], 0, 0.01)] }];
         let mut prices = vec![f64::INFINITY];
         let mut layer = |children: Vec<usize>, cts: f64| {
             for (children, depth, rotations) in [(Some(children), 1, 60.0), (None, 2, 2.2)] {
                 let children = children.unwrap_or_else(|| vec![classes.len() - 1]);
                 let alternatives = vec![alternative(children, depth, rotations * cts)];
-                classes.push(Class { alternatives });
+                classes.push(EClass { alternatives });
                 prices.push(300.0 * cts);
             }
             classes.len() - 1

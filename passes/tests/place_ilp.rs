@@ -2,10 +2,10 @@
 
 use fhec_ir::tensor::random::Rng;
 use fhec_passes::place::LevelPrices;
-use fhec_passes::place::extract::{Alternative, Bootstraps, Class, Problem, Solution, solve};
+use fhec_passes::place::extract::{Alternative, Bootstraps, EClass, Problem, Solution, solve};
 use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
 
-/// A class computed by an alternative, available at a level: a variable of the programme.
+/// An e-class computed by an alternative, available at a level: a variable of the programme.
 struct Pick {
     class: usize,
     alternative: usize,
@@ -15,15 +15,15 @@ struct Pick {
     variable: Variable,
 }
 
-/// The programme of a problem with bootstraps. A pick may be made if each class it reads has one that is high enough, or is
-/// bootstrapped, alone or together with one before the pick's. A class is paid once however often it is read.
+/// The programme of a problem with bootstraps. A pick may be made if each e-class it reads has one that is high enough, or is
+/// bootstrapped, alone or together with one before the pick's. An e-class is paid once however often it is read.
 struct Oracle<'p> {
     problem: &'p Problem,
     rules: &'p Bootstraps,
     programme: microlp::Problem,
     picks: Vec<Pick>,
     bootstrapped: Vec<Variable>,
-    /// Two classes that are bootstrapped together, the earlier one first.
+    /// Two e-classes that are bootstrapped together, the earlier one first.
     together: Vec<([usize; 2], Variable)>,
 }
 
@@ -32,7 +32,7 @@ impl<'p> Oracle<'p> {
         let rules = problem.bootstraps.as_ref().unwrap();
         let mut programme = microlp::Problem::new(OptimizationDirection::Minimize);
         let mut picks = Vec::new();
-        for (class, Class { alternatives }) in problem.classes.iter().enumerate() {
+        for (class, EClass { alternatives }) in problem.classes.iter().enumerate() {
             for (alternative, a) in alternatives.iter().enumerate() {
                 let highest = rules.levels.checked_sub(a.headroom + a.depth);
                 for level in highest.into_iter().flat_map(|highest| 0..=highest) {
@@ -65,7 +65,7 @@ impl<'p> Oracle<'p> {
         self.picks.iter().filter(|p| of(p)).map(|p| (p.variable, factor)).collect()
     }
 
-    /// Picks of a class that read another one at a level or above, less what makes it readable there, are at most 0.
+    /// Picks of an e-class that read another one at a level or above, less what makes it readable there, are at most 0.
     fn readable(&self, class: usize, child: usize, level: u32) -> Vec<(Variable, f64)> {
         let mut row = self.those(1.0, |p| {
             p.class == class && p.executes >= level && self.alternative(p).children.contains(&child)
@@ -80,7 +80,7 @@ impl<'p> Oracle<'p> {
     /// The least price; None if nothing is possible.
     fn least(mut self) -> Option<f64> {
         let mut rows = Vec::new();
-        for (class, Class { alternatives }) in self.problem.classes.iter().enumerate() {
+        for (class, EClass { alternatives }) in self.problem.classes.iter().enumerate() {
             let once = self.those(1.0, |p| p.class == class);
             let must =
                 if self.problem.outputs.contains(&class) { ComparisonOp::Eq } else { ComparisonOp::Le };
@@ -113,12 +113,12 @@ fn square(level: u32) -> f64 {
     1.0 + f64::from(level * level)
 }
 
-/// A random problem of up to 20 classes: alternatives that read different classes, joins over any distance.
+/// A random problem of up to 20 e-classes: alternatives that read different e-classes, joins over any distance.
 fn random_problem(rng: &mut Rng) -> Problem {
     let count = rng.range(10, 20);
     let levels = rng.range(2, 5) as u32;
     let input = Alternative { children: vec![], depth: 0, headroom: 0, rotations: 0.1 };
-    let mut classes = vec![Class { alternatives: vec![input] }];
+    let mut classes = vec![EClass { alternatives: vec![input] }];
     for c in 1..count {
         let alternatives = (0..rng.range(1, 3)).map(|_| {
             let near = c - rng.range(1, c.min(2));
@@ -131,7 +131,7 @@ fn random_problem(rng: &mut Rng) -> Problem {
             let (depth, headroom) = (rng.range(0, 2) as u32, u32::from(rng.once_in(8)));
             Alternative { children, depth, headroom, rotations: rng.range(1, 20) as f64 }
         });
-        classes.push(Class { alternatives: alternatives.collect() });
+        classes.push(EClass { alternatives: alternatives.collect() });
     }
     let price = |_| if rng.once_in(8) { f64::INFINITY } else { rng.range(1, 150) as f64 };
     let prices: Vec<f64> = (0..count).map(price).collect();
@@ -147,14 +147,14 @@ fn random_problem(rng: &mut Rng) -> Problem {
 /// Blocks of convolutions and activations, each evaluated flat and dear or deep and cheap, with shortcuts around the blocks.
 fn residual_problem(rng: &mut Rng) -> Problem {
     let mut classes = vec![];
-    let mut push = |ways: Vec<(Vec<usize>, u32, usize)>| {
-        let way = |(children, depth, rotations): (Vec<usize>, u32, usize)| Alternative {
+    let mut push = |alternatives: Vec<(Vec<usize>, u32, usize)>| {
+        let alternative = |(children, depth, rotations): (Vec<usize>, u32, usize)| Alternative {
             children,
             depth,
             headroom: 0,
             rotations: rotations as f64,
         };
-        classes.push(Class { alternatives: ways.into_iter().map(way).collect() });
+        classes.push(EClass { alternatives: alternatives.into_iter().map(alternative).collect() });
         classes.len() - 1
     };
     let mut x = push(vec![(vec![], 0, 1)]);
@@ -175,17 +175,17 @@ fn residual_problem(rng: &mut Rng) -> Problem {
 
 /// Blocks of two layers, the second of which reads what the block began with too, at one price for all bootstraps.
 fn crossed_problem(rng: &mut Rng) -> Problem {
-    let way = |children: Vec<usize>, rotations: usize| Alternative {
+    let alternative = |children: Vec<usize>, rotations: usize| Alternative {
         children,
         depth: 1,
         headroom: 0,
         rotations: rotations as f64,
     };
-    let mut classes = vec![Class { alternatives: vec![Alternative { depth: 0, ..way(vec![], 1) }] }];
+    let mut classes = vec![EClass { alternatives: vec![Alternative { depth: 0, ..alternative(vec![], 1) }] }];
     for _ in 0..rng.range(4, 6) {
         let x = classes.len() - 1;
         for children in [vec![x], vec![x, x + 1]] {
-            classes.push(Class { alternatives: vec![way(children, rng.range(1, 10))] });
+            classes.push(EClass { alternatives: vec![alternative(children, rng.range(1, 10))] });
         }
     }
     let price = rng.range(40, 100) as f64;
@@ -196,7 +196,7 @@ fn crossed_problem(rng: &mut Rng) -> Problem {
     Problem { outputs: vec![classes.len() - 1], classes, price, bootstraps }
 }
 
-/// Parts of the prices that a few classes pay when two are bootstrapped together; infinite for the others.
+/// Parts of the prices that a few e-classes pay when two are bootstrapped together; infinite for the others.
 fn shares(rng: &mut Rng, prices: &[f64]) -> Vec<f64> {
     let share =
         |price: &f64| if rng.once_in(3) { price * 0.1 * rng.range(4, 7) as f64 } else { f64::INFINITY };

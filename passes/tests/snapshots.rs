@@ -1,42 +1,14 @@
 //! What the passes make of three small networks, pass after pass.
 
-use fhec_ir::tensor::random::Rng;
-use fhec_ir::tensor::{Pool, ReduceKind, TensorGraph, TensorOp, Window};
-use fhec_ir::{ConstId, Constant, ValueId, text, verify};
-use fhec_passes::{absorb, approximate, canonicalize};
+#[path = "common/net.rs"]
+mod net;
 
-/// Builds graphs op by op; weights come from a seeded generator.
-struct Net {
-    graph: TensorGraph,
-    rng: Rng,
-}
+use fhec_ir::tensor::{Pool, TensorGraph, TensorOp, Window};
+use fhec_ir::{Constant, ValueId, text, verify};
+use fhec_passes::{absorb, approximate, canonicalize};
+use net::Net;
 
 impl Net {
-    fn new(name: &str, shape: [usize; 4]) -> (Self, ValueId) {
-        let mut graph = TensorGraph::new(name, ());
-        let input = TensorOp::Input { name: "image".into(), shape: shape.to_vec() };
-        let x = graph.push_inferred(input, vec![], "image").unwrap();
-        (Self { graph, rng: Rng(1) }, x)
-    }
-
-    fn weights(&mut self, shape: &[usize]) -> ConstId {
-        let len = shape.iter().product();
-        let data: Vec<f32> = (0..len).map(|_| self.rng.unit()).collect();
-        self.graph.add_constant(Constant::new(shape.to_vec(), data))
-    }
-
-    fn push(&mut self, op: TensorOp, args: &[ValueId], name: &str) -> ValueId {
-        self.graph.push_inferred(op, args.to_vec(), name).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
-    fn conv(&mut self, x: ValueId, channels: usize, kernel: usize, stride: usize, name: &str) -> ValueId {
-        let inputs = self.graph.ty(x)[1];
-        let weight = self.weights(&[channels, inputs, kernel, kernel]);
-        let window =
-            Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1, 1], pads: [kernel / 2; 4] };
-        self.push(TensorOp::Conv { window, groups: 1, weight, bias: None }, &[x], name)
-    }
-
     /// Batch normalisation.
     fn norm(&mut self, x: ValueId, name: &str) -> ValueId {
         let c = self.graph.ty(x)[1];
@@ -54,34 +26,28 @@ impl Net {
         let coeffs = self.graph.add_constant(Constant::new(vec![degree + 1, c], data));
         self.push(TensorOp::Poly { coeffs }, &[x], name)
     }
-
-    fn classifier(mut self, x: ValueId) -> TensorGraph {
-        let mean = TensorOp::Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: true };
-        let x = self.push(mean, &[x], "mean");
-        let c = self.graph.ty(x)[1];
-        let x = self.push(TensorOp::Reshape { out: vec![1, c] }, &[x], "flatten");
-        let (weight, bias) = (self.weights(&[3, c]), Some(self.weights(&[3])));
-        let y = self.push(TensorOp::Gemm { weight, bias }, &[x], "fc");
-        self.graph.add_output("logits", y);
-        self.graph
-    }
 }
 
-fn lenet() -> TensorGraph {
-    let (mut net, x) = Net::new("lenet", [1, 1, 8, 8]);
-    let x = net.conv(x, 2, 3, 1, "conv1");
-    let x = net.norm(x, "bn1");
-    let x = net.act(x, 2, "act1");
-    let window = Window { kernel: [2, 2], stride: [2, 2], dilation: [1, 1], pads: [0; 4] };
-    let x = net.push(TensorOp::Pool { kind: Pool::AveragePadded, window, out: [4, 4] }, &[x], "pool1");
-    let x = net.conv(x, 4, 3, 1, "conv2");
-    let x = net.norm(x, "bn2");
-    let x = net.push(TensorOp::Mul, &[x, x], "square2");
+/// Means of all channels, and a dense layer.
+fn classified(mut net: Net, x: ValueId) -> TensorGraph {
+    let x = net.mean(x, true, "mean");
     net.classifier(x)
 }
 
+fn lenet() -> TensorGraph {
+    let (mut net, x) = Net::new("lenet", 1, [1, 1, 8, 8]);
+    let x = net.conv(x, 2, 3, 1, "conv1");
+    let x = net.norm(x, "bn1");
+    let x = net.act(x, 2, "act1");
+    let x = net.pool(x, Pool::AveragePadded, "pool1");
+    let x = net.conv(x, 4, 3, 1, "conv2");
+    let x = net.norm(x, "bn2");
+    let x = net.push(TensorOp::Mul, &[x, x], "square2");
+    classified(net, x)
+}
+
 fn residual() -> TensorGraph {
-    let (mut net, x) = Net::new("residual", [1, 2, 8, 8]);
+    let (mut net, x) = Net::new("residual", 1, [1, 2, 8, 8]);
     let x = net.conv(x, 2, 3, 1, "stem");
     let x = net.norm(x, "stem/bn");
     let mut x = net.act(x, 4, "stem/act");
@@ -97,11 +63,11 @@ fn residual() -> TensorGraph {
         let sum = net.push(TensorOp::Add, &[y, shortcut], &format!("{block}/add"));
         x = net.act(sum, 4, &format!("{block}/act2"));
     }
-    net.classifier(x)
+    classified(net, x)
 }
 
 fn branches() -> TensorGraph {
-    let (mut net, x) = Net::new("branches", [1, 2, 6, 6]);
+    let (mut net, x) = Net::new("branches", 1, [1, 2, 6, 6]);
     let a = net.conv(x, 2, 1, 1, "a/conv");
     let a = net.norm(a, "a/bn");
     let a = net.act(a, 2, "a/act");
@@ -116,7 +82,7 @@ fn branches() -> TensorGraph {
     let y = net.norm(joined, "bn");
     let y = net.conv(y, 3, 3, 2, "conv");
     let y = net.act(y, 2, "act");
-    net.classifier(y)
+    classified(net, y)
 }
 
 fn check(graph: TensorGraph) {

@@ -4,8 +4,8 @@ use super::constants::Constants;
 use super::layouts::{constant_text, layout_text, read_constant_statement, read_layout};
 use super::lex::{ParseError, Token};
 use super::reader::{Parsed, Reader};
-use super::writer::Writer;
 use super::syntax::{Part, Syntax};
+use super::writer::Writer;
 use crate::{Graph, Output, ValueId};
 
 /// The text of a graph. Constants of more than eight different numbers are given by their digests; their numbers are

@@ -50,8 +50,7 @@ impl Token<'_> {
 }
 
 /// Two-character signs stand first, so that they are found first.
-const SIGNS: [&str; 15] =
-    ["->", "..", "{", "}", "[", "]", ",", ":", "=", "+", "^", "|", "/", "×", "_"];
+const SIGNS: [&str; 15] = ["->", "..", "{", "}", "[", "]", ",", ":", "=", "+", "^", "|", "/", "×", "_"];
 
 /// Splits a text into words with their lines. `//` begins a comment that ends with its line.
 pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token<'_>)>, ParseError> {
@@ -60,8 +59,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token<'_>)>, ParseError> 
         let line_number = at + 1;
         let mut rest = line.trim_start();
         while !rest.is_empty() && !rest.starts_with("//") {
-            let (token, after) =
-                token(rest).map_err(|message| ParseError { line: line_number, message })?;
+            let (token, after) = token(rest).map_err(|message| ParseError { line: line_number, message })?;
             tokens.push((line_number, token));
             rest = after.trim_start();
         }
@@ -163,8 +161,12 @@ fn string(text: &str) -> Result<(String, &str), String> {
                 Some('0') => value.push('\0'),
                 Some(c @ ('\\' | '"' | '\'')) => value.push(c),
                 Some('u') => {
-                    let code: String =
-                        chars.by_ref().map(|(_, c)| c).skip_while(|c| *c == '{').take_while(|c| *c != '}').collect();
+                    let code: String = chars
+                        .by_ref()
+                        .map(|(_, c)| c)
+                        .skip_while(|c| *c == '{')
+                        .take_while(|c| *c != '}')
+                        .collect();
                     let c = u32::from_str_radix(&code, 16).ok().and_then(char::from_u32);
                     value.push(c.ok_or_else(|| format!("no character has the code {code:?}"))?);
                 }
@@ -188,16 +190,18 @@ mod tests {
     fn numbers_end_before_a_range() {
         use Token::{Number, Sign};
         assert_eq!(all("-17..-15"), [Number("-17"), Sign(".."), Number("-15")]);
-        assert_eq!(all("0.5e-3 2^30-1e-6"), [Number("0.5e-3"), Number("2"), Sign("^"), Number("30"), Number("-1e-6")]);
+        assert_eq!(
+            all("0.5e-3 2^30-1e-6"),
+            [Number("0.5e-3"), Number("2"), Sign("^"), Number("30"), Number("-1e-6")]
+        );
     }
 
     #[test]
     fn names_reach_to_the_end_of_the_line() {
-        assert_eq!(all("%1 ; /a/b // c\n%2"), [
-            Token::Value(1),
-            Token::Name("/a/b // c".into()),
-            Token::Value(2)
-        ]);
+        assert_eq!(
+            all("%1 ; /a/b // c\n%2"),
+            [Token::Value(1), Token::Name("/a/b // c".into()), Token::Value(2)]
+        );
         for name in ["", "/0/Conv", "a\nb", " x ", "\"quoted\"", "ä\u{0}\u{7f}", "tab\t"] {
             let line = format!("; {}", written_name(name));
             assert_eq!(all(&line), [Token::Name(name.into())], "{line}");
@@ -206,7 +210,9 @@ mod tests {
 
     #[test]
     fn every_error_has_its_line() {
-        for (text, line) in [("%1\n%x", 2), ("\"open", 1), ("a\n\n~", 3), ("\"\\q\"", 1), ("\"\\u{d800}\"", 1)] {
+        for (text, line) in
+            [("%1\n%x", 2), ("\"open", 1), ("a\n\n~", 3), ("\"\\q\"", 1), ("\"\\u{d800}\"", 1)]
+        {
             assert_eq!(tokens(text).unwrap_err().line, line, "{text}");
         }
     }

@@ -19,7 +19,11 @@ pub(super) fn map_text(writer: &Writer<'_>, map: &LinearMap, operands: &[String]
     let mut inputs = map.inputs.iter().map(Layout::shape);
     let terms = map.terms.iter().zip(operands).map(|(term, operand)| {
         let shape = inputs.next().unwrap_or_default();
-        if term.stages.is_empty() { operand.clone() } else { format!("{operand} {}", term_text(writer, term, shape)) }
+        if term.stages.is_empty() {
+            operand.clone()
+        } else {
+            format!("{operand} {}", term_text(writer, term, shape))
+        }
     });
     terms.collect::<Vec<_>>().join(" + ")
 }
@@ -132,7 +136,10 @@ pub(super) fn plan_lines(map: &LinearMap) -> Vec<String> {
     } else if plan.products.is_sorted_by(|a, b| a < b) {
         product_sets(map, &plan.products)
     } else {
-        vec![format!("listed {}", plan.products.iter().map(|p| listed(p, slots)).collect::<Vec<_>>().join(" "))]
+        vec![format!(
+            "listed {}",
+            plan.products.iter().map(|p| listed(p, slots)).collect::<Vec<_>>().join(" ")
+        )]
     };
     let mut rest = Vec::new();
     if plan.fold != 0 {
@@ -281,8 +288,7 @@ fn read_product_set(reader: &mut Reader<'_>, products: &mut Vec<Product>) -> Par
         for out_ct in read_indices_of(reader, "to")? {
             reader.repeat(giants.len().saturating_mul(sources.len()))?;
             for &giant in &giants {
-                let product =
-                    |&(operand, in_ct, baby)| Product { out_ct, giant, operand, in_ct, baby };
+                let product = |&(operand, in_ct, baby)| Product { out_ct, giant, operand, in_ct, baby };
                 products.extend(sources.iter().map(product));
             }
         }

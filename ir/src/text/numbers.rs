@@ -61,7 +61,7 @@ pub(super) fn sequence_text(numbers: &[i64]) -> String {
     while let [first, tail @ ..] = rest {
         let step = tail.first().map_or(0, |second| second - first);
         let run = 1 + rest.windows(2).take_while(|pair| pair[1] - pair[0] == step).count();
-        let run = if step > 0 && (run > 2 || step == 1) { run } else { 1 };
+        let run = if step > 0 && run > 2 { run } else { 1 };
         parts.push(match (run, step) {
             (1, _) => first.to_string(),
             (_, 1) => format!("{first}..{}", rest[run - 1]),
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn sequences_have_runs() {
-        assert_eq!(sequence_text(&[-2, -1, 0, 4, 8, 12, 20, 21, 5]), "-2..0, 4..12/4, 20..21, 5");
+        assert_eq!(sequence_text(&[-2, -1, 0, 4, 8, 12, 20, 21, 5]), "-2..0, 4..12/4, 20, 21, 5");
         assert_eq!(sequence_text(&[3, 5]), "3, 5");
         assert_eq!(sequence_text(&[]), "");
     }

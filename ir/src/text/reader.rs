@@ -156,8 +156,7 @@ impl<'t> Reader<'t> {
         self.skip();
         let exponent: i32 = self.number("an exponent")?;
         let negative = matches!(self.peek(), Some(Token::Number(s)) if s.starts_with('-'));
-        let deviation =
-            if negative || self.eat_sign("+") { self.number("a deviation")? } else { 0.0 };
+        let deviation = if negative || self.eat_sign("+") { self.number("a deviation")? } else { 0.0 };
         Ok(from_scale(exponent, deviation))
     }
 

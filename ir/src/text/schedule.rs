@@ -127,7 +127,8 @@ impl Syntax for ScheduleOp {
         let steps: Option<Vec<i64>> =
             nodes.iter().map(|n| step_of(&n.op).map(|step| signed(step, graph.header.slots))).collect();
         let steps = steps.map_or(String::new(), |steps| format!("by {}", sequence_text(&steps)));
-        let defined = if count == 1 { id.to_string() } else { format!("{id}..{}", ValueId(id.0 + count as u32 - 1)) };
+        let defined =
+            if count == 1 { id.to_string() } else { format!("{id}..{}", ValueId(id.0 + count as u32 - 1)) };
         let word = keyword(node.op.mnemonic());
         let attributes = attributes(graph, node);
         let ty = format!(": {}", type_text(&node.ty));
@@ -136,7 +137,12 @@ impl Syntax for ScheduleOp {
         count
     }
 
-    fn read_nodes(reader: &mut Reader<'_>, graph: &Schedule, first: u32, last: u32) -> Parsed<Vec<Node<Self>>> {
+    fn read_nodes(
+        reader: &mut Reader<'_>,
+        graph: &Schedule,
+        first: u32,
+        last: u32,
+    ) -> Parsed<Vec<Node<Self>>> {
         let count = (last - first) as usize + 1;
         let word = reader.any_word("an instruction")?;
         let args = reader.values()?;
@@ -273,7 +279,10 @@ fn run(graph: &Schedule, id: ValueId, part: Part<'_>) -> usize {
     let next = |k: u32| {
         let id = ValueId(id.0 + k);
         (id.index() < graph.len()).then(|| graph.node(id)).filter(|node| {
-            alike(node) && node.ty == first.ty && node.name == first.name && part.is_none_or(|chosen| chosen(id))
+            alike(node)
+                && node.ty == first.ty
+                && node.name == first.name
+                && part.is_none_or(|chosen| chosen(id))
         })
     };
     let advance = u32::from(next(1).is_some_and(|node| node.args[..] != [arg]));
@@ -375,7 +384,8 @@ fn recipes_text(recipes: &[Recipe]) -> String {
     let mut parts = Vec::new();
     let mut rest = recipes;
     while let [first, ..] = rest {
-        let run = 1 + (1..rest.len() as u32).take_while(|k| Some(rest[*k as usize]) == later(*first, *k)).count();
+        let run =
+            1 + (1..rest.len() as u32).take_while(|k| Some(rest[*k as usize]) == later(*first, *k)).count();
         parts.push(recipe_text(*first, run as u32 - 1));
         rest = &rest[run..];
     }
@@ -453,7 +463,9 @@ fn read_recipe(reader: &mut Reader<'_>, recipes: &mut Vec<Recipe>) -> Parsed {
     let lengths = [length(re), im.and_then(length)];
     let more = lengths.into_iter().flatten().max().unwrap_or(0);
     if lengths.into_iter().flatten().any(|n| n != more) || im.is_none() && re.is_none() {
-        return Err(reader.error_before("real and imaginary parts have as many products, and one of them some"));
+        return Err(
+            reader.error_before("real and imaginary parts have as many products, and one of them some")
+        );
     }
     reader.repeat(more as usize)?;
     recipes.extend((0..=more).map(|k| {

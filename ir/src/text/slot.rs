@@ -21,11 +21,7 @@ const STRATEGIES: [(&str, PolyStrategy); 4] = [
 ];
 
 impl Syntax for SlotOp {
-    fn visit_layouts<'g>(
-        graph: &'g SlotGraph,
-        part: Part<'_>,
-        f: &mut dyn FnMut(&'g Layout),
-    ) {
+    fn visit_layouts<'g>(graph: &'g SlotGraph, part: Part<'_>, f: &mut dyn FnMut(&'g Layout)) {
         for (_, node) in graph.iter().filter(|(id, _)| part.is_none_or(|chosen| chosen(*id))) {
             if let SlotOp::Linear(map) = &node.op {
                 map.inputs.iter().chain([&map.output]).for_each(&mut *f);
@@ -61,7 +57,12 @@ impl Syntax for SlotOp {
         1
     }
 
-    fn read_nodes(reader: &mut Reader<'_>, graph: &SlotGraph, first: u32, last: u32) -> Parsed<Vec<Node<Self>>> {
+    fn read_nodes(
+        reader: &mut Reader<'_>,
+        graph: &SlotGraph,
+        first: u32,
+        last: u32,
+    ) -> Parsed<Vec<Node<Self>>> {
         if first != last {
             return Err(reader.error_before("a packed value has a statement of its own"));
         }

@@ -62,7 +62,9 @@ pub(super) fn keyword(mnemonic: &str) -> String {
     let mut text = String::new();
     let mut before = None;
     for c in mnemonic.chars() {
-        if c.is_ascii_uppercase() && before.is_some_and(|b: char| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+        if c.is_ascii_uppercase()
+            && before.is_some_and(|b: char| b.is_ascii_lowercase() || b.is_ascii_digit())
+        {
             text.push('-');
         }
         text.push(c.to_ascii_lowercase());

@@ -3,10 +3,10 @@
 //! Attributes that have their usual value, and what follows from the operands or the result, are left out.
 
 use super::layouts::shape_text;
+use super::lex::Token;
 use super::numbers::{f32_text, sequence_text};
 use super::reader::{Parsed, Reader};
 use super::syntax::{Part, Syntax, keyword, spaced, values_text};
-use super::lex::Token;
 use super::writer::Writer;
 use crate::layout::Layout;
 use crate::tensor::infer::window_extent;
@@ -30,7 +30,12 @@ impl Syntax for TensorOp {
         1
     }
 
-    fn read_nodes(reader: &mut Reader<'_>, _: &TensorGraph, first: u32, last: u32) -> Parsed<Vec<Node<Self>>> {
+    fn read_nodes(
+        reader: &mut Reader<'_>,
+        _: &TensorGraph,
+        first: u32,
+        last: u32,
+    ) -> Parsed<Vec<Node<Self>>> {
         if first != last {
             return Err(reader.error_before("a tensor has a statement of its own"));
         }
@@ -106,7 +111,8 @@ fn read_window(reader: &mut Reader<'_>, usual: Option<[usize; 2]>) -> Parsed<Win
             [reader.count()?; 4]
         } else {
             let pads = reader.shape()?;
-            pads.try_into().map_err(|_| reader.error_before("expected four pads: top, left, bottom, right"))?
+            pads.try_into()
+                .map_err(|_| reader.error_before("expected four pads: top, left, bottom, right"))?
         };
     }
     Ok(window)
@@ -141,9 +147,8 @@ pub(super) fn set_result(reader: &Reader<'_>, op: &mut TensorOp, result: &[usize
 pub(super) fn usual_pool(window: &Window, input: &[usize]) -> Option<[usize; 2]> {
     let [_, _, h, w] = input else { return None };
     let Window { kernel, stride, dilation, pads } = window;
-    let extent = |extent, k: usize| {
-        window_extent(extent, kernel[k], stride[k], dilation[k], [pads[k], pads[k + 2]])
-    };
+    let extent =
+        |extent, k: usize| window_extent(extent, kernel[k], stride[k], dilation[k], [pads[k], pads[k + 2]]);
     Some([extent(*h, 0)?, extent(*w, 1)?])
 }
 
@@ -204,7 +209,8 @@ pub(super) fn attributes(writer: &Writer<'_>, op: &TensorOp, result: Option<&[us
             spaced(&[&format!("from {}", shape_text(start)), &steps, &odd(out)])
         }
         O::Pad { before, after, value } => {
-            let value = if value.to_bits() == 0 { String::new() } else { format!("value {}", f32_text(*value)) };
+            let value =
+                if value.to_bits() == 0 { String::new() } else { format!("value {}", f32_text(*value)) };
             spaced(&[&format!("before {} after {}", shape_text(before), shape_text(after)), &value])
         }
         O::Gather { axis, indices } => {

@@ -27,7 +27,13 @@ pub struct Writer<'g> {
 
 impl<'g> Writer<'g> {
     pub(super) fn new(constants: &'g [Constant]) -> Self {
-        Self { constants, out: String::new(), layer: String::new(), names: HashMap::new(), taken: BTreeMap::new() }
+        Self {
+            constants,
+            out: String::new(),
+            layer: String::new(),
+            names: HashMap::new(),
+            taken: BTreeMap::new(),
+        }
     }
 
     /// Gives a layout its name, `16x32x32` or `16x32x32.2`; None if it has one.

@@ -4,7 +4,7 @@ use fhec_ir::tensor::value::{broadcast_steps, for_each_strided};
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{ConstId, Constant, Node, ValueId};
 
-use super::Form;
+use super::form::Form;
 use super::gauge::Gauge;
 use super::shift::bias_of;
 

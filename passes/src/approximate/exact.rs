@@ -3,7 +3,7 @@
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{Node, ValueId};
 
-use super::Method;
+use super::method::Method;
 
 /// Keeps every operator.
 pub(super) struct Exact;

@@ -1,14 +1,16 @@
 //! `approximate`: makes every element-wise function a polynomial, or says which ones it cannot.
 //!
 //! A network fine-tuned into polynomial form passes unchanged. Everything else goes to the first [`Method`] that
-//! takes it; what none takes is refused, all nodes in one report.
+//! applies; what none takes is refused, all nodes in one report.
 
 mod exact;
+mod method;
 
 use fhec_ir::tensor::{Pool, TensorGraph, TensorOp};
-use fhec_ir::{Node, ValueId, Verified};
+use fhec_ir::{Node, Verified};
 
 use crate::{PassError, Refusal};
+use method::Method;
 
 const PASS: &str = "approximate";
 
@@ -17,13 +19,6 @@ const PASS: &str = "approximate";
 pub struct Config {
     /// Keep every function as it is: for evaluation in clear, to check layouts apart from approximations.
     pub exact_activations: bool,
-}
-
-/// A way to replace a non-polynomial operator.
-trait Method {
-    /// Appends to `target` what computes `node` (its operands are already values of `target`), and returns the
-    /// value. None if the method does not apply; `target` is unchanged then.
-    fn replace(&self, target: &mut TensorGraph, node: &Node<TensorOp>) -> Option<ValueId>;
 }
 
 /// The methods of a configuration, in order of preference.

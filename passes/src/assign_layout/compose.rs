@@ -2,7 +2,7 @@
 //!
 //! A map composed with the one before takes a level less and other rotations; a sum of two maps as one shares giant
 //! steps and the division behind them. Whether that pays is a matter of prices and levels, so the packed network gets both:
-//! [`SlotOp::Either`] the maps as they are or the composed one. `minimize-rotations` plans all of them and drops what
+//! [`SlotOp::Alternatives`] the maps as they are or the composed one. `minimize-rotations` plans all of them and drops what
 //! cannot pay, `place` chooses. Sums of shifts count as maps here: a pool is a stage of the dense layer behind it.
 
 use std::collections::HashMap;
@@ -27,9 +27,9 @@ const HELD: usize = 1 << 22;
 /// An affine map by its operands and their terms.
 type Sum = Vec<(ValueId, Term)>;
 
-/// The network with composed maps as other ways to the values of maps. `moved` tells what views and sums of shifts
+/// The network with composed maps as alternatives for the values of maps. `moved` tells what views and sums of shifts
 /// stand for.
-pub(super) fn with_ways(packed: &SlotGraph, moved: &HashMap<ValueId, Stage>) -> SlotGraph {
+pub(super) fn with_alternatives(packed: &SlotGraph, moved: &HashMap<ValueId, Stage>) -> SlotGraph {
     let mut new = SlotGraph::new(packed.name.clone(), packed.header.clone());
     new.constants.clone_from(&packed.constants);
     let (uses, live) = uses(packed);
@@ -41,8 +41,10 @@ pub(super) fn with_ways(packed: &SlotGraph, moved: &HashMap<ValueId, Stage>) -> 
         let alone = node.args.iter().all(|a| uses[a.index()] == 1);
         let sum = composer.sum(&node.op, &args, alone, moved.get(&id));
         let own = matches!(node.op, SlotOp::Linear(_));
-        let ways = match &sum {
-            Some(sum) if own || matches!(node.op, SlotOp::Add | SlotOp::Sub) => composer.ways(sum, own),
+        let alternatives = match &sum {
+            Some(sum) if own || matches!(node.op, SlotOp::Add | SlotOp::Sub) => {
+                composer.alternatives(sum, own)
+            }
             _ => vec![],
         };
         if let (true, Some(sum)) = (own, &sum) {
@@ -52,14 +54,14 @@ pub(super) fn with_ways(packed: &SlotGraph, moved: &HashMap<ValueId, Stage>) -> 
             composer.push(op, args, &node.ty.layout, &node.name, sum)
         };
         let mut value = like(&mut composer, node.op.clone(), args, sum.clone());
-        if !ways.is_empty() {
+        if !alternatives.is_empty() {
             let mut all = vec![value];
-            for way in ways {
-                let args = way.iter().map(|(value, _)| *value).collect();
-                let map = composer.map(way, node.ty.layout.clone());
+            for sum in alternatives {
+                let args = sum.iter().map(|(value, _)| *value).collect();
+                let map = composer.map(sum, node.ty.layout.clone());
                 all.push(like(&mut composer, map, args, None));
             }
-            value = like(&mut composer, SlotOp::Either, all, sum);
+            value = like(&mut composer, SlotOp::Alternatives, all, sum);
         }
         renamed[id.index()] = Some(value);
     }
@@ -137,7 +139,7 @@ impl Composer {
         let node = self.new.node(value);
         match &node.op {
             SlotOp::Linear(_) => true,
-            SlotOp::View | SlotOp::AddConst { .. } | SlotOp::Add | SlotOp::Sub | SlotOp::Either => {
+            SlotOp::View | SlotOp::AddConst { .. } | SlotOp::Add | SlotOp::Sub | SlotOp::Alternatives => {
                 node.args.iter().all(|a| self.takes_level(*a))
             }
             _ => false,
@@ -157,10 +159,10 @@ impl Composer {
     }
 
     /// The map that is `sum`, unless it is the value's `own` one, and those that take in ever more of the maps before.
-    fn ways(&mut self, sum: &Sum, own: bool) -> Vec<Sum> {
-        let mut ways = Vec::new();
+    fn alternatives(&mut self, sum: &Sum, own: bool) -> Vec<Sum> {
+        let mut alternatives = Vec::new();
         if !own && self.afford(sum, 0) {
-            ways.push(sum.clone());
+            alternatives.push(sum.clone());
         }
         let mut sum = sum.clone();
         for _ in 0..ROUNDS {
@@ -182,9 +184,9 @@ impl Composer {
             if !composed || sum.len() > MAX_OPERANDS {
                 break;
             }
-            ways.push(sum.clone());
+            alternatives.push(sum.clone());
         }
-        ways
+        alternatives
     }
 
     /// What enumerating the entries of a map takes.

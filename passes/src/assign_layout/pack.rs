@@ -7,8 +7,9 @@ use fhec_ir::slot::{LinearMap, SlotGraph, SlotHeader, SlotOp, Stage, Term};
 use fhec_ir::tensor::{Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
 use fhec_ir::{ConstId, Constant, ValueId};
 
+use super::compaction::{Compaction, Sizes};
 use super::gip::{Base, Grid, Step};
-use super::{Compaction, Sizes, compose, views};
+use super::{compose, views};
 use crate::PassError;
 
 const PASS: &str = "assign-layout";
@@ -47,7 +48,7 @@ impl<'g> Packer<'g> {
         Self { tensors, base, compaction, interleaved, slots, moved, places, users: tensors.users() }
     }
 
-    /// The packed network, with composed maps beside the others if `composes`, and the sizes of maps that are or could have
+    /// The packed network, with composed maps as alternatives if `composes`, and the sizes of maps that are or could have
     /// been compacted.
     pub(super) fn run(mut self, composes: bool) -> Result<(SlotGraph, Sizes), PassError> {
         for id in self.tensors.ids() {
@@ -59,8 +60,11 @@ impl<'g> Packer<'g> {
             let value = self.materialise(output.value);
             self.slots.add_output(output.name.clone(), value);
         }
-        let packed =
-            if composes { compose::with_ways(&self.slots, &self.moved) } else { self.slots.compacted() };
+        let packed = if composes {
+            compose::with_alternatives(&self.slots, &self.moved)
+        } else {
+            self.slots.compacted()
+        };
         Ok((packed, self.interleaved))
     }
 
@@ -342,7 +346,7 @@ impl<'g> Packer<'g> {
         self.materialise_into(id, layout.clone())
     }
 
-    /// Average pooling without padding: sums of shifted copies.
+    /// Average pooling without padding: sums of shifted images.
     fn pool_as_shifts(&mut self, id: ValueId, arg: ValueId, window: &Window) -> Option<Place> {
         let (place, from, to) = (self.place(arg), self.shape(arg), self.shape(id));
         let layout = &self.slots.ty(place.value).layout;
@@ -417,7 +421,7 @@ impl<'g> Packer<'g> {
         Place { value, chain: vec![], grid }
     }
 
-    /// Maxima of shifted copies, first over rows, then over columns. A tap outside the image is replaced by one
+    /// Maxima of shifted images, first over rows, then over columns. A tap outside the image is replaced by one
     /// inside, which leaves the maximum as it is.
     fn max_pool(&mut self, id: ValueId, arg: ValueId, window: &Window, out: [usize; 2]) -> Place {
         let place = self.place(arg).clone();
@@ -445,11 +449,11 @@ impl<'g> Packer<'g> {
                 };
                 let mut chain = operand.1.clone();
                 chain.push(stage);
-                let copy = self.push_linear(vec![(operand.0, chain)], layout.clone(), self.name(id));
+                let shifted = self.push_linear(vec![(operand.0, chain)], layout.clone(), self.name(id));
                 result = Some(match result {
-                    None => copy,
+                    None => shifted,
                     Some(r) => {
-                        self.slots.push_packed(SlotOp::Max, vec![r, copy], layout.clone(), self.name(id))
+                        self.slots.push_packed(SlotOp::Max, vec![r, shifted], layout.clone(), self.name(id))
                     }
                 });
             }

@@ -1,4 +1,4 @@
-//! Extraction: one kernel per class, shared classes counted once.
+//! Extraction: one e-node per e-class, shared e-classes counted once.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,8 @@ use egg::Id;
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{ConstId, Op, ValueId};
 
-use super::kernel::{Kernel, Network};
+use super::enode::ENode;
+use super::network::Network;
 
 /// Price of an operator: its levels weigh more than its presence.
 fn price(op: &TensorOp) -> u64 {
@@ -32,7 +33,7 @@ fn price(op: &TensorOp) -> u64 {
     }
 }
 
-/// A set of classes, as bits.
+/// A set of e-classes, as bits.
 #[derive(Clone, PartialEq)]
 struct Set(Vec<u64>);
 
@@ -55,23 +56,24 @@ impl Set {
     }
 }
 
+/// The e-node that is chosen for an e-class, so far.
 struct Choice {
-    kernel: Kernel,
-    /// All classes computed, this one included.
+    enode: ENode,
+    /// All e-classes computed, this one included.
     set: Set,
     total: u64,
 }
 
-/// True if the present choices lead from the operands of a kernel to class `target`.
-fn reaches(best: &[Option<Choice>], kernel: &Kernel, target: usize, index: impl Fn(Id) -> usize) -> bool {
+/// True if the present choices lead from the operands of an e-node to e-class `target`.
+fn reaches(best: &[Option<Choice>], enode: &ENode, target: usize, index: impl Fn(Id) -> usize) -> bool {
     let mut seen = Set(vec![0; best.len().div_ceil(64)]);
-    let mut stack: Vec<usize> = kernel.children.iter().map(|c| index(*c)).collect();
+    let mut stack: Vec<usize> = enode.children.iter().map(|c| index(*c)).collect();
     while let Some(k) = stack.pop() {
         if k == target {
             return true;
         }
         if seen.insert(k) {
-            stack.extend(best[k].iter().flat_map(|c| &c.kernel.children).map(|c| index(*c)));
+            stack.extend(best[k].iter().flat_map(|c| &c.enode.children).map(|c| index(*c)));
         }
     }
     false
@@ -84,29 +86,29 @@ pub(super) fn extract(graph: &TensorGraph, network: &Network) -> TensorGraph {
     classes.sort_unstable();
     let index: HashMap<Id, usize> = classes.iter().enumerate().map(|(k, id)| (*id, k)).collect();
     let words = classes.len().div_ceil(64);
-    let op = |kernel: &Kernel| &egraph.analysis.ops[kernel.op as usize];
+    let op = |enode: &ENode| &egraph.analysis.ops[enode.op as usize];
     let mut best: Vec<Option<Choice>> = classes.iter().map(|_| None).collect();
     // Prices only fall, so this ends; ids are nearly topological, so it ends soon.
     loop {
         let mut changed = false;
         for (k, class) in classes.iter().enumerate() {
-            let mut kernels: Vec<&Kernel> = egraph[*class].nodes.iter().collect();
-            kernels.sort_unstable();
-            for kernel in kernels {
+            let mut enodes: Vec<&ENode> = egraph[*class].nodes.iter().collect();
+            enodes.sort_unstable();
+            for enode in enodes {
                 let mut set = Set(vec![0; words]);
-                let children = kernel.children.iter().map(|c| best[index[&egraph.find(*c)]].as_ref());
+                let children = enode.children.iter().map(|c| best[index[&egraph.find(*c)]].as_ref());
                 let known = children.map(|c| c.map(|c| set.join(&c.set))).collect::<Option<Vec<()>>>();
-                // A class that needs itself is a cycle.
+                // An e-class that needs itself is a cycle.
                 if known.is_none() || !set.insert(k) {
                     continue;
                 }
                 let others = set.iter().filter(|i| *i != k);
-                let sum: u64 = others.map(|i| best[i].as_ref().map_or(0, |c| price(op(&c.kernel)))).sum();
-                let total = sum + price(op(kernel));
+                let sum: u64 = others.map(|i| best[i].as_ref().map_or(0, |c| price(op(&c.enode)))).sum();
+                let total = sum + price(op(enode));
                 // The sets may be older than the choices: look before closing a cycle.
                 let cheaper = best[k].as_ref().is_none_or(|b| total < b.total);
-                if cheaper && !reaches(&best, kernel, k, |c| index[&egraph.find(c)]) {
-                    best[k] = Some(Choice { kernel: kernel.clone(), set, total });
+                if cheaper && !reaches(&best, enode, k, |c| index[&egraph.find(c)]) {
+                    best[k] = Some(Choice { enode: enode.clone(), set, total });
                     changed = true;
                 }
             }
@@ -137,7 +139,7 @@ pub(super) fn extract(graph: &TensorGraph, network: &Network) -> TensorGraph {
 
 struct Writer<'a> {
     network: &'a Network,
-    names: HashMap<Kernel, &'a str>,
+    names: HashMap<ENode, &'a str>,
     best: &'a [Option<Choice>],
     index: &'a HashMap<Id, usize>,
     new: TensorGraph,
@@ -146,14 +148,14 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes a class after everything it needs.
+    /// Writes an e-class after everything it needs.
     fn write(&mut self, class: Id) -> ValueId {
         let mut stack = vec![class];
         loop {
             let class = stack[stack.len() - 1];
             let k = self.index[&class];
-            let kernel = &self.best[k].as_ref().expect("every class holds an original node").kernel;
-            let children: Vec<Id> = kernel.children.iter().map(|c| self.network.egraph.find(*c)).collect();
+            let enode = &self.best[k].as_ref().expect("every e-class holds an original node").enode;
+            let children: Vec<Id> = enode.children.iter().map(|c| self.network.egraph.find(*c)).collect();
             let missing = children.iter().rev().filter(|c| self.values[self.index[c]].is_none());
             let missing: Vec<Id> = missing.copied().collect();
             if self.values[k].is_none() && !missing.is_empty() {
@@ -162,7 +164,7 @@ impl Writer<'_> {
             }
             let value = match self.values[k] {
                 Some(value) => value,
-                None => self.push(kernel, &children, class),
+                None => self.push(enode, &children, class),
             };
             self.values[k] = Some(value);
             stack.pop();
@@ -172,14 +174,14 @@ impl Writer<'_> {
         }
     }
 
-    fn push(&mut self, kernel: &Kernel, children: &[Id], class: Id) -> ValueId {
-        let mut op = self.network.egraph.analysis.ops[kernel.op as usize].clone();
+    fn push(&mut self, enode: &ENode, children: &[Id], class: Id) -> ValueId {
+        let mut op = self.network.egraph.analysis.ops[enode.op as usize].clone();
         let (constants, new, network) = (&mut self.constants, &mut self.new, self.network);
         op.map_constants(&mut |c| {
             *constants.entry(c).or_insert_with(|| new.add_constant(network.constant(c).clone()))
         });
         let args = children.iter().map(|c| self.values[self.index[c]].expect("written before")).collect();
-        let canonical = Kernel { op: kernel.op, children: children.to_vec() };
+        let canonical = ENode { op: enode.op, children: children.to_vec() };
         let name = self.names.get(&canonical).copied().unwrap_or_default();
         self.new.push(op, args, self.network.shape(class).to_vec(), name)
     }

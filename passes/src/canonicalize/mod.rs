@@ -1,13 +1,16 @@
 //! `canonicalize`: constants fold, batch normalisation and other affine maps go into their neighbours, equal
 //! computations become one, dead ones go.
 //!
-//! The network becomes an e-graph ([`kernel`]) whose e-nodes are operators, interned with their weights. Directed rules
-//! ([`rules`], see `RULES.md`) add cheaper forms to classes until none applies. [`extract`](mod@extract) chooses one form per class,
-//! counting shared nodes once, by number of operators and levels. Everything is exact up to the rounding of weights
-//! to f32; a shift never moves through zero padding.
+//! The network becomes an e-graph ([`network`]) whose e-nodes are operators, interned with their weights ([`enode`]).
+//! Directed rules ([`rules`], see `RULES.md`) add cheaper forms to e-classes until none applies ([`apply`](mod@apply)).
+//! [`extract`](mod@extract) chooses one form per e-class, counting shared nodes once, by number of operators and levels.
+//! Everything is exact up to the rounding of weights to f32; a shift never moves through zero padding.
 
+mod apply;
+mod enode;
 mod extract;
-mod kernel;
+mod network;
+mod rule;
 mod rules;
 mod vectors;
 
@@ -34,11 +37,11 @@ impl Default for Config {
 /// # Errors
 /// None at present.
 pub fn run(graph: &Verified<TensorGraph>, config: &Config) -> Result<TensorGraph, PassError> {
-    let mut network = kernel::Network::new(graph);
+    let mut network = network::Network::new(graph);
     for _ in 0..config.rounds {
         let mut changed = false;
         for rule in rules::RULES {
-            while network.apply(rule) {
+            while apply::apply(&mut network, rule) {
                 changed = true;
             }
         }

@@ -4,7 +4,7 @@ use fhec_ir::tensor::TensorOp;
 use fhec_ir::tensor::value::{broadcast_steps, for_each_strided};
 use fhec_ir::{ConstId, Constant};
 
-use super::kernel::Network;
+use super::network::Network;
 
 /// A constant as a vector along `axis` of a tensor of `shape`, if it does not vary along others.
 pub(super) fn along(constant: &Constant, axis: usize, shape: &[usize]) -> Option<Vec<f64>> {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use fhec_ir::ValueId;
-use fhec_ir::schedule::{Recipe, ScheduleOp, scale};
+use fhec_ir::schedule::{Recipe, ScheduleOp};
 use fhec_ir::slot::{LinearMap, MapPlan};
 
-use super::Lowering;
+use super::lowering::Lowering;
 
 /// Products of one output ciphertext under one giant step: by operand, since operands may differ in scale, then by
 /// ciphertext and baby step the product and, in a pair of sums, that of the imaginary half.
@@ -103,11 +103,6 @@ impl Lowering<'_> {
         }
         let plain_scale = self.plain_scale(args[0], level, target);
         self.out.emit(ScheduleOp::MulAcc { recipes, plain_scale }, args)
-    }
-
-    /// Plaintext scale that brings x, once rescaled, to the target.
-    pub(super) fn plain_scale(&self, x: ValueId, level: u32, target: f64) -> f64 {
-        scale::plain_scale_for(target, self.out.ty(x).scale, self.config.moduli[level as usize])
     }
 
     /// A ciphertext of zeros one level below `level`, made from the first operand.

@@ -6,7 +6,7 @@ use fhec_ir::schedule::{Recipe, ScheduleOp};
 use fhec_ir::slot::PolyStrategy;
 use fhec_ir::{ConstId, Constant, ValueId};
 
-use super::Lowering;
+use super::lowering::Lowering;
 
 /// What the ciphertexts of one polynomial op share.
 pub(super) struct PolyLowering {

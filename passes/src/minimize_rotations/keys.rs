@@ -1,49 +1,41 @@
-//! Plans that share rotation steps, and so their keys.
+//! Plans that share rotation steps, and so rotation keys.
 
 use std::collections::{BTreeSet, HashMap};
 
 use fhec_ir::slot::{MapPlan, SlotOp};
 
+use crate::maps::{Candidates, rotation_steps};
+
 /// Rounds over all kinds of maps; they settle earlier as a rule.
 const ROUNDS: usize = 4;
 
-/// Steps of an op that are not a matter of choice.
+/// Rotation steps of an op that are not a matter of choice.
 pub(super) fn fixed(op: &SlotOp) -> Vec<u32> {
     match op {
         SlotOp::ShiftSum { shifts, .. } => {
             shifts.iter().flat_map(|s| (0..s.extent.ilog2()).map(|k| (s.stride << k) as u32)).collect()
         }
-        SlotOp::Linear(map) => map.plan.iter().flat_map(|p| steps(p, map.output.slots)).collect(),
+        SlotOp::Linear(map) => map.plan.iter().flat_map(|p| rotation_steps(p, map.output.slots)).collect(),
         _ => vec![],
     }
 }
 
-/// The steps of a plan whose keys it needs, for `slots` slots: this number and a step stand for a rotation that a
-/// conjugation follows.
-pub(super) fn steps(plan: &MapPlan, slots: usize) -> BTreeSet<u32> {
-    let halves = plan.halves(slots);
-    let babies = plan.products.iter().map(|p| p.baby);
-    let giants = plan.products.iter().filter(|p| !halves.contains(&(p.out_ct, p.giant))).map(|p| p.giant);
-    let sums = plan.reduce.iter().map(|f| f.stride as u32);
-    let conjugated = slots as u32;
-    let folds = if halves.is_empty() { [0; 3] } else { [plan.fold, conjugated, conjugated + plan.fold] };
-    babies.chain(giants).chain(sums).chain(folds).filter(|step| *step != 0).collect()
-}
-
-/// A plan for each kind of maps, of `counts` maps each, from its options and their prices: beginning with the first ones,
-/// one kind after the other takes what is cheapest beside the others, each step that no other one has priced at `key`, for
-/// so many slots.
+/// A plan for each kind of maps, of `counts` maps each, from its candidates. All begin with their first one; then one kind
+/// after the other takes what is cheapest beside the others, each rotation step that no other one has at the price `key`.
+/// Steps are those of ciphertexts of `slots` slots.
 pub(super) fn shared(
-    options: Vec<Vec<(MapPlan, f64)>>,
+    candidates: Vec<Candidates>,
     counts: &[usize],
     fixed: impl Iterator<Item = u32>,
     (key, slots): (f64, usize),
 ) -> Vec<MapPlan> {
-    let steps: Vec<Vec<BTreeSet<u32>>> =
-        options.iter().map(|plans| plans.iter().map(|(plan, _)| steps(plan, slots)).collect()).collect();
+    let steps: Vec<Vec<BTreeSet<u32>>> = candidates
+        .iter()
+        .map(|plans| plans.iter().map(|(plan, _)| rotation_steps(plan, slots)).collect())
+        .collect();
     let mut uses: HashMap<u32, usize> = HashMap::new();
     fixed.for_each(|step| *uses.entry(step).or_default() += 1);
-    let mut chosen = vec![0; options.len()];
+    let mut chosen = vec![0; candidates.len()];
     for steps in &steps {
         steps[0].iter().for_each(|step| *uses.entry(*step).or_default() += 1);
     }
@@ -53,9 +45,9 @@ pub(super) fn shared(
             for step in &steps[chosen[k]] {
                 *uses.entry(*step).or_default() -= 1;
             }
-            let price = |option: &usize| {
-                let new = steps[*option].iter().filter(|step| uses.get(step).is_none_or(|n| *n == 0)).count();
-                options[k][*option].1 * counts[k] as f64 + key * new as f64
+            let price = |at: &usize| {
+                let new = steps[*at].iter().filter(|step| uses.get(step).is_none_or(|n| *n == 0)).count();
+                candidates[k][*at].1 * counts[k] as f64 + key * new as f64
             };
             let best = (0..steps.len()).min_by(|a, b| price(a).total_cmp(&price(b)));
             chosen[k] = best.expect("every map has a plan");
@@ -67,19 +59,20 @@ pub(super) fn shared(
             break;
         }
     }
-    options.into_iter().zip(chosen).map(|(mut plans, at)| plans.swap_remove(at).0).collect()
+    candidates.into_iter().zip(chosen).map(|(mut plans, at)| plans.swap_remove(at).0).collect()
 }
 
-/// The plan that is cheapest beside others with these steps.
+/// The plan that is cheapest beside others with these rotation steps.
 pub(super) fn beside(
-    mut options: Vec<(MapPlan, f64)>,
+    mut candidates: Candidates,
     known: &BTreeSet<u32>,
     (key, slots): (f64, usize),
 ) -> MapPlan {
-    let price =
-        |(plan, price): &(MapPlan, f64)| price + key * steps(plan, slots).difference(known).count() as f64;
-    let best = (0..options.len()).min_by(|a, b| price(&options[*a]).total_cmp(&price(&options[*b])));
-    options.swap_remove(best.expect("every map has a plan")).0
+    let price = |(plan, price): &(MapPlan, f64)| {
+        price + key * rotation_steps(plan, slots).difference(known).count() as f64
+    };
+    let best = (0..candidates.len()).min_by(|a, b| price(&candidates[*a]).total_cmp(&price(&candidates[*b])));
+    candidates.swap_remove(best.expect("every map has a plan")).0
 }
 
 #[cfg(test)]
@@ -107,12 +100,12 @@ mod tests {
         assert_eq!(chosen(&[1, 1], 0.2, vec![]), 1, "three keys for 0.6");
         assert_eq!(chosen(&[1, 2], 0.2, vec![]), 0, "twice the loss");
         assert_eq!(chosen(&[1, 1], 0.2, vec![6]), 0, "one of them is there");
-        assert_eq!(steps(&one[0].0, 64), BTreeSet::from([1, 2, 3, 8]));
+        assert_eq!(rotation_steps(&one[0].0, 64), BTreeSet::from([1, 2, 3, 8]));
         let mut halved = one[0].0.clone();
         halved.products.push(Product { giant: 16, ..halved.products[1] });
-        assert_eq!(steps(&halved, 64), BTreeSet::from([1, 2, 3, 8, 16]));
+        assert_eq!(rotation_steps(&halved, 64), BTreeSet::from([1, 2, 3, 8, 16]));
         halved.products.push(Product { giant: 36, ..halved.products[1] });
         halved.fold = 20;
-        assert_eq!(steps(&halved, 64), BTreeSet::from([1, 2, 3, 8, 16, 20, 64, 84]));
+        assert_eq!(rotation_steps(&halved, 64), BTreeSet::from([1, 2, 3, 8, 16, 20, 64, 84]));
     }
 }

@@ -5,8 +5,10 @@ use fhec_ir::{ConstId, Constant, ValueId};
 
 /// Linear maps that have the same plans: they differ in numbers only.
 pub(super) struct Kind<'g> {
+    /// The first of them.
     pub map: &'g LinearMap,
     pub key: Key,
+    /// The values that they compute.
     pub values: Vec<ValueId>,
 }
 
@@ -35,7 +37,8 @@ impl<'g> Kind<'g> {
         kinds
     }
 
-    /// Plans depend on which entries a map has, not on the entries themselves.
+    /// Plans depend on which entries of a map are 0, not on the others' values: constants matter only where they hold a 0 or
+    /// where entries are made of several.
     fn key(map: &LinearMap, constants: &[Constant]) -> Key {
         let mut key = Key { map: map.clone(), constants: vec![] };
         let mut dense = map.terms.iter().all(|t| t.stages.len() <= 1);
@@ -50,6 +53,7 @@ impl<'g> Kind<'g> {
         key
     }
 
+    /// Gives all maps of the kind a plan.
     pub(super) fn set(&self, graph: &mut SlotGraph, plan: &MapPlan) {
         for id in &self.values {
             if let SlotOp::Linear(map) = &mut graph.node_mut(*id).op {
@@ -59,7 +63,7 @@ impl<'g> Kind<'g> {
     }
 }
 
-/// Plans of maps that were met before.
+/// The cheapest plans of maps that were met before, for [`planned`](super::planned).
 #[derive(Debug, Default)]
 pub(crate) struct Memo(pub(super) Vec<(Key, MapPlan)>);
 

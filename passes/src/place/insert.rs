@@ -3,13 +3,13 @@
 use fhec_ir::slot::{SlotGraph, SlotOp, SlotType};
 use fhec_ir::{Op, ValueId};
 
-use super::Bootstrap;
-use super::choices::Choices;
+use super::alternatives::Alternatives;
+use super::config::Bootstrap;
 use super::extract::Solution;
 
 /// A value in the new graph.
 #[derive(Clone, Copy)]
-struct Copies {
+struct Placed {
     plain: ValueId,
     bootstrapped: Option<ValueId>,
 }
@@ -18,22 +18,22 @@ struct Copies {
 /// one, and under the operand's name. Values that no output needs are gone.
 pub(super) fn placed(
     graph: &SlotGraph,
-    choices: &Choices,
+    alternatives: &Alternatives,
     solution: &Solution,
     bootstrap: Option<&Bootstrap>,
 ) -> SlotGraph {
     let mut placed = SlotGraph::new(graph.name.clone(), graph.header.clone());
     placed.constants.clone_from(&graph.constants);
-    let mut copies: Vec<Option<Copies>> = Vec::with_capacity(graph.len());
+    let mut values: Vec<Option<Placed>> = Vec::with_capacity(graph.len());
     for (id, node) in graph.iter() {
         let chosen = solution.chosen[id.index()];
         if chosen.is_none() && node.op.input_name().is_none() {
-            copies.push(None);
+            values.push(None);
             continue;
         }
         let level = solution.levels[id.index()];
-        let (way, strategy) = chosen.map_or((id, None), |chosen| choices.way(id, chosen));
-        let mut node = graph.node(way).clone();
+        let (value, strategy) = chosen.map_or((id, None), |chosen| alternatives.computation(id, chosen));
+        let mut node = graph.node(value).clone();
         node.ty.level = Some(level);
         if let SlotOp::Poly { strategy: evaluated, .. } = &mut node.op {
             *evaluated = strategy;
@@ -42,24 +42,24 @@ pub(super) fn placed(
         // An operand with a level to spare can take any scale on the way, and the two of a sum have to agree.
         let wanted = executes + u32::from(matches!(node.op, SlotOp::Add | SlotOp::Sub));
         for arg in &mut node.args {
-            let source = copies[arg.index()].expect("what is computed reads what is computed");
+            let source = values[arg.index()].expect("what is computed reads what is computed");
             let suffices = solution.levels[arg.index()] >= wanted;
             *arg = source.bootstrapped.filter(|_| !suffices).unwrap_or(source.plain);
         }
         let plain = placed.push(node.op, node.args, node.ty, node.name);
-        copies.push(Some(Copies { plain, bootstrapped: None }));
+        values.push(Some(Placed { plain, bootstrapped: None }));
         if let Some(bootstrap) = bootstrap.filter(|_| solution.bootstrapped[id.index()]) {
             let with = solution.together[id.index()].map(|k| ValueId(k as u32));
             // The earlier of two waits for the later one.
             if with.is_none_or(|with| with < id) {
                 with.into_iter()
-                    .for_each(|with| refresh(&mut placed, graph, bootstrap, (with, true), &mut copies));
-                refresh(&mut placed, graph, bootstrap, (id, false), &mut copies);
+                    .for_each(|with| refresh(&mut placed, graph, bootstrap, (with, true), &mut values));
+                refresh(&mut placed, graph, bootstrap, (id, false), &mut values);
             }
         }
     }
     for output in &graph.outputs {
-        let value = copies[output.value.index()].expect("outputs are computed").plain;
+        let value = values[output.value.index()].expect("outputs are computed").plain;
         placed.add_output(output.name.clone(), value);
     }
     placed
@@ -71,12 +71,12 @@ fn refresh(
     graph: &SlotGraph,
     bootstrap: &Bootstrap,
     (id, with_next): (ValueId, bool),
-    copies: &mut [Option<Copies>],
+    values: &mut [Option<Placed>],
 ) {
     let node = graph.node(id);
     let range = bootstrap.range(graph, id).expect("only what may be bootstrapped is");
     let ty = SlotType { layout: node.ty.layout.clone(), level: Some(bootstrap.levels) };
-    let copies = copies[id.index()].as_mut().expect("what is bootstrapped is computed");
+    let value = values[id.index()].as_mut().expect("what is bootstrapped is computed");
     let op = SlotOp::Bootstrap { range, with_next };
-    copies.bootstrapped = Some(placed.push(op, vec![copies.plain], ty, node.name.clone()));
+    value.bootstrapped = Some(placed.push(op, vec![value.plain], ty, node.name.clone()));
 }

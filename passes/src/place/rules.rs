@@ -1,14 +1,12 @@
 //! The rules: alternative computations of a value. `RULES.md` says how to write one.
 
-use egg::{
-    Analysis, Applier, EGraph, Id, Language, PatternAst, Rewrite, SearchMatches, Searcher, Subst, Symbol, Var,
-};
+use egg::{Applier, EGraph, Id, PatternAst, Rewrite, SearchMatches, Searcher, Subst, Symbol, Var};
 use fhec_ir::slot::PolyStrategy;
 
-use super::choices::{Facts, Kernel};
+use super::enode::{ENode, Facts, PolyForm};
 
 /// All rules.
-pub(super) fn rules() -> Vec<Rewrite<Kernel, Facts>> {
+pub(super) fn rules() -> Vec<Rewrite<ENode, Facts>> {
     // Horner's scheme is nowhere here: the power basis is never deeper and has as many products.
     vec![
         strategy_rule("poly-monic-square", PolyStrategy::MonicSquare, |p| p.monic_square),
@@ -18,38 +16,29 @@ pub(super) fn rules() -> Vec<Rewrite<Kernel, Facts>> {
     ]
 }
 
-/// The ways to compute a value, and what stands for any of them, are one class.
+/// The alternatives for a value, and what stands for any of them, are one e-class.
 #[derive(Clone, Copy)]
 struct EitherRule;
 
 impl EitherRule {
-    fn ways(egraph: &EGraph<Kernel, Facts>, class: Id) -> Vec<Id> {
-        let either = |k: &&Kernel| egraph.analysis.eithers.contains(&k.value);
+    fn alternatives(egraph: &EGraph<ENode, Facts>, class: Id) -> Vec<Id> {
+        let either = |k: &&ENode| egraph.analysis.eithers.contains(&k.value);
         egraph[class].nodes.iter().filter(either).flat_map(|k| k.children.clone()).collect()
     }
 }
 
 impl ClassRule for EitherRule {
-    fn matches(&self, egraph: &EGraph<Kernel, Facts>, class: Id) -> bool {
-        Self::ways(egraph, class).into_iter().any(|way| egraph.find(way) != egraph.find(class))
+    fn matches(&self, egraph: &EGraph<ENode, Facts>, class: Id) -> bool {
+        Self::alternatives(egraph, class).into_iter().any(|id| egraph.find(id) != egraph.find(class))
     }
 
-    fn apply(&self, egraph: &mut EGraph<Kernel, Facts>, class: Id) -> Vec<Id> {
-        let ways = Self::ways(egraph, class);
-        ways.into_iter().filter(|way| egraph.union(class, *way)).collect()
+    fn apply(&self, egraph: &mut EGraph<ENode, Facts>, class: Id) -> Vec<Id> {
+        let alternatives = Self::alternatives(egraph, class);
+        alternatives.into_iter().filter(|id| egraph.union(class, *id)).collect()
     }
 }
 
-/// What decides how a polynomial may be evaluated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct PolyForm {
-    /// [c, 0, 1] in all channels.
-    pub monic_square: bool,
-    /// Degree 4, leading coefficient 1 in all channels or −1 in all, no cube.
-    pub monic_quartic: bool,
-}
-
-fn strategy_rule(name: &str, strategy: PolyStrategy, fits: fn(PolyForm) -> bool) -> Rewrite<Kernel, Facts> {
+fn strategy_rule(name: &str, strategy: PolyStrategy, fits: fn(PolyForm) -> bool) -> Rewrite<ENode, Facts> {
     StrategyRule { strategy, fits }.rewrite(name)
 }
 
@@ -61,33 +50,33 @@ struct StrategyRule {
 }
 
 impl StrategyRule {
-    fn matching(&self, egraph: &EGraph<Kernel, Facts>, class: Id) -> Option<Kernel> {
+    fn matching(&self, egraph: &EGraph<ENode, Facts>, class: Id) -> Option<ENode> {
         let open = egraph[class].nodes.iter().find(|k| k.strategy.is_none());
-        let form = |k: &&Kernel| egraph.analysis.polys.get(&k.value).copied();
+        let form = |k: &&ENode| egraph.analysis.polys.get(&k.value).copied();
         open.filter(|k| form(k).is_some_and(self.fits)).cloned()
     }
 }
 
 impl ClassRule for StrategyRule {
-    fn matches(&self, egraph: &EGraph<Kernel, Facts>, class: Id) -> bool {
+    fn matches(&self, egraph: &EGraph<ENode, Facts>, class: Id) -> bool {
         self.matching(egraph, class).is_some()
     }
 
-    fn apply(&self, egraph: &mut EGraph<Kernel, Facts>, class: Id) -> Vec<Id> {
+    fn apply(&self, egraph: &mut EGraph<ENode, Facts>, class: Id) -> Vec<Id> {
         let Some(open) = self.matching(egraph, class) else { return vec![] };
-        let id = egraph.add(Kernel { strategy: Some(self.strategy), ..open });
+        let id = egraph.add(ENode { strategy: Some(self.strategy), ..open });
         if egraph.union(class, id) { vec![id] } else { vec![] }
     }
 }
 
-/// A rule that looks at a class as a whole and binds no variables.
+/// A rule that looks at an e-class as a whole and binds no variables.
 trait ClassRule: Copy + Send + Sync + 'static {
-    fn matches(&self, egraph: &EGraph<Kernel, Facts>, class: Id) -> bool;
+    fn matches(&self, egraph: &EGraph<ENode, Facts>, class: Id) -> bool;
 
-    /// Adds what it found; the classes that were joined.
-    fn apply(&self, egraph: &mut EGraph<Kernel, Facts>, class: Id) -> Vec<Id>;
+    /// Adds what it found; the e-classes that were joined.
+    fn apply(&self, egraph: &mut EGraph<ENode, Facts>, class: Id) -> Vec<Id>;
 
-    fn rewrite(self, name: &str) -> Rewrite<Kernel, Facts> {
+    fn rewrite(self, name: &str) -> Rewrite<ENode, Facts> {
         Rewrite::new(name, OnClass(self), OnClass(self)).expect("the rule binds no variables")
     }
 }
@@ -95,13 +84,13 @@ trait ClassRule: Copy + Send + Sync + 'static {
 /// A [`ClassRule`] as egg has rules.
 struct OnClass<R>(R);
 
-impl<R: ClassRule> Searcher<Kernel, Facts> for OnClass<R> {
+impl<R: ClassRule> Searcher<ENode, Facts> for OnClass<R> {
     fn search_eclass_with_limit(
         &self,
-        egraph: &EGraph<Kernel, Facts>,
+        egraph: &EGraph<ENode, Facts>,
         eclass: Id,
         _limit: usize,
-    ) -> Option<SearchMatches<'_, Kernel>> {
+    ) -> Option<SearchMatches<'_, ENode>> {
         let found = self.0.matches(egraph, eclass);
         found.then(|| SearchMatches { eclass, substs: vec![Subst::default()], ast: None })
     }
@@ -111,40 +100,15 @@ impl<R: ClassRule> Searcher<Kernel, Facts> for OnClass<R> {
     }
 }
 
-impl<R: ClassRule> Applier<Kernel, Facts> for OnClass<R> {
+impl<R: ClassRule> Applier<ENode, Facts> for OnClass<R> {
     fn apply_one(
         &self,
-        egraph: &mut EGraph<Kernel, Facts>,
+        egraph: &mut EGraph<ENode, Facts>,
         eclass: Id,
         _subst: &Subst,
-        _ast: Option<&PatternAst<Kernel>>,
+        _ast: Option<&PatternAst<ENode>>,
         _rule: Symbol,
     ) -> Vec<Id> {
         self.0.apply(egraph, eclass)
-    }
-}
-
-/// Keeps the trait bound in one place: facts are looked up, never merged.
-impl Analysis<Kernel> for Facts {
-    type Data = ();
-    fn make(_: &mut EGraph<Kernel, Self>, _: &Kernel, _: Id) {}
-    fn merge(&mut self, (): &mut (), (): ()) -> egg::DidMerge {
-        egg::DidMerge(false, false)
-    }
-}
-
-impl Language for Kernel {
-    type Discriminant = (u32, Option<PolyStrategy>);
-    fn discriminant(&self) -> Self::Discriminant {
-        (self.value, self.strategy)
-    }
-    fn matches(&self, other: &Self) -> bool {
-        self.value == other.value && self.strategy == other.strategy
-    }
-    fn children(&self) -> &[Id] {
-        &self.children
-    }
-    fn children_mut(&mut self) -> &mut [Id] {
-        &mut self.children
     }
 }

@@ -4,7 +4,8 @@ use egg::Id;
 use fhec_ir::ConstId;
 use fhec_ir::tensor::TensorOp;
 
-use super::super::kernel::{Network, Term, View};
+use super::super::network::Network;
+use super::super::rule::{Term, View, is_affine, is_layer};
 use super::super::vectors::{affine, affine_along, combined, compose, poly, powers, scaled_weight};
 
 /// Axis along which a layer's outputs (or inputs) lie.
@@ -29,7 +30,7 @@ fn interned_bias(network: &mut Network, bias: &[f64]) -> Option<Option<ConstId>>
 /// scale·layer(x) + shift = layer'(x).
 pub(super) fn affine_of_layer(network: &mut Network, outer: &View, _: usize, inner: &View) -> Option<Term> {
     let class = outer.children[0];
-    if !super::is_layer(&inner.op) || !network.single_use(class) {
+    if !is_layer(&inner.op) || !network.single_use(class) {
         return None;
     }
     let shape = network.shape(class).to_vec();
@@ -74,7 +75,7 @@ fn output_bias(
 
 /// layer(scale·x + shift) = layer'(x); a shift in front of padding stays in front, without the scale.
 pub(super) fn layer_of_affine(network: &mut Network, outer: &View, _: usize, inner: &View) -> Option<Term> {
-    if !super::is_affine(&inner.op) {
+    if !is_affine(&inner.op) {
         return None;
     }
     let shape = network.shape(outer.children[0]).to_vec();
@@ -214,7 +215,7 @@ pub(super) fn difference(network: &mut Network, outer: &View, slot: usize, inner
     if slot != 1 || outer.children[0] == class || !network.single_use(class) {
         return None;
     }
-    let negated = if super::is_layer(&inner.op) {
+    let negated = if is_layer(&inner.op) {
         let shape = network.shape(class).to_vec();
         let n = shape[channel_axis(&inner.op, shape.len())];
         with_output(network, &inner.op, &vec![-1.0; n], &vec![0.0; n])?

@@ -6,44 +6,7 @@ mod simplify;
 
 use fhec_ir::tensor::TensorOp;
 
-use super::kernel::{Network, Term, View};
-
-/// A directed rewrite.
-pub(super) enum Rule {
-    /// Looks at one operator.
-    Node {
-        /// Cheap filter on the operator.
-        on: fn(&TensorOp) -> bool,
-        /// What replaces it.
-        rewrite: fn(&mut Network, &View) -> Option<Term>,
-    },
-    /// Looks at an operator and a form of its operand number `slot`.
-    Pair {
-        /// For people, and to remember where it was applied.
-        name: &'static str,
-        /// Cheap filter on the outer operator.
-        on: fn(&TensorOp) -> bool,
-        /// What replaces the outer operator.
-        rewrite: fn(&mut Network, &View, usize, &View) -> Option<Term>,
-    },
-}
-
-impl Rule {
-    /// The filter on the outer operator.
-    pub(super) fn may_match(&self, op: &TensorOp) -> bool {
-        match self {
-            Self::Node { on, .. } | Self::Pair { on, .. } => on(op),
-        }
-    }
-}
-
-fn is_affine(op: &TensorOp) -> bool {
-    matches!(op, TensorOp::Affine { .. })
-}
-
-fn is_layer(op: &TensorOp) -> bool {
-    matches!(op, TensorOp::Conv { .. } | TensorOp::ConvTranspose { .. } | TensorOp::Gemm { .. })
-}
+use super::rule::{Rule, is_affine, is_layer};
 
 /// All rules, in the order in which they are tried.
 pub(super) const RULES: &[Rule] = &[

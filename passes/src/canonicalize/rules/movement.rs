@@ -3,7 +3,8 @@
 use fhec_ir::ConstId;
 use fhec_ir::tensor::{Pool, ReduceKind, TensorOp};
 
-use super::super::kernel::{Network, Term, View};
+use super::super::network::Network;
+use super::super::rule::{Term, View};
 use super::super::vectors::{affine, affine_along};
 
 /// Two movements of one kind are one.

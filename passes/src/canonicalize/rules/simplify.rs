@@ -3,7 +3,8 @@
 use fhec_ir::Constant;
 use fhec_ir::tensor::{Activation, Pool, ReduceKind, Tensor, TensorOp, eval_op};
 
-use super::super::kernel::{Network, Term, View};
+use super::super::network::Network;
+use super::super::rule::{Term, View};
 use super::super::vectors;
 
 /// Largest constant that folding makes.
@@ -118,7 +119,7 @@ fn smallest(c: &Constant) -> Constant {
     c
 }
 
-/// Other ways to say the same with less.
+/// Forms that say the same with less.
 pub(super) fn simpler_form(network: &mut Network, node: &View) -> Option<Term> {
     let x = *node.children.first()?;
     let shape = network.shape(x).to_vec();

@@ -1,40 +1,40 @@
 //! What the rest of an extraction costs at least.
 //!
-//! Along one chain of classes, each read by the next, levels and bootstraps are accounted for exactly; everything
+//! Along one chain of e-classes, each read by the next, levels and bootstraps are accounted for exactly; everything
 //! else is taken to run as cheaply as it ever can, and to be available. Without joins that is the true price, so
 //! what a search keeps beyond it is what joins cost.
 //!
-//! Of two classes that are bootstrapped together only one can matter to the chain: when the later one is computed the
+//! Of two e-classes that are bootstrapped together only one can matter to the chain: when the later one is computed the
 //! chain has passed the earlier one, if it is on the chain. Together costs no less than either alone, so the price of one
-//! alone is a bound for that too. What is new is that a class may be bootstrapped after it was computed, with
+//! alone is a bound for that too. What is new is that an e-class may be bootstrapped after it was computed, with
 //! one before its reader on the chain.
 //!
-//! A class may reach the one before it on the chain in several ways, through classes that not every extraction computes.
-//! These are accounted for while the chain's class is the last that was decided about; behind the first of them the next
-//! class of the chain is taken to be computed at its best.
+//! An e-class may reach the one before it on the chain by several paths, through e-classes that not every extraction
+//! computes. These are accounted for while the chain's e-class is the last that was decided about; behind the first of them
+//! the next e-class of the chain is taken to be computed at its best.
 
-use super::extract::{Alternative, Problem};
+use super::problem::{Alternative, Problem};
 
-/// Lower bounds on the price of the classes that are still to come.
+/// Lower bounds on the price of the e-classes that are still to come.
 pub(super) struct Remaining {
     /// The chain, ascending.
     chain: Vec<usize>,
-    /// By position in the chain and level of the class there: price of the chain's classes after it.
+    /// By position in the chain and level of the e-class there: price of the chain's e-classes after it.
     after: Vec<Vec<f64>>,
-    /// By position in the chain: price of the chain's classes after it if the class there is bootstrapped.
+    /// By position in the chain: price of the chain's e-classes after it if the e-class there is bootstrapped.
     refreshed: Vec<f64>,
-    /// By position in the chain: the first class on a way to the next one, or this next one itself.
-    ways_from: Vec<usize>,
-    /// By position in the chain: price of the chain's classes after it, once one on such a way may have been computed.
-    on_the_way: Vec<f64>,
-    /// From every class on, the least price of the required classes outside the chain.
+    /// By position in the chain: the first e-class on a path to the next one, or this next one itself.
+    paths_from: Vec<usize>,
+    /// By position in the chain: price of the chain's e-classes after it, once one on such a path may have been computed.
+    on_path: Vec<f64>,
+    /// From every e-class on, the least price of the required e-classes outside the chain.
     others: Vec<f64>,
-    /// From every class on, the least price of the chain's classes at their cheapest levels.
+    /// From every e-class on, the least price of the chain's e-classes at their cheapest levels.
     chained: Vec<f64>,
 }
 
 impl Remaining {
-    /// Bounds for a problem with bootstraps that give `levels`; `required` are the classes that every extraction computes.
+    /// Bounds for a problem with bootstraps that give `levels`; `required` are the e-classes that every extraction computes.
     pub(super) fn new(problem: &Problem, required: &[bool], levels: u32) -> Self {
         let count = problem.classes.len();
         let Chains { previous, chain } = Chains::new(problem, required);
@@ -49,35 +49,35 @@ impl Remaining {
         }
         let width = levels as usize + 1;
         let mut after = vec![vec![0.0; width]; chain.len()];
-        let mut ways_from: Vec<usize> = chain.iter().skip(1).copied().chain([count]).collect();
-        let mut on_the_way = vec![0.0; chain.len()];
+        let mut paths_from: Vec<usize> = chain.iter().skip(1).copied().chain([count]).collect();
+        let mut on_path = vec![0.0; chain.len()];
         let leads = Leads { problem, previous: &previous, required, levels };
         for at in (1..chain.len()).rev() {
             let c = chain[at];
             let own = |a: &Alternative| leads.computed(c, a, &after[at]);
             let best = |prices: Vec<f64>| prices.into_iter().fold(f64::INFINITY, f64::min);
-            on_the_way[at - 1] =
+            on_path[at - 1] =
                 problem.classes[c].alternatives.iter().map(own).map(best).fold(f64::INFINITY, f64::min);
             let mut first = c;
             after[at - 1] = leads.before(c, &after[at], chain[at - 1], &mut first);
-            ways_from[at - 1] = first;
+            paths_from[at - 1] = first;
         }
         let refreshed =
             chain.iter().zip(&after).map(|(c, after)| problem.refresh(*c) + after[levels as usize]).collect();
-        Self { chain, after, refreshed, ways_from, on_the_way, others, chained }
+        Self { chain, after, refreshed, paths_from, on_path, others, chained }
     }
 
-    /// The class of the chain whose level decides what comes behind class `c`, and its position.
+    /// The e-class of the chain whose level decides what comes behind e-class `c`, and its position.
     pub(super) fn decisive(&self, c: usize) -> Option<(usize, usize)> {
         let at = self.chain.partition_point(|x| *x <= c).checked_sub(1)?;
         (at + 1 < self.chain.len()).then(|| (at, self.chain[at]))
     }
 
-    /// Least price of the classes behind `c` when the decisive class is available at a level.
+    /// Least price of the e-classes behind `c` when the decisive e-class is available at a level.
     pub(super) fn behind(&self, c: usize, decisive: Option<(usize, u32)>) -> f64 {
         let chain = decisive.map_or(self.chained[c + 1], |(at, level)| {
-            if c >= self.ways_from[at] {
-                return self.on_the_way[at];
+            if c >= self.paths_from[at] {
+                return self.on_path[at];
             }
             let after = self.after[at][level as usize];
             let may_wait = c + 1 < self.chain[at + 1];
@@ -87,7 +87,7 @@ impl Remaining {
     }
 }
 
-/// The classes that lead from one class of the chain to the next.
+/// The e-classes that lead from one e-class of the chain to the next.
 struct Leads<'p> {
     problem: &'p Problem,
     previous: &'p [Option<usize>],
@@ -96,7 +96,7 @@ struct Leads<'p> {
 }
 
 impl Leads<'_> {
-    /// By the level at which its operands are available, the least price of computing class `c` by an alternative, and of
+    /// By the level at which its operands are available, the least price of computing e-class `c` by an alternative, and of
     /// what is behind it by its level.
     fn computed(&self, c: usize, a: &Alternative, behind: &[f64]) -> Vec<f64> {
         let width = self.levels as usize + 1;
@@ -110,24 +110,24 @@ impl Leads<'_> {
         least
     }
 
-    /// By the level of class `from`, the least price of what leads from it to class `c`, and of what is behind by the level
-    /// of `c`. `first` becomes the first class on any way.
+    /// By the level of e-class `from`, the least price of what leads from it to e-class `c`, and of what is behind by the
+    /// level of `c`. `first` becomes the first e-class on any path.
     fn before(&self, c: usize, behind: &[f64], from: usize, first: &mut usize) -> Vec<f64> {
         let mut least = vec![f64::INFINITY; behind.len()];
         for a in &self.problem.classes[c].alternatives {
             let mut own = self.computed(c, a, behind);
             if !a.children.contains(&from) {
-                let way = a.children.iter().copied().find(|child| self.is_behind(*child, from));
-                let Some(way) = way else { return vec![0.0; behind.len()] };
-                *first = way.min(*first);
-                own = self.before(way, &own, from, first);
+                let between = a.children.iter().copied().find(|child| self.is_behind(*child, from));
+                let Some(between) = between else { return vec![0.0; behind.len()] };
+                *first = between.min(*first);
+                own = self.before(between, &own, from, first);
             }
             least.iter_mut().zip(own).for_each(|(least, own)| *least = least.min(own));
         }
         least
     }
 
-    /// Whether class `from` is on the way to `c`, behind which no class is required.
+    /// Whether e-class `from` is on the path to `c`, behind which no e-class is required.
     fn is_behind(&self, c: usize, from: usize) -> bool {
         let mut at = c;
         while at > from && !self.required[at] {
@@ -140,10 +140,10 @@ impl Leads<'_> {
     }
 }
 
-/// The deepest chain of required classes that every extraction computes one from the other, up to an output.
+/// The deepest chain of required e-classes that every extraction computes one from the other, up to an output.
 struct Chains {
-    /// By class, the deepest required class that every way to compute it goes through, directly or by classes that are not
-    /// required.
+    /// By e-class, the deepest required e-class that every alternative for it goes through, directly or by e-classes that
+    /// are not required.
     previous: Vec<Option<usize>>,
     chain: Vec<usize>,
 }

@@ -13,9 +13,8 @@ pub struct Prices {
     pub baby: f64,
     /// One giant step.
     pub giant: f64,
-    /// Adding the imaginary half of a complex sum to its real one: a giant step and two more images of the
-    /// same digits. Infinite where maps
-    /// shall have no complex halves.
+    /// Adding the imaginary half of a complex sum to its real one: a giant step and two more images of the same digits.
+    /// Infinite where maps shall have no complex halves.
     pub fold: f64,
     /// One plaintext multiply-accumulate.
     pub product: f64,

@@ -8,7 +8,8 @@
 use fhec_ir::slot::routing::{Class, Routing};
 use fhec_ir::slot::{LinearMap, Product};
 
-use super::{Prices, halves};
+use super::halves;
+use super::prices::Prices;
 
 /// Rotations of a split, in the cheapest's, above which halves are not tried: they take half of the giant steps at best.
 const HALVES_FROM: f64 = 2.5;
@@ -64,14 +65,14 @@ fn unit(routing: &Routing, classes: &[Class]) -> usize {
     all >> all.trailing_zeros().min(usize::BITS - 1) | usize::from(all == 0)
 }
 
-/// Steps other than 0 of several ciphertexts.
-struct Steps {
+/// Rotation steps other than 0, by ciphertext.
+struct StepSet {
     words: Vec<u64>,
     /// Words of a ciphertext.
     each: usize,
 }
 
-impl Steps {
+impl StepSet {
     fn new(ciphertexts: usize, slots: usize) -> Self {
         let each = slots.div_ceil(64);
         Self { words: vec![0; ciphertexts * each], each }
@@ -97,8 +98,8 @@ impl Steps {
     }
 }
 
-/// One way to split all offsets of a map.
-pub(super) struct Way {
+/// All offsets of a map, split.
+pub(super) struct SplitMap {
     /// Sorted.
     pub products: Vec<Product>,
     /// [`MapPlan::fold`](fhec_ir::slot::MapPlan::fold).
@@ -112,7 +113,7 @@ fn price_of_product(map: &LinearMap, prices: &Prices) -> f64 {
     prices.product + prices.encode * map.output.period() as f64 / map.output.slots as f64
 }
 
-/// No way to split the offsets of a map is cheaper, halves included.
+/// No split of the offsets of a map is cheaper, in rotations, halves included.
 pub(super) fn least(map: &LinearMap, classes: usize, prices: &Prices) -> f64 {
     let halves = classes as f64 / 2.0;
     let inputs: usize = map.inputs.iter().map(|l| l.ciphertexts).sum();
@@ -122,14 +123,14 @@ pub(super) fn least(map: &LinearMap, classes: usize, prices: &Prices) -> f64 {
     price_of_product(map, prices) * halves + steps.max(0.0)
 }
 
-/// The cheapest ways to split the offsets of a map, at most `most`, cheapest first.
+/// The cheapest splits of the offsets of a map, at most `most`, cheapest first.
 pub(super) fn cheapest(
     map: &LinearMap,
     routing: &Routing,
     classes: &[Class],
     prices: &Prices,
     most: usize,
-) -> Vec<Way> {
+) -> Vec<SplitMap> {
     let slots = map.output.slots;
     let mut units = vec![1, unit(routing, classes)];
     units.dedup();
@@ -156,7 +157,7 @@ pub(super) fn cheapest(
         before.push(inputs);
         inputs += layout.ciphertexts;
     }
-    let (mut babies, mut giants) = (Steps::new(inputs, slots), Steps::new(map.output.ciphertexts, slots));
+    let (mut babies, mut giants) = (StepSet::new(inputs, slots), StepSet::new(map.output.ciphertexts, slots));
     // Without complex halves, and what these may save.
     let mut price = |split: Split| {
         babies.clear();
@@ -179,8 +180,8 @@ pub(super) fn cheapest(
     // The cheapest so far, with halves; among equals the first.
     let mut priced: Vec<(usize, Split, u32, f64)> = Vec::with_capacity(most + 1);
     for (at, split, (steps, spare)) in whole {
-        let hopeless = |least: f64| priced.len() >= most && priced.last().is_some_and(|p| p.3 < least);
-        if hopeless(steps - spare) {
+        let is_beaten = |least: f64| priced.len() >= most && priced.last().is_some_and(|p| p.3 < least);
+        if is_beaten(steps - spare) {
             continue;
         }
         let best = (steps <= worth).then(|| {
@@ -192,11 +193,11 @@ pub(super) fn cheapest(
         priced.sort_by(|a, b| a.3.total_cmp(&b.3).then(a.0.cmp(&b.0)));
         priced.truncate(most);
     }
-    let way = |(_, split, fold, steps): (usize, Split, u32, f64)| {
+    let finished = |(_, split, fold, steps): (usize, Split, u32, f64)| {
         let mut products: Vec<Product> = classes.iter().map(|c| cut(split, c)).collect();
         products.sort_unstable();
         let price = steps + each * products.len() as f64;
-        Way { products, fold, price }
+        SplitMap { products, fold, price }
     };
-    priced.into_iter().map(way).collect()
+    priced.into_iter().map(finished).collect()
 }

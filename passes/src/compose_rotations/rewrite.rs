@@ -6,28 +6,31 @@ use fhec_ir::plan::Gadget;
 use fhec_ir::schedule::{Kind, Schedule, ScheduleOp, ScheduleType};
 use fhec_ir::{Node, ValueId};
 
-use super::{Choice, Form, Use, Way, hoisted_steps};
+use super::chains::Composition;
+use super::choose::Compositions;
+use super::uses::{Form, Use, hoisted_steps};
 
 /// A schedule under construction.
 struct Rewriter<'s> {
     old: &'s Schedule,
     new: Schedule,
     gadgets: &'s [Gadget],
-    choice: &'s Choice,
+    compositions: &'s Compositions,
     renamed: Vec<ValueId>,
     /// By digits in the old schedule and the rotations before the hoist: the rotated ciphertext and its digits.
     hoisted: HashMap<(ValueId, Vec<u32>), (ValueId, ValueId)>,
 }
 
-pub(super) fn rewritten(schedule: &Schedule, gadgets: &[Gadget], choice: &Choice) -> Schedule {
+/// The schedule with its rotations composed.
+pub(super) fn rewritten(schedule: &Schedule, gadgets: &[Gadget], compositions: &Compositions) -> Schedule {
     let mut new = Schedule::new(schedule.name.clone(), schedule.header.clone());
     new.constants = schedule.constants.clone();
     let hoisted = HashMap::new();
     let renamed = Vec::with_capacity(schedule.len());
-    let mut rewriter = Rewriter { old: schedule, new, gadgets, choice, renamed, hoisted };
-    let ways = rewriter.hoisted_ways();
+    let mut rewriter = Rewriter { old: schedule, new, gadgets, compositions, renamed, hoisted };
+    let hoists = rewriter.hoists();
     for (id, node) in schedule.iter() {
-        let value = rewriter.node(id, node, &ways);
+        let value = rewriter.node(id, node, &hoists);
         rewriter.renamed.push(value);
     }
     let Rewriter { mut new, renamed, .. } = rewriter;
@@ -39,17 +42,23 @@ pub(super) fn rewritten(schedule: &Schedule, gadgets: &[Gadget], choice: &Choice
 }
 
 impl<'s> Rewriter<'s> {
-    fn way(&self, form: Form, level: u32, steps: impl IntoIterator<Item = u32>) -> Option<&'s Way> {
+    fn composition(
+        &self,
+        form: Form,
+        level: u32,
+        steps: impl IntoIterator<Item = u32>,
+    ) -> Option<&'s Composition> {
         let steps = steps.into_iter().collect();
-        self.choice.get(&Use::new(self.old, self.gadgets, form, level, steps))
+        self.compositions.get(&Use::new(self.old, self.gadgets, form, level, steps))
     }
 
-    /// How the rotations of each decomposed ciphertext are done.
-    fn hoisted_ways(&self) -> BTreeMap<ValueId, &'s Way> {
+    /// How the rotations of each decomposed ciphertext are composed.
+    fn hoists(&self) -> BTreeMap<ValueId, &'s Composition> {
         let steps = hoisted_steps(self.old).into_iter();
-        let way =
-            |(digits, steps)| Some((digits, self.way(Form::Hoisted, self.old.ty(digits).level, steps)?));
-        steps.filter_map(way).collect()
+        let composition = |(digits, steps)| {
+            Some((digits, self.composition(Form::Hoisted, self.old.ty(digits).level, steps)?))
+        };
+        steps.filter_map(composition).collect()
     }
 
     fn push(&mut self, op: ScheduleOp, arg: ValueId, like: &Node<ScheduleOp>) -> ValueId {
@@ -67,30 +76,19 @@ impl<'s> Rewriter<'s> {
         &mut self,
         id: ValueId,
         node: &'s Node<ScheduleOp>,
-        ways: &BTreeMap<ValueId, &'s Way>,
+        hoists: &BTreeMap<ValueId, &'s Composition>,
     ) -> ValueId {
         let args: Vec<ValueId> = node.args.iter().map(|a| self.renamed[a.index()]).collect();
-        let level = node.ty.level;
-        let single =
-            |this: &Self, form, step| this.way(form, level, [step]).map(|way| way.chains[&step].clone());
         match node.op {
             ScheduleOp::Rotate { step } => {
-                let (before, last) = single(self, Form::Rotate, step).unwrap_or((vec![], step));
-                before
-                    .into_iter()
-                    .chain([last])
-                    .fold(args[0], |x, step| self.push(ScheduleOp::Rotate { step }, x, node))
+                self.chain((Form::Rotate, step), |step| ScheduleOp::Rotate { step }, args[0], node)
             }
             ScheduleOp::Giant { step } => {
-                let (before, last) = single(self, Form::Giant, step).unwrap_or((vec![], step));
-                before
-                    .into_iter()
-                    .chain([last])
-                    .fold(args[0], |x, step| self.push(ScheduleOp::Giant { step }, x, node))
+                self.chain((Form::Giant, step), |step| ScheduleOp::Giant { step }, args[0], node)
             }
             ScheduleOp::RotateExt { step } | ScheduleOp::RotateHoisted { step } if step != 0 => {
-                let way = ways.get(&node.args[0]).and_then(|way| way.chains.get(&step).cloned());
-                let (before, step) = way.unwrap_or((vec![], step));
+                let chain = hoists.get(&node.args[0]).and_then(|hoist| hoist.chains.get(&step).cloned());
+                let (before, step) = chain.unwrap_or((vec![], step));
                 let rotated = self.hoisted.get(&(node.args[0], before)).copied();
                 match (&node.op, rotated) {
                     (ScheduleOp::RotateHoisted { .. }, Some((rotated, _))) if step == 0 => rotated,
@@ -106,8 +104,8 @@ impl<'s> Rewriter<'s> {
             }
             ScheduleOp::Hoist => {
                 let digits = self.push(ScheduleOp::Hoist, args[0], node);
-                if let Some(way) = ways.get(&id) {
-                    self.hoist_rotated((id, args[0]), way, node);
+                if let Some(composition) = hoists.get(&id) {
+                    self.hoist_rotated((id, args[0]), composition, node);
                 }
                 digits
             }
@@ -115,11 +113,29 @@ impl<'s> Rewriter<'s> {
         }
     }
 
+    /// One rotation of `x` as a chain of such.
+    fn chain(
+        &mut self,
+        (form, step): (Form, u32),
+        op: fn(u32) -> ScheduleOp,
+        x: ValueId,
+        node: &Node<ScheduleOp>,
+    ) -> ValueId {
+        let composition = self.composition(form, node.ty.level, [step]);
+        let (before, last) = composition.map_or((vec![], step), |c| c.chains[&step].clone());
+        before.into_iter().chain([last]).fold(x, |x, step| self.push(op(step), x, node))
+    }
+
     /// Hoists the operand `x` of the hoist `digits` after each of the rotations before it: here, so that all digits are
     /// there before the first sum over their rotations.
-    fn hoist_rotated(&mut self, (digits, x): (ValueId, ValueId), way: &Way, node: &Node<ScheduleOp>) {
+    fn hoist_rotated(
+        &mut self,
+        (digits, x): (ValueId, ValueId),
+        composition: &Composition,
+        node: &Node<ScheduleOp>,
+    ) {
         let mut rotated: HashMap<Vec<u32>, ValueId> = HashMap::from([(vec![], x)]);
-        for (before, _) in way.chains.values() {
+        for (before, _) in composition.chains.values() {
             if before.is_empty() || self.hoisted.contains_key(&(digits, before.clone())) {
                 continue;
             }

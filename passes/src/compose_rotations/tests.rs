@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
+
+use fhec_ir::plan::{Gadget, ParameterData};
 use fhec_ir::schedule::interp::interpret;
 use fhec_ir::schedule::keys::key_needs;
-use fhec_ir::schedule::{Kind, random};
+use fhec_ir::schedule::{Kind, ScheduleOp, random};
 use fhec_ir::verify;
 
 use super::*;

@@ -2,37 +2,38 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Form, SwitchPrices, Use};
+use super::config::SwitchPrices;
+use super::uses::{Form, Use};
 
-/// Most steps that one is composed of.
+/// Most rotation steps that one is composed of.
 const LONGEST: usize = 3;
 
-/// The steps with keys, of one gadget.
-pub(super) struct Steps<'k> {
+/// The rotation steps with keys, of one gadget.
+pub(super) struct KeptSteps<'k> {
     /// Slots of a ciphertext, a power of two.
     pub slots: u32,
     pub kept: &'k BTreeSet<u32>,
 }
 
-/// How a set of rotations is done.
+/// How a set of rotations is composed.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Way {
-    /// By step, of a `Rotate` or `Giant` the chain, of a hoisted one the rotations before the hoist, perhaps none, and the
-    /// step after it.
+pub(super) struct Composition {
+    /// By rotation step: of a `Rotate` or `Giant` the chain but for its last step, of a hoisted rotation the steps before
+    /// the hoist, if any; and the last step.
     pub chains: BTreeMap<u32, (Vec<u32>, u32)>,
-    /// Seconds more than with a key for each step.
+    /// Seconds more than with a key for each rotation step.
     pub seconds: f64,
 }
 
-impl Way {
-    /// The steps whose keys it uses.
+impl Composition {
+    /// The rotation steps whose keys it uses.
     pub(super) fn keys(&self) -> impl Iterator<Item = u32> + '_ {
         let steps = self.chains.values().flat_map(|(before, step)| before.iter().chain([step]));
         steps.copied().filter(|step| *step != 0)
     }
 }
 
-impl Steps<'_> {
+impl KeptSteps<'_> {
     fn minus(&self, a: u32, b: u32) -> u32 {
         a.wrapping_sub(b) & (self.slots - 1)
     }
@@ -52,8 +53,8 @@ impl Steps<'_> {
         })
     }
 
-    /// How the rotations of a use are done; None if a step cannot be composed.
-    pub(super) fn way(&self, rotations: &Use, prices: &SwitchPrices) -> Option<Way> {
+    /// How the rotations of a use are composed; None if one of them cannot be.
+    pub(super) fn composition(&self, rotations: &Use, prices: &SwitchPrices) -> Option<Composition> {
         match rotations.form {
             Form::Rotate => self.single(rotations, prices.rotation),
             Form::Giant => self.single(rotations, prices.giant),
@@ -63,24 +64,24 @@ impl Steps<'_> {
         }
     }
 
-    fn single(&self, rotations: &Use, price: f64) -> Option<Way> {
-        let mut way = Way::default();
+    fn single(&self, rotations: &Use, price: f64) -> Option<Composition> {
+        let mut composition = Composition::default();
         for step in &rotations.steps {
             let mut chain = self.chain(*step, LONGEST)?;
-            way.seconds += price * (chain.len() - 1) as f64;
+            composition.seconds += price * (chain.len() - 1) as f64;
             let last = chain.pop()?;
-            way.chains.insert(*step, (chain, last));
+            composition.chains.insert(*step, (chain, last));
         }
-        Some(way)
+        Some(composition)
     }
 
     /// Rotations before the hoist are shared: the one that serves the most steps is taken first.
-    fn hoisted(&self, rotations: &Use, prices: &SwitchPrices) -> Option<Way> {
-        let mut way = Way::default();
+    fn hoisted(&self, rotations: &Use, prices: &SwitchPrices) -> Option<Composition> {
+        let mut composition = Composition::default();
         let mut missing = BTreeSet::new();
         for step in &rotations.steps {
             if self.kept.contains(step) {
-                way.chains.insert(*step, (vec![], *step));
+                composition.chains.insert(*step, (vec![], *step));
             } else {
                 missing.insert(*step);
             }
@@ -103,15 +104,15 @@ impl Steps<'_> {
                 }
             };
             let sum = before.iter().fold(0, |sum: u32, step| sum.wrapping_add(*step) & (self.slots - 1));
-            way.seconds += prices.rotation * before.len() as f64 + prices.hoist;
+            composition.seconds += prices.rotation * before.len() as f64 + prices.hoist;
             missing.retain(|step| match after(*step, sum) {
                 Some(rest) => {
-                    way.chains.insert(*step, (before.clone(), rest));
+                    composition.chains.insert(*step, (before.clone(), rest));
                     false
                 }
                 None => true,
             });
         }
-        Some(way)
+        Some(composition)
     }
 }

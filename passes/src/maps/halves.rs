@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fhec_ir::slot::{MapPlan, Product};
 
-use super::Prices;
+use super::prices::Prices;
 
 /// Sums from which a partner is looked for: a fold that pairs most of a map's sums pairs one of its first.
 const BASES: usize = 3;

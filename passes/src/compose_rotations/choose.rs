@@ -1,17 +1,18 @@
-//! Which keys are given up.
+//! Which rotation keys are given up.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use fhec_ir::plan::Gadget;
 
-use super::ways::Steps;
-use super::{Config, Report, Use, Way};
+use super::chains::{Composition, KeptSteps};
+use super::config::{Config, Report};
+use super::uses::Use;
 
-/// How all rotations are done.
-pub(super) type Choice = BTreeMap<Use, Way>;
+/// How rotations are composed, by use.
+pub(super) type Compositions = BTreeMap<Use, Composition>;
 
-/// A key: a step in a decomposition.
+/// A rotation key: a rotation step in a decomposition.
 type Key = (Gadget, u32);
 
 /// Shortest time that counts as lost, in seconds: keys that cost nothing are given up by size.
@@ -52,24 +53,24 @@ struct Search<'c> {
     config: &'c Config,
     slots: u32,
     kept: BTreeMap<Gadget, BTreeSet<u32>>,
-    choice: Choice,
+    compositions: Compositions,
     bytes: u64,
 }
 
 /// What would become of the uses of a key.
 struct Without {
-    ways: Choice,
+    compositions: Compositions,
     bytes: u64,
     /// Seconds more than now.
     seconds: f64,
 }
 
 impl Search<'_> {
-    /// Keys in use, with the highest level of each: `changed` ways take the place of others.
-    fn keys(&self, changed: &Choice) -> BTreeMap<Key, u32> {
+    /// Keys in use, with the highest level of each: `changed` compositions take the place of others.
+    fn keys(&self, changed: &Compositions) -> BTreeMap<Key, u32> {
         let mut keys: BTreeMap<Key, u32> = BTreeMap::new();
-        for (rotations, way) in &self.choice {
-            for step in changed.get(rotations).unwrap_or(way).keys() {
+        for (rotations, now) in &self.compositions {
+            for step in changed.get(rotations).unwrap_or(now).keys() {
                 let level = keys.entry((rotations.gadget, step)).or_default();
                 *level = rotations.level.max(*level);
             }
@@ -84,16 +85,16 @@ impl Search<'_> {
     fn without(&self, (gadget, step): Key) -> Option<Without> {
         let mut kept = self.kept.get(&gadget)?.clone();
         kept.remove(&step);
-        let steps = Steps { slots: self.slots, kept: &kept };
-        let (mut ways, mut seconds) = (Choice::new(), 0.0);
-        let affected = self.choice.iter().filter(|(rotations, _)| rotations.gadget == gadget);
-        for (rotations, now) in affected.filter(|(_, way)| way.keys().any(|k| k == step)) {
-            let way = steps.way(rotations, &self.config.prices[rotations.level as usize])?;
-            seconds += (way.seconds - now.seconds) * self.uses[rotations] as f64;
-            ways.insert(rotations.clone(), way);
+        let steps = KeptSteps { slots: self.slots, kept: &kept };
+        let (mut compositions, mut seconds) = (Compositions::new(), 0.0);
+        let affected = self.compositions.iter().filter(|(rotations, _)| rotations.gadget == gadget);
+        for (rotations, now) in affected.filter(|(_, now)| now.keys().any(|k| k == step)) {
+            let new = steps.composition(rotations, &self.config.prices[rotations.level as usize])?;
+            seconds += (new.seconds - now.seconds) * self.uses[rotations] as f64;
+            compositions.insert(rotations.clone(), new);
         }
-        let bytes = self.bytes_of(&self.keys(&ways));
-        (bytes < self.bytes).then_some(Without { ways, bytes, seconds })
+        let bytes = self.bytes_of(&self.keys(&compositions));
+        (bytes < self.bytes).then_some(Without { compositions, bytes, seconds })
     }
 
     fn worth(&self, without: &Without) -> f64 {
@@ -105,21 +106,21 @@ impl Search<'_> {
             kept.remove(&step);
         }
         self.bytes = without.bytes;
-        self.choice.extend(without.ways);
+        self.compositions.extend(without.compositions);
     }
 }
 
 /// Gives up keys, or the spare where that is worth more, until the rest fits.
-pub(super) fn choose(uses: &BTreeMap<Use, usize>, config: &Config, slots: usize) -> (Choice, Report) {
+pub(super) fn choose(uses: &BTreeMap<Use, usize>, config: &Config, slots: usize) -> (Compositions, Report) {
     let mut kept: BTreeMap<Gadget, BTreeSet<u32>> = BTreeMap::new();
     uses.keys().for_each(|rotations| kept.entry(rotations.gadget).or_default().extend(&rotations.steps));
     let own = |rotations: &Use| {
         let chains = rotations.steps.iter().map(|step| (*step, (vec![], *step))).collect();
-        (rotations.clone(), Way { chains, seconds: 0.0 })
+        (rotations.clone(), Composition { chains, seconds: 0.0 })
     };
-    let choice = uses.keys().map(own).collect();
-    let mut search = Search { uses, config, slots: slots as u32, kept, choice, bytes: 0 };
-    let all = search.keys(&Choice::new());
+    let compositions = uses.keys().map(own).collect();
+    let mut search = Search { uses, config, slots: slots as u32, kept, compositions, bytes: 0 };
+    let all = search.keys(&Compositions::new());
     search.bytes = search.bytes_of(&all);
     let mut report = Report { keys_before: all.len(), bytes_before: search.bytes, ..Report::default() };
     let spare_worth = config.spare.bytes as f64 / config.spare.seconds.max(LEAST_SECONDS);
@@ -160,8 +161,8 @@ pub(super) fn choose(uses: &BTreeMap<Use, usize>, config: &Config, slots: usize)
     }
     report.spare_seconds = config.spare.seconds * report.spared as f64 / config.spare.bytes.max(1) as f64;
     report.seconds += report.spare_seconds;
-    report.keys = search.keys(&Choice::new()).len();
+    report.keys = search.keys(&Compositions::new()).len();
     report.bytes = search.bytes;
     report.fits = over(search.bytes, report.spared) == 0;
-    (search.choice, report)
+    (search.compositions, report)
 }

@@ -1,47 +1,30 @@
-//! The e-graph of a slot graph, and the extraction problem that it poses.
+//! The alternatives for every value of a slot graph: its e-graph, and the extraction problem that it poses.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use egg::{EGraph, Id, Runner};
 use fhec_ir::slot::{PolyStrategy, SlotGraph, SlotOp};
 use fhec_ir::{ConstId, ValueId};
 
-use super::extract::{Alternative, Bootstraps, Class, Problem};
-use super::rules::{PolyForm, rules};
-use super::{Bootstrap, Config};
-use crate::minimize_rotations::{Parts, Prices};
+use super::config::{Bootstrap, Config};
+use super::enode::{ENode, Facts, PolyForm};
+use super::extract::{Alternative, Bootstraps, EClass, Problem};
+use super::rules::rules;
+use crate::maps::{Parts, Prices};
 
-/// An e-node: a way to compute a value of the slot graph.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Kernel {
-    /// Index of the value.
-    pub value: u32,
-    /// How a polynomial is evaluated; None on other ops, and on polynomials before the rules ran.
-    pub strategy: Option<PolyStrategy>,
-    /// Classes of the operands.
-    pub children: Vec<Id>,
-}
+/// How a value is computed: as which value of the graph, itself unless the graph has alternatives for it, and by which
+/// strategy.
+pub(super) type Computation = (ValueId, Option<PolyStrategy>);
 
-/// What rules ask about values.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    /// Form of each polynomial.
-    pub polys: HashMap<u32, PolyForm>,
-    /// Values that are given in several ways.
-    pub eithers: HashSet<u32>,
-}
-
-/// How a value is computed: as which value of the graph, itself unless it is given in several ways, and by which strategy.
-pub(super) type Way = (ValueId, Option<PolyStrategy>);
-
-/// The alternatives of every value. Class k of the problem is value %k; the ways to a value are alternatives of its class,
-/// and their own classes are empty.
-pub(super) struct Choices {
+/// The alternatives for every value. E-class k of the problem is value %k. Values that are alternatives for another one
+/// are alternatives of its e-class, and their own e-classes are empty.
+pub(super) struct Alternatives {
     pub problem: Problem,
-    ways: Vec<Vec<Way>>,
+    /// What stands behind the alternatives of each e-class.
+    computations: Vec<Vec<Computation>>,
 }
 
-impl Choices {
+impl Alternatives {
     /// The alternatives for a graph whose maps consist of `parts`.
     pub(super) fn new(graph: &SlotGraph, parts: &[Option<Parts>], config: &Config) -> Self {
         let bootstrap = config.bootstrap.as_ref();
@@ -49,46 +32,46 @@ impl Choices {
             SlotOp::Poly { coeffs, .. } => Some((id.0, form(graph, *coeffs))),
             _ => None,
         });
-        let eithers = graph.iter().filter(|(_, n)| n.op == SlotOp::Either).map(|(id, _)| id.0);
+        let eithers = graph.iter().filter(|(_, n)| n.op == SlotOp::Alternatives).map(|(id, _)| id.0);
         let mut egraph = EGraph::new(Facts { polys: polys.collect(), eithers: eithers.collect() });
         let mut class_of: Vec<Id> = Vec::with_capacity(graph.len());
         for (id, node) in graph.iter() {
             let children = node.args.iter().map(|a| class_of[a.index()]).collect();
-            class_of.push(egraph.add(Kernel { value: id.0, strategy: None, children }));
+            class_of.push(egraph.add(ENode { value: id.0, strategy: None, children }));
         }
         egraph.rebuild();
         // One round finds everything: no rule matches what a rule added.
         let egraph = Runner::default().with_egraph(egraph).with_iter_limit(2).run(&rules()).egraph;
 
-        // Of a class of several values the last stands for it: it is the one that is read.
+        // Of an e-class of several values the last stands for it: it is the one that is read.
         let value_of: HashMap<Id, usize> =
             class_of.iter().enumerate().map(|(k, id)| (egraph.find(*id), k)).collect();
-        let computes = |kernel: &Kernel| {
-            let is_poly = matches!(graph.node(ValueId(kernel.value)).op, SlotOp::Poly { .. });
-            kernel.strategy.is_some() == is_poly && !egraph.analysis.eithers.contains(&kernel.value)
+        let computes = |enode: &ENode| {
+            let is_poly = matches!(graph.node(ValueId(enode.value)).op, SlotOp::Poly { .. });
+            enode.strategy.is_some() == is_poly && !egraph.analysis.eithers.contains(&enode.value)
         };
         let headroom = bootstrap.map_or_else(|| vec![0; graph.len()], |b| headroom(graph, b));
-        let mut ways: Vec<Vec<Way>> = Vec::new();
+        let mut computations: Vec<Vec<Computation>> = Vec::new();
         let mut classes = Vec::new();
         for id in graph.ids() {
             let class = egraph.find(class_of[id.index()]);
             let is_read = value_of[&class] == id.index();
-            let mut kernels: Vec<&Kernel> =
+            let mut enodes: Vec<&ENode> =
                 egraph[class].nodes.iter().filter(|k| is_read && computes(k)).collect();
-            kernels.sort_unstable_by_key(|k| (k.value, k.strategy));
-            ways.push(kernels.iter().map(|k| (ValueId(k.value), k.strategy)).collect());
-            let alternatives = kernels.iter().map(|kernel| {
-                let way = ValueId(kernel.value);
+            enodes.sort_unstable_by_key(|k| (k.value, k.strategy));
+            computations.push(enodes.iter().map(|k| (ValueId(k.value), k.strategy)).collect());
+            let alternatives = enodes.iter().map(|enode| {
+                let value = ValueId(enode.value);
                 let (depth, price) =
-                    measure(graph, (way, parts[way.index()].as_ref()), kernel.strategy, &config.prices);
+                    measure(graph, (value, parts[value.index()].as_ref()), enode.strategy, &config.prices);
                 Alternative {
-                    children: kernel.children.iter().map(|c| value_of[&egraph.find(*c)]).collect(),
+                    children: enode.children.iter().map(|c| value_of[&egraph.find(*c)]).collect(),
                     depth,
-                    headroom: headroom[way.index()],
+                    headroom: headroom[value.index()],
                     rotations: price,
                 }
             });
-            classes.push(Class { alternatives: alternatives.collect() });
+            classes.push(EClass { alternatives: alternatives.collect() });
         }
         let outputs = graph.outputs.iter().map(|o| o.value.index()).collect();
         let bootstraps = bootstrap.map(|b| Bootstraps {
@@ -97,12 +80,12 @@ impl Choices {
             prices: graph.ids().map(|id| b.price_of(graph, id)).collect(),
             shares: graph.ids().map(|id| b.share_of(graph, id)).collect(),
         });
-        Self { problem: Problem { classes, outputs, price: config.levels.clone(), bootstraps }, ways }
+        Self { problem: Problem { classes, outputs, price: config.levels.clone(), bootstraps }, computations }
     }
 
     /// What is behind alternative `chosen` of a value.
-    pub(super) fn way(&self, id: ValueId, chosen: usize) -> Way {
-        self.ways[id.index()][chosen]
+    pub(super) fn computation(&self, id: ValueId, chosen: usize) -> Computation {
+        self.computations[id.index()][chosen]
     }
 }
 
@@ -133,7 +116,7 @@ fn headroom(graph: &SlotGraph, bootstrap: &Bootstrap) -> Vec<u32> {
     headroom
 }
 
-/// Depth and price, in rotations, of one way to compute a value; `parts` of a planned linear map.
+/// Depth and price, in rotations, of a computation; `parts` of a planned linear map.
 fn measure(
     graph: &SlotGraph,
     (id, parts): (ValueId, Option<&Parts>),

@@ -1,0 +1,98 @@
+//! The form that a polynomial takes.
+
+use fhec_ir::ValueId;
+
+use super::gauge::Gauge;
+
+/// What becomes of a polynomial: of z = x + shift, result p(z) + constant.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Form {
+    /// Coefficients of p in z, `powers[k][c]`, before factors of values are applied.
+    pub powers: Vec<Vec<f64>>,
+    /// Shift of the argument per channel, in units of the unscaled argument.
+    pub shift: Vec<f64>,
+    /// Sign of the leading coefficient after normalisation; None if it stays general.
+    pub monic: Option<f64>,
+}
+
+/// The form of the polynomial y = p(x), monic if factors of values and a shift of x can make it so; `powers[k][c]` are its
+/// coefficients. The gauge takes note of the factors.
+pub(super) fn normalise(gauge: &mut Gauge, y: ValueId, x: ValueId, mut powers: Vec<Vec<f64>>) -> Form {
+    while powers.len() > 1 && powers.last().is_some_and(|p| p.iter().all(|&c| c == 0.0)) {
+        powers.pop();
+    }
+    let channels = powers[0].len();
+    let degree = powers.len() - 1;
+    let no_shift = vec![0.0; channels];
+    if degree < 2 || powers[degree].contains(&0.0) {
+        return Form { powers, shift: no_shift, monic: None };
+    }
+    let shift: Vec<f64> =
+        (0..channels).map(|c| powers[degree - 1][c] / (degree as f64 * powers[degree][c])).collect();
+    let plain = powers.clone();
+    for c in 0..channels {
+        let mut column: Vec<f64> = powers.iter().map(|p| p[c]).collect();
+        taylor_shift(&mut column, -shift[c]);
+        column[degree - 1] = 0.0;
+        powers.iter_mut().zip(column).for_each(|(p, v)| p[c] = v);
+    }
+    match monic(gauge, y, x, &powers) {
+        Some(sign) => {
+            gauge.freeze(y);
+            Form { powers, shift, monic: Some(sign) }
+        }
+        None => Form { powers: plain, shift: no_shift, monic: None },
+    }
+}
+
+/// Replaces p(x) by p(x + t).
+fn taylor_shift(p: &mut [f64], t: f64) {
+    let degree = p.len() - 1;
+    for i in 0..degree {
+        for k in (i..degree).rev() {
+            p[k] += t * p[k + 1];
+        }
+    }
+}
+
+/// Makes the leading coefficient ±1, the same sign in all channels, and for even degree 2 exactly 1. Returns it.
+fn monic(gauge: &mut Gauge, y: ValueId, x: ValueId, powers: &[Vec<f64>]) -> Option<f64> {
+    let degree = powers.len() - 1;
+    let leading = |gauge: &Gauge| -> Vec<f64> {
+        let (before, after) = (gauge.factor(x), gauge.factor(y));
+        (0..powers[degree].len())
+            .map(|c| powers[degree][c] * after[c] / before[c].powi(degree as i32))
+            .collect()
+    };
+    let root = |a: &f64| {
+        let magnitude = a.abs().powf(1.0 / degree as f64);
+        if degree % 2 == 1 { magnitude.copysign(*a) } else { magnitude }
+    };
+    // A factor may come back to the other end of the polynomial, through a shortcut around it: then it is no use.
+    let reached = |gauge: &Gauge, sign: Option<f64>| {
+        leading(gauge).iter().all(|a| (sign.map_or(a.abs(), |s| s * a) - 1.0).abs() < 1e-9)
+    };
+    let start = gauge.clone();
+    let a = leading(gauge);
+    let backward: Vec<f64> = a.iter().map(root).collect();
+    if !(gauge.request(x, &backward, y) && reached(gauge, None)) {
+        *gauge = start.clone();
+        let forward: Vec<f64> = a.iter().map(|a| 1.0 / a).collect();
+        if !(gauge.request(y, &forward, y) && reached(gauge, None)) {
+            *gauge = start;
+            return None;
+        }
+    }
+    let monic = gauge.clone();
+    let signs: Vec<f64> = leading(gauge).iter().map(|a| a.signum()).collect();
+    if gauge.request(y, &signs, y) && reached(gauge, Some(1.0)) {
+        return Some(1.0);
+    }
+    if signs.iter().all(|&s| s == -1.0) {
+        *gauge = monic;
+        return Some(-1.0);
+    }
+    // Mixed signs that nothing takes: then the magnitudes are of no use either.
+    *gauge = start;
+    None
+}

@@ -1,0 +1,33 @@
+//! Parameters of the pass.
+
+use fhec_ir::schedule::BootstrapHeader;
+
+/// Name of the pass.
+pub(super) const PASS: &str = "lower";
+
+/// Parameters of the pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// q_0, q_1, …: the modulus chain, at least one longer than the highest level.
+    pub moduli: Vec<f64>,
+    /// Scale of inputs and of results that are free to choose.
+    pub scale: f64,
+    /// What bootstraps do; None if there are none. Levels of the graph start at its `level_in`, and all bootstraps give
+    /// `level_out`, which the chain reaches.
+    pub bootstrap: Option<BootstrapHeader>,
+}
+
+impl Config {
+    /// A chain of powers of two for schedules without parameters: base modulus of `base_bits`, the others at the scale.
+    pub fn nominal(levels: u32, scale_bits: u32, base_bits: u32) -> Self {
+        let scale = 2f64.powi(scale_bits as i32);
+        let mut moduli = vec![2f64.powi(base_bits as i32)];
+        moduli.extend((0..levels).map(|_| scale));
+        Self { moduli, scale, bootstrap: None }
+    }
+
+    /// The level of the schedule that level 0 of the graph stands for.
+    pub(super) fn floor(&self) -> u32 {
+        self.bootstrap.map_or(0, |b| b.level_in)
+    }
+}
