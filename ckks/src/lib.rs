@@ -74,6 +74,7 @@ pub mod ring;
 mod sampling;
 mod wire;
 
-pub use error::{CkksError, KeyName, Result};
+pub use error::{CkksError, Result};
 pub use num_complex::Complex64;
+pub use params::KeyName;
 pub use wire::Serializable;

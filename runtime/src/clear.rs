@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fhec_ir::noise::{NoiseModel, Noisy, Variance, same_operands};
 use fhec_ir::plan::ParameterData;
 use fhec_ir::schedule::interp;
-use fhec_ir::schedule::noise::{NoiseModel, Noisy, Variance, same_operands};
 use fhec_ir::schedule::recipes::Vector;
 use fhec_ir::schedule::{
     BootstrapHeader, Kind, Schedule, ScheduleHeader, ScheduleOp, ScheduleType, infer, scale,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fhec_ckks::CkksError;
+use fhec_ckks::bootstrap::BootstrapError;
 use fhec_ir::plan::PlanError;
 use fhec_ir::schedule::ScheduleType;
 
@@ -13,6 +14,9 @@ pub enum EngineError {
     /// The CKKS engine refuses.
     #[error(transparent)]
     Ckks(#[from] CkksError),
+    /// Its bootstrap does.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
     /// An operand is of another kind than the instruction takes.
     #[error("operand {0} is of the wrong kind")]
     Kind(usize),

@@ -3,9 +3,9 @@
 use super::{Evaluator, check_levels, check_scales};
 use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::encoding::Plaintext;
-use crate::error::{CkksError, KeyName, Result};
+use crate::error::{CkksError, Result};
 use crate::noise::Estimate;
-use crate::params::KeyShape;
+use crate::params::{KeyName, KeyShape};
 use crate::ring::{AddendOver, GiantStep, MIN_LOG_N, Multiplicand, RnsPoly, Terms};
 
 fn check_special(expected: usize, found: usize) -> Result<()> {

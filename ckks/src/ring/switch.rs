@@ -1,6 +1,6 @@
 //! The ring side of hybrid key switching: decomposition (ModUp) and inner product.
 
-use super::packed::PackedPoly;
+use super::packed_poly::PackedPoly;
 use super::simd::{Addend, Image};
 use super::{Limbs, Ring, RnsPoly, par, simd};
 
@@ -151,7 +151,11 @@ impl Ring {
             let ys: Vec<_> = (0..own.len()).map(|i| coefficients.limb(i)).collect();
             let index = digits.converted_indices(self, j);
             let mut converted = self.uninit(q_limbs - own.len(), special);
-            converter.convert(self, &ys, index.iter().copied().zip(converted.limbs_mut()).collect());
+            converter.convert(
+                self.all_moduli(),
+                &ys,
+                index.iter().copied().zip(converted.limbs_mut()).collect(),
+            );
             if transform {
                 par::for_limbs(n, converted.words_mut(), |i, limb| self.ntt(index[i]).forward(limb));
             }
