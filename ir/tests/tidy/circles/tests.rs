@@ -1,12 +1,13 @@
 //! The resolver on made-up crates.
 
 use super::crates::Crate;
-use super::{Arrows, circles};
+use super::{Arrows, between_modules, circles};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The arrows of a crate of (file, text) pairs, as `from -> to: names`.
 fn arrows(files: &[(&str, &str)]) -> Vec<String> {
-    let show = |((from, to), names): (&(String, String), &std::collections::BTreeSet<String>)| {
+    let show = |((from, to), names): (&(String, String), &BTreeSet<String>)| {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         format!("{from} -> {to}: {}", names.join(" "))
     };
@@ -45,8 +46,23 @@ fn a_parent_that_uses_its_child_needs_it() {
         ("child.rs", "use super::Whole; pub struct Part; impl Whole {}"),
     ];
     assert_eq!(arrows(&files), ["child.rs -> lib.rs: Whole", "lib.rs -> child.rs: Part"]);
-    let text = "2 files:\n  child.rs -> lib.rs: Whole\n  lib.rs -> child.rs: Part\n";
+    let text = "2 together:\n  child.rs -> lib.rs: Whole\n  lib.rs -> child.rs: Part\n";
     assert_eq!(circles(&read(&files)), [text]);
+}
+
+#[test]
+fn modules_can_form_a_circle_where_files_do_not() {
+    let files = [
+        ("lib.rs", "mod a; mod b;"),
+        ("a/mod.rs", "mod low; mod high; pub use low::Low;"),
+        ("a/low.rs", "pub struct Low;"),
+        ("a/high.rs", "use crate::b::Middle;"),
+        ("b.rs", "use crate::a::Low; pub struct Middle(Low);"),
+    ];
+    let arrows = read(&files);
+    assert!(circles(&arrows).is_empty());
+    let text = "2 together:\n  a -> b: Middle\n  b -> a: Low\n";
+    assert_eq!(circles(&between_modules(&arrows, Path::new(""))), [text]);
 }
 
 #[test]
