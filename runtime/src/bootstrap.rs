@@ -128,7 +128,8 @@ impl Bootstrap {
         Ok(fresh)
     }
 
-    /// To the circuit slots are numbers of magnitude Δ: what they stand for is no affair of its.
+    /// The ciphertext as the circuit wants it: at the nominal scale, whatever numbers its slots then seem to hold. Only
+    /// their magnitude matters to the circuit.
     fn relabelled(&self, ct: &Ciphertext) -> Ciphertext {
         let mut operand = ct.clone();
         operand.set_scale(self.circuit.spec().scale);

@@ -23,7 +23,7 @@ pub enum EngineError {
     /// A bootstrap without its description.
     #[error("the parameters describe no bootstrap")]
     NoBootstrap,
-    /// Slots in clear break the promise of a bootstrap that they repeat: a bug of who made the plan.
+    /// Slots in clear do not repeat, though the plan promises so of what it bootstraps: a bug of who made the plan.
     #[error("slots that are said to repeat after {period} differ by {difference:e}")]
     Period {
         /// Slots after which they should repeat.
@@ -65,7 +65,7 @@ pub enum RunError {
         /// Why.
         source: EngineError,
     },
-    /// An engine's result has not the type that the schedule says: a bug in fhec.
+    /// An engine's result is not of the type that the schedule states: a bug in fhec.
     #[error("internal: {place} gave {found:?}, the schedule says {expected:?}")]
     Type {
         /// The instruction.

@@ -47,7 +47,7 @@ impl Hoisted {
 pub enum Multiplier<'a> {
     /// Transformed for its level.
     Plain(&'a Plaintext),
-    /// The same as it is multiplied with.
+    /// The same in the form in which kernels multiply by it: nothing is left to convert.
     Formed(&'a FormedPlaintext),
     /// Transformed when it is used, limb by limb.
     Compact(&'a CompactPlaintext),

@@ -132,7 +132,8 @@ impl Ring {
         self.lift(x, special, digit_limbs, true)
     }
 
-    /// The digits of [`Ring::mod_up`], the converted limbs left as coefficients unless they are to be transformed.
+    /// The digits of [`Ring::mod_up`]. Converted limbs are left as coefficients unless they are to be transformed: who reads
+    /// each once transforms it then, while it is in the cache.
     fn lift(&self, x: &RnsPoly, special: usize, digit_limbs: usize, transform: bool) -> Digits {
         let (n, q_limbs) = (self.n(), x.q_limbs());
         let mut digits = Digits { q_limbs, special, digit_limbs, converted: vec![] };

@@ -35,49 +35,52 @@ impl<'a> Mentions<'a> {
         self.visit_item(item);
     }
 
+    fn add(&mut self, path: Path) {
+        if !path.names.is_empty() {
+            self.paths.push(path);
+        }
+    }
+
     /// Adds the paths in tokens that no grammar is known for: arguments of macros and their definitions.
     fn scan(&mut self, tokens: TokenStream) {
         let mut path = Path::default();
-        // Single colons and dots right before the token at hand.
+        // Colons that belong together, or dots, right before the token at hand.
         let (mut colons, mut dots) = (0, 0);
         for token in tokens {
-            let found = match &token {
-                TokenTree::Ident(_) if dots == 1 => Path::default(), // a field or a method
-                TokenTree::Ident(name) if colons == 2 => {
-                    let absolute = path.names.is_empty();
-                    path = Path { absolute: absolute || path.absolute, ..path }.then(name);
-                    (colons, dots) = (0, 0);
+            let before = (colons, dots);
+            (colons, dots) = (0, 0);
+            match &token {
+                TokenTree::Punct(p) if p.as_char() == ':' && before.0 == 1 => {
+                    colons = 2;
                     continue;
                 }
-                TokenTree::Ident(name) => Path::default().then(name),
-                TokenTree::Punct(p) if p.as_char() == ':' => {
-                    // A lone colon is one of a type or a field.
-                    let joined = colons == 1 || p.spacing() == Spacing::Joint;
-                    (colons, dots) = (if joined { colons + 1 } else { 0 }, 0);
-                    if joined {
-                        continue;
-                    }
-                    Path::default()
+                TokenTree::Punct(p) if p.as_char() == ':' && p.spacing() == Spacing::Joint => {
+                    colons = 1;
+                    continue;
                 }
-                TokenTree::Group(group) => {
-                    self.scan(group.stream());
-                    Path::default()
+                TokenTree::Ident(name) if before.0 == 2 => {
+                    let absolute = path.absolute || path.names.is_empty();
+                    path = Path { absolute, ..path }.then(name);
+                    continue;
                 }
-                _ => Path::default(),
-            };
-            colons = 0;
-            dots = if matches!(&token, TokenTree::Punct(p) if p.as_char() == '.') { dots + 1 } else { 0 };
-            self.paths.push(std::mem::replace(&mut path, found));
+                _ => self.add(std::mem::take(&mut path)),
+            }
+            match token {
+                // What stands behind a single dot is a field or a method.
+                TokenTree::Ident(name) if before.1 != 1 => path = path.then(&name),
+                TokenTree::Punct(p) if p.as_char() == '.' => dots = before.1 + 1,
+                TokenTree::Group(group) => self.scan(group.stream()),
+                _ => {}
+            }
         }
-        self.paths.push(path);
-        self.paths.retain(|path| !path.names.is_empty());
+        self.add(path);
     }
 }
 
 impl<'a> Visit<'a> for Mentions<'a> {
     fn visit_path(&mut self, path: &'a syn::Path) {
         let names = path.segments.iter().map(|s| s.ident.to_string()).collect();
-        self.paths.push(Path { absolute: path.leading_colon.is_some(), names });
+        self.add(Path { absolute: path.leading_colon.is_some(), names });
         visit::visit_path(self, path);
     }
 
