@@ -6,6 +6,7 @@
 
 mod automorphism;
 mod base_conversion;
+mod cpu;
 mod mod_down;
 mod modular;
 mod modulus;

@@ -1,7 +1,7 @@
 //! One prime modulus with its reduction constants.
 
+use super::cpu::{avx2_available, ifma_available};
 use super::modular::{inv_mod, mul_mod};
-use super::simd::{avx2_available, ifma_available};
 
 /// Largest modulus the vector kernels serve (exclusive).
 const VECTOR_LIMIT: u64 = 1 << 50;

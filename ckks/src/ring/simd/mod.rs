@@ -6,7 +6,6 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
-mod detect;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 #[cfg(target_arch = "x86_64")]
@@ -18,7 +17,6 @@ mod tests;
 
 use super::modulus::{Modulus, Shoup};
 use super::packed::{Packed, packed_bits};
-pub(crate) use detect::{avx2_available, ifma_available};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use ntt_ifma::Tables as NttTables;
 pub(crate) use operands::{Addend, Factor, Image, TILE, Target};
