@@ -7,7 +7,7 @@ use fhec_ckks::noise::Estimate;
 use fhec_ckks::params::{KeyShape, Parameters};
 use fhec_ir::plan::{BootstrapData, EvalModData, Gadget};
 
-use crate::chain::{Chain, ChainError, LOG_N};
+use crate::chain::{BootstrapCosts, Chain, ChainError, LOG_N};
 
 /// What a network with bootstraps needs of its parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,19 +40,6 @@ impl Default for BootstrapRequest {
             log_slots: None,
         }
     }
-}
-
-/// What one bootstrap costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct BootstrapCosts {
-    /// Time of one ciphertext on one thread.
-    pub seconds: f64,
-    /// Time of two at once on one thread.
-    pub pair_seconds: f64,
-    /// Memory of its keys.
-    pub key_bytes: u64,
-    /// Memory of its matrices.
-    pub matrix_bytes: u64,
 }
 
 /// Parameters for a request: the smallest ring, unless one is given, that has a bootstrap of the precision and within
@@ -94,7 +81,7 @@ pub fn select_bootstrapped(request: &BootstrapRequest, designer: &mut Designer) 
         precision: request.precision,
         best: f64::NEG_INFINITY,
     };
-    Err(refusal.unwrap_or(empty).into())
+    Err(ChainError::Bootstrap(refusal.unwrap_or(empty)))
 }
 
 impl Chain {

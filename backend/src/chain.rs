@@ -9,8 +9,6 @@ use fhec_ckks::params::{
 use fhec_ir::plan::{Gadget, ParameterData};
 use fhec_ir::schedule::BootstrapHeader;
 
-use crate::bootstrap::BootstrapCosts;
-
 /// Smallest and largest log2 N that [`select`] considers.
 pub const LOG_N: std::ops::RangeInclusive<u32> = 12..=17;
 
@@ -50,6 +48,19 @@ impl Default for ChainRequest {
     }
 }
 
+/// What one bootstrap costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BootstrapCosts {
+    /// Time of one ciphertext on one thread.
+    pub seconds: f64,
+    /// Time of two at once on one thread.
+    pub pair_seconds: f64,
+    /// Memory of its keys.
+    pub key_bytes: u64,
+    /// Memory of its matrices.
+    pub matrix_bytes: u64,
+}
+
 /// A checked parameter set with its key shapes.
 #[derive(Clone, Debug)]
 pub struct Chain {
@@ -62,7 +73,7 @@ pub struct Chain {
 }
 
 /// Why there are no parameters.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainError {
     /// No ring, or not the one asked for, is large enough.
@@ -96,18 +107,18 @@ pub enum ChainError {
     Parameters(#[from] ParameterError),
     /// No chain with a bootstrap meets the request.
     #[error(transparent)]
-    Bootstrap(#[from] BootstrapError),
+    Bootstrap(BootstrapError),
     /// The engine fails otherwise.
     #[error("{0}")]
     Engine(String),
 }
 
-impl From<CkksError> for ChainError {
-    fn from(error: CkksError) -> Self {
+impl From<BootstrapError> for ChainError {
+    fn from(error: BootstrapError) -> Self {
         match error {
-            CkksError::Parameters(e) => Self::Parameters(e),
-            CkksError::Bootstrap(e) => Self::Bootstrap(e),
-            other => Self::Engine(other.to_string()),
+            BootstrapError::Engine(CkksError::Parameters(e)) => Self::Parameters(e),
+            BootstrapError::Engine(other) => Self::Engine(other.to_string()),
+            refusal => Self::Bootstrap(refusal),
         }
     }
 }

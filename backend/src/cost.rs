@@ -11,13 +11,12 @@ use std::path::Path;
 
 use fhec_ckks::cost::{KernelCosts, Pricing};
 use fhec_ckks::params::KeyShape;
-use fhec_ir::plan::{Gadget, MemoryReport, ParameterData};
+use fhec_ir::plan::{Gadget, ParameterData};
 use fhec_ir::schedule::{Kind, Recipe, Schedule, ScheduleOp, ScheduleType};
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::BootstrapCosts;
-use crate::order::peak_bytes;
-use crate::report::Facts;
+use crate::chain::BootstrapCosts;
+use crate::facts::Facts;
 
 /// What the sum of a fold adds up: the pair itself and three images.
 const FOLD_TERMS: f64 = 4.0;
@@ -105,9 +104,6 @@ impl CostTable {
         text
     }
 }
-
-/// Words that the tables of one modulus take, over N.
-const TABLE_LIMBS: u64 = 4;
 
 /// What an instruction takes, in microseconds on one thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -288,18 +284,9 @@ impl<'p> CostModel<'p> {
         highest.into_values().map(|level| self.parameters.key_bytes(level)).sum()
     }
 
-    /// Memory of an evaluation, but for keys and matrices.
-    pub(crate) fn memory(&self, schedule: &Schedule, facts: &Facts) -> MemoryReport {
-        let n = 1u64 << self.parameters.log_n;
-        let moduli = (self.parameters.q.len() + self.parameters.p.len()) as u64;
-        let values = peak_bytes(schedule, self);
-        MemoryReport {
-            values,
-            // Free buffers of lengths that no instruction asks for just then: measured as half of the values.
-            working: TABLE_LIMBS * moduli * 8 * n + values / 2,
-            plaintexts: facts.values().map(|f| (f.weight * 8.0 * n as f64) as u64).sum(),
-            ..MemoryReport::default()
-        }
+    /// The parameter set.
+    pub fn parameters(&self) -> &'p ParameterData {
+        self.parameters
     }
 
     /// Bytes of a value in memory.

@@ -10,8 +10,9 @@ use fhec_ir::{Verified, Violations};
 
 use crate::chain::Chain;
 use crate::cost::{CostModel, CostTable};
-use crate::order;
-use crate::report::{self, Measured};
+use crate::facts::{self, Measured};
+use crate::memory::memory;
+use crate::{order, report};
 
 /// What [`emit`] needs besides schedule and parameters.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,7 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let bootstrap = chain.bootstrap.unwrap_or_default();
     let costs = CostModel::new(&chain.data, &options.costs).with_bootstrap(&bootstrap);
     let schedule = order::order(schedule, &costs)?;
-    let Measured { facts, rms } = report::measure(&schedule, &options.samples).map_err(EmitError::Recipe)?;
+    let Measured { facts, rms } = facts::measure(&schedule, &options.samples).map_err(EmitError::Recipe)?;
     let mut numbers = report::report(&schedule, &costs, &facts);
     numbers.threads = options.costs.threads as u32;
     numbers.speedup = options.costs.speedup;
@@ -122,12 +123,12 @@ pub fn forecast(
     let schedule = &order::order(schedule.clone(), &costs)?;
     let keys = KeyManifest::for_needs(&key_needs(schedule), &chain.data);
     let bootstrap_bytes = chain.bootstrap.map_or(0, |b| b.key_bytes);
-    let facts = report::estimated_facts(schedule);
+    let facts = facts::estimated_facts(schedule);
     let conjugated = schedule.header.slots as u32;
     let memory = MemoryReport {
         keys: KeyManifest { bootstrap_bytes, ..keys.clone() }.bytes(),
         matrices: chain.bootstrap.map_or(0, |b| b.matrix_bytes),
-        ..costs.memory(schedule, &facts)
+        ..memory(schedule, &costs, &facts)
     };
     Ok(Forecast {
         memory,
@@ -140,6 +141,7 @@ pub fn forecast(
 mod tests {
     use super::*;
     use crate::chain::ChainRequest;
+    use crate::memory::peak_bytes;
     use fhec_ir::schedule::ScheduleOp;
     use fhec_ir::schedule::interp::interpret;
     use fhec_ir::schedule::random;
@@ -166,10 +168,10 @@ mod tests {
             let inputs = random::inputs(seed, &schedule);
             let expected = interpret(&schedule, &inputs).unwrap();
             let costs = CostModel::new(&chain.data, &CostTable::default());
-            let before = order::peak_bytes(&schedule, &costs);
+            let before = peak_bytes(&schedule, &costs);
             let plan = emit(&chain, schedule, &EmitOptions::default()).unwrap();
             prop_assert_eq!(interpret(&plan.schedule, &inputs).unwrap(), expected);
-            prop_assert!(order::peak_bytes(&plan.schedule, &costs) <= before);
+            prop_assert!(peak_bytes(&plan.schedule, &costs) <= before);
             prop_assert!(plan.report.security_bits >= 128.0);
             prop_assert!(plan.client.precision_bits > 5.0, "{}", plan.client.precision_bits);
             prop_assert!(plan.report.total(|l| l.key_switches) >= plan.report.total(|l| l.rotations));
@@ -210,7 +212,7 @@ mod tests {
         let seconds = (count - 2 * pairs) as f64 * costs.seconds + pairs as f64 * costs.pair_seconds;
         let others = CostModel::new(&chain.data, &CostTable::default());
         let others: f64 =
-            others.schedule(&plan.schedule, &crate::report::Facts::new()).iter().map(|p| p.each).sum();
+            others.schedule(&plan.schedule, &crate::facts::Facts::new()).iter().map(|p| p.each).sum();
         let predicted = plan.report.predicted_seconds;
         assert!((predicted - seconds - others * 1e-6).abs() < 0.1 * seconds, "{predicted} {seconds}");
         assert_eq!(plan.keys.bootstrap_bytes, costs.key_bytes);

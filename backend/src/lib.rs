@@ -3,7 +3,9 @@
 //! * [`chain`]: parameter sets. [`select`] finds the smallest secure ring for a number of levels.
 //! * [`bootstrap`]: the same with a bootstrap, by the engine's search: [`select_bootstrapped`].
 //! * [`cost`]: how long instructions take, by formulas over a [`CostTable`](cost::CostTable).
-//! * [`order`]: instruction order and what lives when.
+//! * [`facts`]: what is known of plaintexts and values.
+//! * [`memory`]: what lives when.
+//! * [`order`]: the order of instructions.
 //! * [`report`]: counts, times and precision by layer.
 //! * [`emit`]: all of it, to a [`Plan`](fhec_ir::plan::Plan).
 //!
@@ -14,9 +16,11 @@ pub mod bootstrap;
 pub mod chain;
 pub mod cost;
 mod emit;
+pub mod facts;
+pub mod memory;
 pub mod order;
 pub mod report;
 
-pub use bootstrap::{BootstrapCosts, BootstrapRequest, select_bootstrapped};
-pub use chain::{Chain, ChainError, ChainRequest, select};
+pub use bootstrap::{BootstrapRequest, select_bootstrapped};
+pub use chain::{BootstrapCosts, Chain, ChainError, ChainRequest, select};
 pub use emit::{EmitError, EmitOptions, Forecast, emit, forecast};

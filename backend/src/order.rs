@@ -1,39 +1,14 @@
-//! Instruction order and liveness.
+//! Instruction order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use fhec_ir::schedule::Schedule;
 use fhec_ir::schedule::interp::remaining_uses;
-use fhec_ir::schedule::{Schedule, ScheduleOp};
 use fhec_ir::{ValueId, Verified, Violations, verify};
 
 use crate::cost::CostModel;
-
-/// Most bytes of values that live at once when a schedule is executed in its order on one thread. Inputs live from
-/// the start, outputs to the end.
-pub fn peak_bytes(schedule: &Schedule, costs: &CostModel<'_>) -> u64 {
-    let mut uses = remaining_uses(schedule);
-    let is_input = |id: ValueId| matches!(schedule.node(id).op, ScheduleOp::Input { .. });
-    let bytes = |id: ValueId| costs.value_bytes(*schedule.ty(id));
-    let mut live: u64 = schedule.ids().filter(|id| is_input(*id)).map(bytes).sum();
-    let mut peak = live;
-    for (id, node) in schedule.iter() {
-        if !is_input(id) {
-            live += bytes(id);
-        }
-        peak = peak.max(live);
-        for arg in &node.args {
-            uses[arg.index()] -= 1;
-            if uses[arg.index()] == 0 {
-                live -= bytes(*arg);
-            }
-        }
-        if uses[id.index()] == 0 {
-            live -= bytes(id);
-        }
-    }
-    peak
-}
+use crate::memory::peak_bytes;
 
 /// List scheduling: among the instructions whose operands exist, always the one that leaves the least memory
 /// occupied; among equals, and among those that all need more, the earliest of the given order, which follows the

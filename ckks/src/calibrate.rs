@@ -181,7 +181,11 @@ impl Lab {
         let mut out = ring.uninit(targets, 0);
         let run = || {
             let limbs = out.limbs_mut().into_iter().enumerate();
-            converter.convert(ring, &ys, limbs.map(|(i, limb)| (DIGIT_LIMBS + i, limb)).collect());
+            converter.convert(
+                ring.all_moduli(),
+                &ys,
+                limbs.map(|(i, limb)| (DIGIT_LIMBS + i, limb)).collect(),
+            );
         };
         fastest(run) / (DIGIT_LIMBS * targets) as f64
     }

@@ -1,7 +1,7 @@
-//! The engine's error type.
+//! The error of all operations. Errors are layered as modules are: this one holds that of parameters, and that of
+//! bootstraps holds this one.
 
-use crate::bootstrap::BootstrapError;
-use crate::params::{ParameterError, ParametersId};
+use crate::params::{KeyName, ParameterError, Parameters, ParametersId};
 use thiserror::Error;
 
 /// Everything that can go wrong in encoding, evaluation, key lookup and (de)serialisation.
@@ -11,9 +11,6 @@ pub enum CkksError {
     /// A parameter set was refused.
     #[error(transparent)]
     Parameters(#[from] ParameterError),
-    /// A bootstrap cannot be set up, or is used for what it was not set up for.
-    #[error(transparent)]
-    Bootstrap(#[from] BootstrapError),
     /// Two objects, or an object and the context, belong to different parameter sets.
     #[error("parameter sets differ: expected {expected}, found {found}")]
     ParametersMismatch {
@@ -160,41 +157,11 @@ pub enum CkksError {
     Io(#[from] std::io::Error),
 }
 
-/// Which evaluation key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub enum KeyName {
-    /// Key for s² → s.
-    Relinearization,
-    /// Rotation by this many slots to the left, in 1..N/2.
-    Rotation(i64),
-    /// Complex conjugation.
-    Conjugation,
-    /// From the secret to the sparse ephemeral secret of bootstrapping, modulo q_0·p_0 only.
-    DenseToSparse,
-    /// From the sparse ephemeral secret back to the secret.
-    SparseToDense,
-    /// Rotation by this many slots to the left, in 1..N/2, and complex conjugation.
-    ConjugateRotation(i64),
-}
-
-impl std::fmt::Display for KeyName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Relinearization => f.write_str("relinearisation key"),
-            Self::Rotation(step) => write!(f, "rotation key for step {step}"),
-            Self::Conjugation => f.write_str("conjugation key"),
-            Self::ConjugateRotation(step) => write!(f, "key for rotation by {step} and conjugation"),
-            Self::DenseToSparse => f.write_str("encapsulation key (dense to sparse)"),
-            Self::SparseToDense => f.write_str("encapsulation key (sparse to dense)"),
-        }
-    }
-}
-
 /// Result with a [`CkksError`].
 pub type Result<T, E = CkksError> = std::result::Result<T, E>;
 
 /// Refuses objects of another parameter set.
-pub(crate) fn check_id(params: &crate::params::Parameters, found: ParametersId) -> Result<()> {
+pub(crate) fn check_id(params: &Parameters, found: ParametersId) -> Result<()> {
     let expected = params.id();
     if found == expected { Ok(()) } else { Err(CkksError::ParametersMismatch { expected, found }) }
 }

@@ -1,16 +1,19 @@
 //! RNS-CKKS on encrypted slot vectors: the engine of fhec.
 //!
 //! ```text
-//! params ─► ring ─► noise ─► encoding ─► keys ─► cipher ─► eval        (each uses only what is to its left)
+//! ring ─► params ─► noise ─► encoding ─► keys ─► cipher ─► eval ─► poly ─► bootstrap
 //! ```
 //!
-//! * [`params`]: checked parameter sets, prime generation, the security table, key shapes.
-//! * [`ring`]: RNS polynomials, NTT, base conversion, ModUp/ModDown. Knows nothing of scales or keys.
+//! Each uses only what is to its left.
+//!
+//! * [`ring`]: RNS polynomials, NTT, base conversion, ModUp/ModDown. Knows nothing of parameter sets, scales or keys.
+//! * [`params`]: checked parameter sets, prime generation, the security table, names and shapes of keys.
 //! * [`noise`]: the estimated error that plaintexts and ciphertexts carry.
 //! * [`encoding`]: slot vectors ↔ plaintext polynomials.
 //! * [`keys`], [`cipher`]: key generation, encryption, decryption.
 //! * [`eval`]: the server's operations.
-//! * [`poly`]: polynomials on ciphertexts, on top of `eval`.
+//! * [`poly`]: polynomials on ciphertexts.
+//! * [`bootstrap`]: exhausted ciphertexts get levels back; the search for chains that do it cheaply.
 //! * [`cost`], [`calibrate`]: modelled times of operations, and the kernels of this machine.
 //!
 //! Without the feature `client` no type that holds a secret key or decrypts is compiled (the doc
@@ -74,6 +77,7 @@ pub mod ring;
 mod sampling;
 mod wire;
 
-pub use error::{CkksError, KeyName, Result};
+pub use error::{CkksError, Result};
 pub use num_complex::Complex64;
+pub use params::KeyName;
 pub use wire::Serializable;

@@ -11,7 +11,8 @@
 //! the proof type [`Verified`], the only thing a later stage accepts. [`text`] prints and parses every
 //! graph, [`dot`] draws it.
 //!
-//! [`plan`] is the file that a compiled network is stored in, the only place here that touches the file system.
+//! [`plan`] is the file that a compiled network is stored in, the only place here that touches the file system, and
+//! [`noise`] predicts the error of what it computes.
 //!
 //! Nothing here knows of ONNX, of passes or of rings.
 
@@ -19,17 +20,20 @@ pub mod constant;
 pub mod dot;
 pub mod graph;
 pub mod layout;
+pub mod noise;
 pub mod plan;
 pub mod schedule;
 pub mod slot;
 pub mod tensor;
 pub mod text;
 pub mod verify;
+mod violation;
 mod visit;
 mod weights;
 
 pub use constant::{ConstId, Constant};
 pub use graph::{Graph, Node, Op, Output, ValueId};
-pub use verify::{Verified, Violation, Violations, verify};
+pub use verify::{Verified, Violations, verify};
+pub use violation::Violation;
 pub use visit::UseGraph;
 pub use weights::Weights;

@@ -1,8 +1,9 @@
-//! The plaintexts of one run: what each unit needs, and encoding it before the unit begins.
+//! The plaintexts of one run: which ones each unit needs, and encoding them before the unit begins.
 //!
-//! A plaintext is encoded once in a run, by the unit that needs it first or, before that, by a worker without a unit of
-//! its own: the next ones in the order of the schedule. Those that the [`PlaintextStore`] has no room for exist
-//! from there to their last use, and while they hold as many bytes as the store allows no further one is begun.
+//! A plaintext is encoded once in a run. A thread without a unit to execute encodes the next ones in the order of the
+//! schedule; what nobody has encoded ahead, the first unit that needs it encodes itself. The [`PlaintextStore`] keeps
+//! plaintexts between runs. Those that it has no room for are dropped after their last use, and together they never
+//! hold more bytes than it allows: else encoding would run ahead of the execution until memory is full.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -49,10 +50,10 @@ struct State<P> {
     progress: Vec<Progress<P>>,
     /// Uses still to come.
     uses: Vec<usize>,
-    /// Bytes of what is encoded ahead beside the store, by plaintext.
+    /// Bytes of what is encoded ahead and not in the store, by plaintext.
     held: HashMap<usize, usize>,
     held_bytes: usize,
-    /// All before it are begun.
+    /// The first plaintext that nobody may have begun: all before it are.
     next: usize,
 }
 

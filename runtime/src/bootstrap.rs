@@ -2,12 +2,12 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use fhec_ckks::bootstrap::{BootstrapCircuit, BootstrapSpec, Bootstrapper, EvalModSpec};
+use fhec_ckks::KeyName;
+use fhec_ckks::bootstrap::{BootstrapCircuit, BootstrapError, BootstrapSpec, Bootstrapper, EvalModSpec};
 use fhec_ckks::cipher::Ciphertext;
 use fhec_ckks::eval::Evaluator;
 use fhec_ckks::keys::EvaluationKeySet;
 use fhec_ckks::params::{KeyShape, Parameters};
-use fhec_ckks::{CkksError, KeyName};
 use fhec_ir::plan::{BootstrapData, KeyManifest, ParameterData};
 
 use crate::error::RunError;
@@ -34,7 +34,10 @@ fn spec(data: &BootstrapData) -> BootstrapSpec {
 ///
 /// # Errors
 /// If parameters and bootstrap do not suit each other.
-pub fn circuit(parameters: &Parameters, data: &ParameterData) -> Result<Option<BootstrapCircuit>, CkksError> {
+pub fn circuit(
+    parameters: &Parameters,
+    data: &ParameterData,
+) -> Result<Option<BootstrapCircuit>, BootstrapError> {
     data.bootstrap.as_ref().map(|b| BootstrapCircuit::new(parameters, &spec(b))).transpose()
 }
 
@@ -78,7 +81,7 @@ impl Bootstrap {
     ///
     /// # Errors
     /// If they cannot be encoded.
-    pub(crate) fn ready(&self) -> Result<&Bootstrapper, CkksError> {
+    pub(crate) fn ready(&self) -> Result<&Bootstrapper, BootstrapError> {
         if let Some(ready) = self.bootstrapper.get() {
             return Ok(ready);
         }
@@ -100,7 +103,11 @@ impl Bootstrap {
     ///
     /// # Errors
     /// Those of the engine.
-    pub(crate) fn refresh(&self, evaluator: &Evaluator, ct: &Ciphertext) -> Result<Ciphertext, CkksError> {
+    pub(crate) fn refresh(
+        &self,
+        evaluator: &Evaluator,
+        ct: &Ciphertext,
+    ) -> Result<Ciphertext, BootstrapError> {
         let mut fresh = self.ready()?.bootstrap(evaluator, &self.relabelled(ct))?;
         fresh.set_scale(ct.scale());
         Ok(fresh)
@@ -114,14 +121,15 @@ impl Bootstrap {
         &self,
         evaluator: &Evaluator,
         cts: [&Ciphertext; 2],
-    ) -> Result<[Ciphertext; 2], CkksError> {
+    ) -> Result<[Ciphertext; 2], BootstrapError> {
         let [a, b] = cts.map(|ct| self.relabelled(ct));
         let mut fresh = self.ready()?.bootstrap_pair(evaluator, &a, &b)?;
         fresh.iter_mut().zip(cts).for_each(|(fresh, ct)| fresh.set_scale(ct.scale()));
         Ok(fresh)
     }
 
-    /// To the circuit slots are numbers of magnitude Δ: what they stand for is no affair of its.
+    /// The ciphertext as the circuit wants it: at the nominal scale, whatever numbers its slots then seem to hold. Only
+    /// their magnitude matters to the circuit.
     fn relabelled(&self, ct: &Ciphertext) -> Ciphertext {
         let mut operand = ct.clone();
         operand.set_scale(self.circuit.spec().scale);

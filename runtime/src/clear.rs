@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fhec_ir::noise::{NoiseModel, Noisy, Variance, same_operands};
 use fhec_ir::plan::ParameterData;
 use fhec_ir::schedule::interp;
-use fhec_ir::schedule::noise::{NoiseModel, Noisy, Variance, same_operands};
 use fhec_ir::schedule::recipes::Vector;
 use fhec_ir::schedule::{
     BootstrapHeader, Kind, Schedule, ScheduleHeader, ScheduleOp, ScheduleType, infer, scale,
@@ -40,10 +40,10 @@ pub struct ClearPlain {
     rms: f64,
 }
 
-/// Difference between two copies of a slot that noise does not reach, in its standard deviations.
+/// Slots that should be equal may differ by their noise: by so many of its standard deviations, which it never reaches.
 const MOST_DEVIATIONS: f64 = 12.0;
 
-/// The same for the rounding of sums in another order, in the largest magnitude of a slot.
+/// They may also differ because sums were rounded in another order: by this part of the largest slot's magnitude.
 const ROUNDING: f64 = 1e-6;
 
 /// Computes on slots. Results depend on the schedule, the inputs and the seed only, not on threads or order.

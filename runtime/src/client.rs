@@ -14,7 +14,7 @@ use fhec_ir::plan::ClientSpec;
 use rayon::prelude::*;
 
 use crate::ckks::CkksValue;
-use crate::error::{FileError, RunError};
+use crate::error::{EngineError, FileError, RunError};
 use crate::files::{self, Bundle, KeySetId, Kind, NO_PLAN, Tags};
 use crate::{bootstrap, ckks};
 
@@ -72,7 +72,10 @@ impl Client {
     ///
     /// # Errors
     /// If the system has no randomness, or manifest or bootstrap ask for a key that the parameters do not admit.
-    pub fn generate_keys(&self, progress: Option<&(dyn Fn(usize, usize) + Sync)>) -> Result<Keys, CkksError> {
+    pub fn generate_keys(
+        &self,
+        progress: Option<&(dyn Fn(usize, usize) + Sync)>,
+    ) -> Result<Keys, EngineError> {
         let secret = SecretKey::generate(&self.parameters)?;
         let generator = KeyGenerator::new(&secret);
         let public = generator.public_key()?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fhec_ckks::CkksError;
+use fhec_ckks::bootstrap::BootstrapError;
 use fhec_ir::plan::PlanError;
 use fhec_ir::schedule::ScheduleType;
 
@@ -13,13 +14,16 @@ pub enum EngineError {
     /// The CKKS engine refuses.
     #[error(transparent)]
     Ckks(#[from] CkksError),
+    /// Its bootstrap does.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
     /// An operand is of another kind than the instruction takes.
     #[error("operand {0} is of the wrong kind")]
     Kind(usize),
     /// A bootstrap without its description.
     #[error("the parameters describe no bootstrap")]
     NoBootstrap,
-    /// Slots in clear break the promise of a bootstrap that they repeat: a bug of who made the plan.
+    /// Slots in clear do not repeat, though the plan promises so of what it bootstraps: a bug of who made the plan.
     #[error("slots that are said to repeat after {period} differ by {difference:e}")]
     Period {
         /// Slots after which they should repeat.
@@ -61,7 +65,7 @@ pub enum RunError {
         /// Why.
         source: EngineError,
     },
-    /// An engine's result has not the type that the schedule says: a bug in fhec.
+    /// An engine's result is not of the type that the schedule states: a bug in fhec.
     #[error("internal: {place} gave {found:?}, the schedule says {expected:?}")]
     Type {
         /// The instruction.

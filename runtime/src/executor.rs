@@ -1,15 +1,15 @@
 //! Data flow over a schedule.
 //!
-//! An instruction is ready when its operands are there; of the ready ones the earliest in the schedule's order
-//! runs first, so that with one thread the order is the schedule's and with more it is followed closely, and
-//! memory stays near the plan's prediction. A value is freed with its last use. There are at most as many instructions
-//! under way as threads, and all share one pool for their limbs and plaintexts: a long one that began beside a short
-//! one is not left with a single thread. Sums over rotations of the same decomposed ciphertexts are one instruction here, as are
-//! two bootstraps that happen together, and giant steps with their sum: see [`units`](crate::units).
+//! What is executed at a time is a unit ([`units`](crate::units)): one instruction, or several that are cheaper together.
+//! A unit is ready when its operands are there. Of the ready ones the earliest in the schedule's order runs first: with
+//! one thread that is the schedule's order, and with more it is followed closely, so that memory stays near the plan's
+//! prediction. A value is freed with its last use.
+//!
+//! As many units run at a time as there are threads, and all share one pool for their limbs and plaintexts. So when a
+//! short unit is over, its thread helps a long one that began beside it.
 //!
 //! A thread that finds nothing ready works ahead: it encodes plaintexts of the units to come (`ahead.rs`), and before
-//! those of the first unit that needs it, it prepares the engine ([`Engine::prepare`]). The pool takes such work up
-//! where it has nothing else to do.
+//! those of the first unit that needs it, it prepares the engine ([`Engine::prepare`]).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

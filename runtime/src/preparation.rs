@@ -22,7 +22,7 @@ enum Stage {
     Due,
     Running,
     Over,
-    /// Until somebody hears of it.
+    /// Until a thread takes the error to report it.
     Failed(RunError),
 }
 
@@ -36,7 +36,7 @@ impl Preparation {
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage> {
-        // Stages are assigned whole.
+        // Stages are assigned as wholes, so a panic elsewhere leaves a consistent one.
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

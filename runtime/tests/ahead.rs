@@ -1,5 +1,6 @@
 //! Work ahead of the units: what is encoded when, how much of it, and what becomes of errors.
 
+#[macro_use]
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -144,17 +145,7 @@ impl Engine for Recorder {
         result
     }
 
-    fn ty(&self, value: &ClearValue) -> ScheduleType {
-        value.ty
-    }
-
-    fn value_bytes(&self, value: &ClearValue) -> usize {
-        self.inner.value_bytes(value)
-    }
-
-    fn plain_bytes(&self, plain: &Self::Plain) -> usize {
-        self.inner.plain_bytes(plain)
-    }
+    values_of_inner!();
 }
 
 /// The sum of the chain's plaintexts and its input.

@@ -1,5 +1,6 @@
 //! The executor against the reference interpreter, with both engines.
 
+#[macro_use]
 mod common;
 
 use std::sync::Arc;
@@ -168,17 +169,7 @@ impl Engine for Faulty {
         Ok(value)
     }
 
-    fn ty(&self, value: &ClearValue) -> ScheduleType {
-        value.ty
-    }
-
-    fn value_bytes(&self, value: &ClearValue) -> usize {
-        self.inner.value_bytes(value)
-    }
-
-    fn plain_bytes(&self, plain: &Self::Plain) -> usize {
-        self.inner.plain_bytes(plain)
-    }
+    values_of_inner!();
 }
 
 #[test]
@@ -215,18 +206,72 @@ fn inputs_of_the_wrong_type_are_refused() {
 mod encrypted {
     use super::*;
     use fhec_ckks::keys::{EvaluationKeySet, KeyGenerator};
-    use fhec_ckks::params::KeyShape;
+    use fhec_ckks::params::{KeyShape, Parameters};
     use fhec_ckks::{CkksError, KeyName};
-    use fhec_runtime::client::Client;
+    use fhec_ir::plan::{Plan, PlanId};
+    use fhec_runtime::client::{Client, Keys};
+    use fhec_runtime::files::Bundle;
     use fhec_runtime::server::Server;
+
+    fn client_of(plan: &Plan, parameters: &Parameters) -> Client {
+        Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap()
+    }
+
+    /// Client and server of a plan.
+    struct Deployment {
+        client: Client,
+        keys: Keys,
+        server: Server,
+    }
+
+    impl Deployment {
+        fn new(parameters: &Parameters, plan: (Arc<Plan>, PlanId)) -> Self {
+            let client = client_of(&plan.0, parameters);
+            let keys = client.generate_keys(None).unwrap();
+            Self::with_keys(parameters, plan, client, keys)
+        }
+
+        fn with_keys(parameters: &Parameters, plan: (Arc<Plan>, PlanId), client: Client, keys: Keys) -> Self {
+            let evaluation = (keys.evaluation.clone(), keys.id);
+            let server = Server::new(plan, parameters, evaluation, 1 << 24).unwrap();
+            Self { client, keys, server }
+        }
+
+        fn encrypt(&self, tensors: &[Vec<f64>]) -> Bundle {
+            self.client.encrypt((&self.keys.secret, self.keys.id), tensors).unwrap()
+        }
+
+        fn encrypt_public(&self, tensors: &[Vec<f64>]) -> Bundle {
+            self.client.encrypt_public((self.keys.public.clone(), self.keys.id), tensors).unwrap()
+        }
+
+        /// The outputs, decrypted.
+        fn run(&self, inputs: Bundle, threads: usize) -> Vec<Vec<f64>> {
+            let options = ExecuteOptions { threads, ..ExecuteOptions::default() };
+            let run = self.server.run(inputs, &options).unwrap();
+            self.client.decrypt((&self.keys.secret, self.keys.id), &run.outputs).unwrap()
+        }
+    }
+
+    /// The rms error of every ciphertext of the outputs, and what `model` predicts for it.
+    fn errors(found: &[Vec<f64>], clear: &[Vec<Arc<ClearValue>>], model: &ClearEngine) -> Vec<(f64, f64)> {
+        let of = |(slots, value): (&[f64], &Arc<ClearValue>)| {
+            let squares = slots.iter().zip(&value.slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            ((squares / slots.len() as f64).sqrt(), model.slot_error(value))
+        };
+        let ciphertexts = found
+            .iter()
+            .zip(clear)
+            .flat_map(|(tensor, values)| tensor.chunks(tensor.len() / values.len()).zip(values));
+        ciphertexts.map(of).collect()
+    }
 
     #[test]
     fn plaintexts_too_wide_for_a_word_are_transformed_at_once() {
         use fhec_runtime::ckks::{CkksEngine, CkksPlain};
         let parameters = common::small_parameters(10, 4);
         let (plan, _) = common::plan(&parameters, common::random_schedule(&parameters, 1, 10));
-        let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
-        let keys = client.generate_keys(None).unwrap().evaluation;
+        let keys = client_of(&plan, &parameters).generate_keys(None).unwrap().evaluation;
         let engine = CkksEngine::new(&parameters, &plan.parameters, &plan.keys, keys).unwrap();
         let ones = Vector::from(Arc::from([1.0; 4]));
         let encode =
@@ -248,28 +293,14 @@ mod encrypted {
             let inputs = random::inputs(seed, &schedule);
             let model = ClearEngine::modelled(&schedule, &common::data(&parameters), None);
             let clear = run_clear(&model, &schedule, seed, 1);
-            let (plan, id) = common::plan(&parameters, schedule);
-            let spec = plan.client_spec().unwrap();
-            let client = Client::with_parameters(spec, parameters.clone()).unwrap();
-            let keys = client.generate_keys(None).unwrap();
+            let deployment = Deployment::new(&parameters, common::plan(&parameters, schedule));
             let tensors: Vec<Vec<f64>> = inputs.iter().map(|cts| cts.concat()).collect();
-            let bundle = client.encrypt((&keys.secret, keys.id), &tensors).unwrap();
-            let server =
-                Server::new((plan.clone(), id), &parameters, (keys.evaluation.clone(), keys.id), 1 << 24)
-                    .unwrap();
-            let options = ExecuteOptions { threads: 1 + seed as usize % 3, ..ExecuteOptions::default() };
-            let run = server.run(bundle, &options).unwrap();
-            let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
-            for (tensor, values) in found.iter().zip(&clear) {
-                for (slots, value) in tensor.chunks(parameters.slots()).zip(values) {
-                    let error = slots.iter().zip(&value.slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-                    let rms = (error / slots.len() as f64).sqrt();
-                    let predicted = model.slot_error(value);
-                    let ratio = rms / predicted;
-                    // The model takes errors as independent; correlated ones may cancel.
-                    assert!(ratio < 2.0, "seed {seed}: rms {rms:e}, predicted {predicted:e}");
-                    ratios.push(ratio);
-                }
+            let found = deployment.run(deployment.encrypt(&tensors), 1 + seed as usize % 3);
+            for (rms, predicted) in errors(&found, &clear, &model) {
+                let ratio = rms / predicted;
+                // The model takes errors as independent; correlated ones may cancel.
+                assert!(ratio < 2.0, "seed {seed}: rms {rms:e}, predicted {predicted:e}");
+                ratios.push(ratio);
             }
         }
         ratios.sort_by(f64::total_cmp);
@@ -297,19 +328,11 @@ mod encrypted {
         let inputs = random::inputs(1, &schedule);
         let model = ClearEngine::modelled(&schedule, &common::data(&parameters), None);
         let clear = run_clear(&model, &schedule, 1, 1);
-        let (plan, id) = common::plan(&parameters, schedule);
-        let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
-        let keys = client.generate_keys(None).unwrap();
+        let deployment = Deployment::new(&parameters, common::plan(&parameters, schedule));
         let tensors: Vec<Vec<f64>> = inputs.iter().map(|cts| cts.concat()).collect();
-        let public = (keys.public.clone(), keys.id);
-        let bundle = client.encrypt_public(public, &tensors).unwrap();
-        let evaluation = (keys.evaluation.clone(), keys.id);
-        let server = Server::new((plan, id), &parameters, evaluation, 1 << 24).unwrap();
-        let run = server.run(bundle, &ExecuteOptions::default()).unwrap();
-        let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
-        let value = &clear[0][0];
-        let error = found[0].iter().zip(&value.slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-        let ratio = (error / value.slots.len() as f64).sqrt() / model.slot_error(value);
+        let found = deployment.run(deployment.encrypt_public(&tensors), 0);
+        let (rms, predicted) = errors(&found, &clear, &model)[0];
+        let ratio = rms / predicted;
         assert!((0.6..1.5).contains(&ratio), "{ratio} times what is predicted");
     }
 
@@ -326,7 +349,7 @@ mod encrypted {
             let model = ClearEngine::modelled(&schedule, &data, None);
             let clear = run_clear(&model, &schedule, seed, 1);
             let (plan, id) = common::plan_with(data.clone(), schedule, bytes);
-            let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
+            let client = client_of(&plan, &parameters);
             let last = AtomicUsize::new(0);
             let progress = |done: usize, total: usize| {
                 assert!(done <= total);
@@ -335,22 +358,13 @@ mod encrypted {
             let keys = client.generate_keys(Some(&progress)).unwrap();
             assert_eq!(last.into_inner(), keys.evaluation.len());
             assert!(keys.evaluation.bytes() as u64 <= plan.keys.bytes());
+            let deployment = Deployment::with_keys(&parameters, (plan, id), client, keys);
             let tensors: Vec<Vec<f64>> = inputs.iter().map(|cts| cts.concat()).collect();
-            let bundle = client.encrypt((&keys.secret, keys.id), &tensors).unwrap();
-            let evaluation = (keys.evaluation.clone(), keys.id);
-            let server = Server::new((plan.clone(), id), &parameters, evaluation, 1 << 24).unwrap();
-            let options = ExecuteOptions { threads: 1 + seed as usize % 3, ..ExecuteOptions::default() };
-            let run = server.run(bundle, &options).unwrap();
-            let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
-            for (tensor, values) in found.iter().zip(&clear) {
-                for (slots, value) in tensor.chunks(parameters.slots()).zip(values) {
-                    let error = slots.iter().zip(&value.slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-                    let rms = (error / slots.len() as f64).sqrt();
-                    let predicted = model.slot_error(value);
-                    // x − x is exact.
-                    assert!(rms <= 2.0 * predicted, "seed {seed}: rms {rms:e}, predicted {predicted:e}");
-                    ratios.extend((predicted > 0.0).then(|| rms / predicted));
-                }
+            let found = deployment.run(deployment.encrypt(&tensors), 1 + seed as usize % 3);
+            for (rms, predicted) in errors(&found, &clear, &model) {
+                // x − x is exact.
+                assert!(rms <= 2.0 * predicted, "seed {seed}: rms {rms:e}, predicted {predicted:e}");
+                ratios.extend((predicted > 0.0).then(|| rms / predicted));
             }
         }
         assert!(bootstraps > 20 && pairs > 5, "{bootstraps} bootstraps, {pairs} pairs");
@@ -364,9 +378,8 @@ mod encrypted {
     fn bootstraps_without_their_keys_or_of_other_sizes_are_refused() {
         let (parameters, data, bytes) = common::bootstrapped();
         let (plan, id) = common::plan_with(data.clone(), common::refresh(&data), bytes);
-        let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
-        let keys = client.generate_keys(None).unwrap();
-        let serve = |plan: &Arc<fhec_ir::plan::Plan>, evaluation| {
+        let keys = client_of(&plan, &parameters).generate_keys(None).unwrap();
+        let serve = |plan: &Arc<Plan>, evaluation| {
             Server::new((plan.clone(), id), &parameters, (evaluation, keys.id), 0)
         };
         assert!(serve(&plan, keys.evaluation.clone()).is_ok());
@@ -408,20 +421,20 @@ mod encrypted {
     #[test]
     fn keys_of_a_bootstrap_go_through_a_file() {
         let (parameters, data, bytes) = common::bootstrapped();
-        let (plan, id) = common::plan_with(data.clone(), common::refresh(&data), bytes);
-        let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
+        let plan = common::plan_with(data.clone(), common::refresh(&data), bytes);
+        let client = client_of(&plan.0, &parameters);
         let keys = client.generate_keys(None).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         fhec_runtime::files::write_evaluation_keys(&path, &keys.evaluation, keys.id).unwrap();
         let (evaluation, key_set) = fhec_runtime::files::read_evaluation_keys(&path, &parameters).unwrap();
         assert_eq!(evaluation.len(), keys.evaluation.len());
-        let server = Server::new((plan, id), &parameters, (Arc::new(evaluation), key_set), 0).unwrap();
+        assert_eq!(key_set, keys.id);
+        let keys = Keys { evaluation: Arc::new(evaluation), ..keys };
+        let deployment = Deployment::with_keys(&parameters, plan, client, keys);
         let x: Vec<f64> = (0..512).map(|k| f64::from(k) / 128.0 - 2.0).collect();
         for _ in 0..2 {
-            let bundle = client.encrypt((&keys.secret, keys.id), std::slice::from_ref(&x)).unwrap();
-            let run = server.run(bundle, &ExecuteOptions::default()).unwrap();
-            let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
+            let found = deployment.run(deployment.encrypt(std::slice::from_ref(&x)), 0);
             let worst = found[0].iter().zip(&x).map(|(y, x)| (y - x * x).abs()).fold(0.0, f64::max);
             assert!(worst < 1e-3, "{worst:e}");
         }
@@ -433,21 +446,16 @@ mod encrypted {
         let schedule = common::refresh(&data);
         let model = ClearEngine::modelled(&schedule, &data, None);
         let (plan, id) = common::plan_with(data, schedule.clone(), bytes);
-        let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
-        let keys = client.generate_keys(None).unwrap();
-        assert!(keys.evaluation.bytes() as u64 <= plan.keys.bytes());
-        let evaluation = (keys.evaluation.clone(), keys.id);
-        let server = Server::new((plan, id), &parameters, evaluation, 0).unwrap();
+        let deployment = Deployment::new(&parameters, (plan.clone(), id));
+        assert!(deployment.keys.evaluation.bytes() as u64 <= plan.keys.bytes());
         for frequency in [0.7, 1.9, 3.1] {
             let x: Vec<f64> = (0..512).map(|k| (f64::from(k % 128) * frequency).sin() * 2.0).collect();
             let input = model.input(x.clone(), 4, 2f64.powi(39), 1);
             let (store, options) = (PlaintextStore::new(0), ExecuteOptions::default());
             let clear = execute(&model, &schedule, vec![vec![input]], &store, &options).unwrap().outputs;
-            let bundle = client.encrypt((&keys.secret, keys.id), &[x]).unwrap();
-            let run = server.run(bundle, &options).unwrap();
-            let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
-            let error = found[0].iter().zip(&clear[0][0].slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-            let ratio = (error / 512.0).sqrt() / model.slot_error(&clear[0][0]);
+            let found = deployment.run(deployment.encrypt(&[x]), 0);
+            let (rms, predicted) = errors(&found, &clear, &model)[0];
+            let ratio = rms / predicted;
             println!("measured over predicted: {ratio:.2}");
             assert!((0.4..1.3).contains(&ratio), "{ratio:.2} times what is predicted");
         }
@@ -482,9 +490,9 @@ mod encrypted {
             let longest = run.execution.spans.iter().map(|s| s.seconds).fold(0.0, f64::max);
             tell(&format!("run, bootstrap {longest:.2} s"));
             let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
-            let error = found[0].iter().zip(&clear[0][0].slots).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-            let ratio = (error / x.len() as f64).sqrt() / model.slot_error(&clear[0][0]);
-            tell(&format!("{ratio:.2} times the predicted error of {:.2e}", model.slot_error(&clear[0][0])));
+            let (rms, predicted) = errors(&found, &clear, &model)[0];
+            let ratio = rms / predicted;
+            tell(&format!("{ratio:.2} times the predicted error of {predicted:.2e}"));
             assert!((0.25..2.0).contains(&ratio));
         }
     }
@@ -494,16 +502,12 @@ mod encrypted {
         let parameters = common::secure_parameters();
         assert!(parameters.security_bits() >= 128.0);
         let kernel = [0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, -0.1, 0.2];
-        let (plan, id) = common::plan(&parameters, common::convolution(&parameters, kernel));
-        let client = Client::new(plan.client_spec().unwrap()).unwrap();
+        let plan = common::plan(&parameters, common::convolution(&parameters, kernel));
+        let client = Client::new(plan.0.client_spec().unwrap()).unwrap();
         let keys = client.generate_keys(None).unwrap();
+        let deployment = Deployment::with_keys(&parameters, plan, client, keys);
         let image: Vec<f64> = (0..64).map(|k| f64::from(k * 37 % 64) / 64.0).collect();
-        let public = (keys.public.clone(), keys.id);
-        let bundle = client.encrypt_public(public, std::slice::from_ref(&image)).unwrap();
-        let evaluation = (keys.evaluation.clone(), keys.id);
-        let server = Server::new((plan, id), &parameters, evaluation, 1 << 26).unwrap();
-        let run = server.run(bundle, &ExecuteOptions::default()).unwrap();
-        let found = client.decrypt((&keys.secret, keys.id), &run.outputs).unwrap();
+        let found = deployment.run(deployment.encrypt_public(std::slice::from_ref(&image)), 0);
         let worst = found[0].iter().zip(common::expected(kernel, &image)).map(|(a, b)| (a - b).abs());
         let worst = worst.fold(0.0, f64::max);
         assert!(worst < 1e-5, "{worst:e}");

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::{Context, load_spec};
+use super::Context;
+use super::files::load_spec;
 
 /// Split off what a client needs of a plan.
 #[derive(Args)]

@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fhec::{CompileOptions, Compiled, Stages};
 use fhec_backend::cost::CostTable;
-use fhec_backend::report::{counts, plain_facts};
+use fhec_backend::facts::plain_facts;
+use fhec_backend::report::counts;
 use fhec_frontend::{Import, ImportError};
 use fhec_ir::plan::{Normalisation, Plan};
 use fhec_passes::pipeline::{Program, Timing};
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::output::bytes;
-use super::{Context, inspect};
+use super::{Context, figures};
 
 /// How bytes become inputs, for all verbs that read a network.
 #[derive(Args, Clone, Debug)]
@@ -324,8 +325,8 @@ impl CompileArgs {
             plan.report.security_bits,
             plan.report.predicted_seconds,
         ));
-        let numbers = inspect::numbers(plan, id, size);
-        inspect::table(plan, &numbers).iter().for_each(|line| context.say(line));
+        let numbers = figures::numbers(plan, id, size);
+        figures::table(plan, &numbers).iter().for_each(|line| context.say(line));
         Ok(numbers)
     }
 }
@@ -357,9 +358,9 @@ fn stopped(program: &Program, context: &Context) -> Result<Value> {
     };
     let facts = plain_facts(schedule).map_err(anyhow::Error::msg)?;
     let (slots, levels) = (schedule.header.slots, schedule.header.moduli.len() - 1);
-    inspect::merge(&mut numbers, json!({ "n": 2 * slots, "levels": levels }));
-    inspect::merge(&mut numbers, inspect::work(&counts(schedule, &facts)));
+    figures::merge(&mut numbers, json!({ "n": 2 * slots, "levels": levels }));
+    figures::merge(&mut numbers, figures::work(&counts(schedule, &facts)));
     context.answer(format!("{name}: schedule of {slots} slots, verified; no parameters, hence no plan"));
-    context.answer(format!("{levels} levels, {}", inspect::work_line(&numbers)));
+    context.answer(format!("{levels} levels, {}", figures::work_line(&numbers)));
     Ok(numbers)
 }

@@ -11,8 +11,9 @@ use fhec_runtime::files::{Bundle, Direction};
 use fhec_runtime::input::write_npy;
 use serde_json::json;
 
+use super::Context;
+use super::files::load_spec;
 use super::output::top1;
-use super::{Context, load_spec};
 
 /// Decrypt the results of a run.
 #[derive(Args)]

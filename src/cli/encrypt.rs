@@ -9,7 +9,8 @@ use fhec_runtime::client::{self, Client};
 use fhec_runtime::files::{self, Direction};
 use fhec_runtime::input::{self, LoadOptions, Source};
 
-use super::{Context, load_spec};
+use super::Context;
+use super::files::load_spec;
 
 /// Encrypt inputs for a plan.
 #[derive(Args)]

@@ -21,7 +21,7 @@ fn show(value: &Value) -> String {
     }
 }
 
-/// The page for the numbers of [`inspect`](super::inspect::numbers).
+/// The page for the numbers of [`figures`](super::figures::numbers).
 pub(crate) fn report(numbers: &Value) -> String {
     let title = show(&numbers["network"]);
     let mut page = format!(

@@ -16,11 +16,12 @@ use serde_json::{Value, json};
 
 use super::check::{Reference, max_abs_error};
 use super::encrypt::load_inputs;
+use super::files::load_plan;
 use super::layers::LayerTable;
 use super::output::{bytes, mebibytes, peak_rss_bytes, top1};
 use super::records::Records;
 use super::trace::Trace;
-use super::{Context, decrypt, load_plan};
+use super::{Context, decrypt};
 
 /// Keys, encryption, evaluation and decryption in one process.
 #[derive(Args)]

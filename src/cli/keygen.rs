@@ -9,8 +9,9 @@ use fhec_runtime::client::{self, Client};
 use fhec_runtime::files;
 use serde_json::json;
 
+use super::Context;
+use super::files::load_spec;
 use super::output::{bytes, peak_rss_bytes};
-use super::{Context, load_spec};
 
 /// Generate the keys for a plan.
 #[derive(Args)]

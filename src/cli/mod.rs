@@ -13,6 +13,8 @@ mod decrypt;
 mod encrypt;
 #[cfg(all(feature = "compiler", feature = "client"))]
 mod eval;
+mod figures;
+mod files;
 mod html;
 #[cfg(feature = "client")]
 mod infer;
@@ -30,12 +32,9 @@ mod simulate;
 mod trace;
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 
 pub(crate) use output::Context;
 
@@ -115,16 +114,6 @@ enum Verb {
     /// Measure this machine's kernels for predictions of time.
     #[cfg(feature = "compiler")]
     Calibrate(calibrate::CalibrateArgs),
-}
-
-/// Reads a plan; every error names the file.
-fn load_plan(path: &Path) -> anyhow::Result<(Plan, PlanId)> {
-    Plan::load(path).with_context(|| path.display().to_string())
-}
-
-/// Reads a client file or the client's part of a plan; every error names the file.
-fn load_spec(path: &Path) -> anyhow::Result<ClientSpec> {
-    ClientSpec::load(path).with_context(|| path.display().to_string())
 }
 
 /// Runs the command line.

@@ -10,9 +10,10 @@ use fhec_runtime::files::{self, Bundle, Direction};
 use fhec_runtime::server::Server;
 use serde_json::json;
 
+use super::Context;
+use super::files::load_plan;
 use super::output::{bytes, mebibytes, peak_rss_bytes};
 use super::trace::Trace;
-use super::{Context, load_plan};
 
 /// Run a plan on encrypted inputs.
 #[derive(Args)]

@@ -15,11 +15,12 @@ use fhec_runtime::simulate::{Excess, Image, Simulator};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use super::Context;
 use super::check::{Reference, max_abs_error};
+use super::files::load_plan;
 use super::infer::parse_range;
 use super::output::{bytes, peak_rss_bytes, top1};
 use super::records::Records;
-use super::{Context, load_plan};
 
 /// Images that go through the schedule together on one thread.
 const BATCH: usize = 8;

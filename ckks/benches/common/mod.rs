@@ -1,7 +1,7 @@
 //! Clocks, the yardstick and a session with a bootstrap, shared by the `results` bench and the
 //! `bootstrap_report` example.
 
-use fhec_ckks::bootstrap::{BootstrapCircuit, Bootstrapper};
+use fhec_ckks::bootstrap::{BootstrapCircuit, BootstrapError, Bootstrapper};
 use fhec_ckks::cipher::{Ciphertext, Decryptor, SecretEncryptor};
 use fhec_ckks::encoding::Encoder;
 use fhec_ckks::eval::Evaluator;
@@ -92,7 +92,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// Generates the keys of `circuit` and encodes its matrices.
-    pub(crate) fn new(circuit: BootstrapCircuit) -> fhec_ckks::Result<Self> {
+    pub(crate) fn new(circuit: BootstrapCircuit) -> Result<Self, BootstrapError> {
         let params = circuit.parameters().clone();
         let secret = SecretKey::generate(&params)?;
         let generator = KeyGenerator::new(&secret);

@@ -1,14 +1,13 @@
 //! The checked description of a bootstrap: matrices, polynomial, scales and keys.
 
 use super::dft::{Diagonals, Direction, factors};
-use super::error::BootstrapError;
-use super::precision::SAMPLES;
+use super::error::{BootstrapError, Result};
+use super::played::{SAMPLES, eval_mod_error};
 use super::sine::{Cosine, sine_gain};
 use super::spec::{BootstrapSpec, EvalModSpec};
 use crate::encoding::stored_words;
-use crate::error::{KeyName, Result};
 use crate::eval::linear::split;
-use crate::params::{KeyShape, Parameters};
+use crate::params::{KeyName, KeyShape, Parameters};
 use crate::poly::{Basis, Polynomial, PolynomialPlan, Strategy};
 use std::collections::BTreeSet;
 use std::f64::consts::PI;
@@ -226,6 +225,11 @@ impl BootstrapCircuit {
         })
     }
 
+    /// EvalMod's own rms error, as `samples` random slots show it.
+    pub(super) fn play_eval_mod(&self, samples: usize) -> f64 {
+        eval_mod_error(&self.params, &self.spec, (&self.polynomial, self.range), samples)
+    }
+
     /// The parameter set.
     pub fn parameters(&self) -> &Parameters {
         &self.params
@@ -272,7 +276,7 @@ impl BootstrapCircuit {
     }
 }
 
-fn check(params: &Parameters, spec: &BootstrapSpec) -> Result<(), BootstrapError> {
+fn check(params: &Parameters, spec: &BootstrapSpec) -> Result<()> {
     use BootstrapError as E;
     let max = params.log_n() - 1;
     if !(1..=max).contains(&spec.log_slots) || spec.log_joined >= spec.log_slots {

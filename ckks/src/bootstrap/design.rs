@@ -13,11 +13,10 @@
 use super::circuit::{BootstrapCircuit, Fit, Matrices, Matrix, matrices};
 use super::cost::{Outline, products_below};
 use super::dft::Direction;
-use super::error::BootstrapError;
-use super::precision::SAMPLES;
+use super::error::{BootstrapError, Result};
+use super::played::SAMPLES;
 use super::spec::{BootstrapSpec, EvalModSpec};
 use crate::cost::KernelCosts;
-use crate::error::Result;
 use crate::noise::Estimate;
 use crate::params::security_table::max_log_qp;
 use crate::params::{Parameters, ParametersLiteral, default_shape};
@@ -169,7 +168,7 @@ impl Designer {
         let DesignRequest { log_n, levels, level_bits, precision, .. } = *request;
         let max = log_n.saturating_sub(1);
         if !(3..=max).contains(&request.log_slots) {
-            return Err(BootstrapError::Slots { log_slots: request.log_slots, max }.into());
+            return Err(BootstrapError::Slots { log_slots: request.log_slots, max });
         }
         let mut best = f64::NEG_INFINITY;
         for candidate in self.candidates(request)? {
@@ -181,7 +180,7 @@ impl Designer {
             }
             best = best.max(found);
         }
-        Err(BootstrapError::NoDesign { log_n, levels, level_bits, precision, best }.into())
+        Err(BootstrapError::NoDesign { log_n, levels, level_bits, precision, best })
     }
 
     fn design(&mut self, parameters: Parameters, spec: BootstrapSpec) -> Result<BootstrapDesign> {

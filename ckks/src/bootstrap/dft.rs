@@ -22,7 +22,7 @@ pub(crate) struct Diagonals {
     pub(crate) values: BTreeMap<usize, Vec<Complex64>>,
 }
 
-/// Which way.
+/// Direction of a transform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Direction {
     /// U: slots hold what the coefficients shall hold.

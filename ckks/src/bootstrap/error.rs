@@ -1,11 +1,14 @@
-//! Why a bootstrap cannot be set up.
+//! Why a bootstrap cannot be set up or carried out.
 
-use super::EvalModSpec;
+use super::spec::EvalModSpec;
+use crate::error::CkksError;
+use crate::params::ParameterError;
 use crate::params::security_table::{MAX_LOG_ENCAPSULATION, MIN_LOG_N_ENCAPSULATION};
 use thiserror::Error;
 
-/// A refusal by [`BootstrapCircuit::new`](super::BootstrapCircuit::new) or by the design search.
-#[derive(Debug, Clone, PartialEq, Error)]
+/// A refusal by [`BootstrapCircuit::new`](super::BootstrapCircuit::new) or by the design search, or the failure of an
+/// operation.
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BootstrapError {
     /// The number of slots does not fit the ring.
@@ -78,4 +81,16 @@ pub enum BootstrapError {
         /// Best precision found; -inf if no chain fits at all.
         best: f64,
     },
+    /// An operation that the bootstrap consists of fails, or operands are not what it is for.
+    #[error(transparent)]
+    Engine(#[from] CkksError),
 }
+
+impl From<ParameterError> for BootstrapError {
+    fn from(error: ParameterError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+/// Result with a [`BootstrapError`].
+pub(super) type Result<T, E = BootstrapError> = std::result::Result<T, E>;

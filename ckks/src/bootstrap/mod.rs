@@ -19,13 +19,14 @@
 //! denser one ([`Bootstrapper::bootstrap_joined`]).
 //!
 //! After Bossuat et al. (ePrint 2020/1203; encapsulation: 2022/024), with SlotsToCoeffs first. The choice
-//! of primes is explained in [`design`], the prediction of the error in `precision`.
+//! of primes is explained in [`design`], the prediction of the error in `precision` and `played`.
 
 mod circuit;
 mod cost;
 pub mod design;
 mod dft;
 mod error;
+mod played;
 mod precision;
 mod sine;
 mod spec;
@@ -42,12 +43,13 @@ pub use spec::{BootstrapSpec, EvalModSpec};
 
 use crate::cipher::Ciphertext;
 use crate::encoding::Encoder;
-use crate::error::{CkksError, KeyName, Result, check_id};
+use crate::error::{CkksError, check_id};
 use crate::eval::{Evaluator, LinearTransform, SCALE_TOLERANCE};
-use crate::params::KeyShape;
+use crate::params::{KeyName, KeyShape};
 use crate::ring::{AddendOver, RnsPoly, Terms, par};
 use circuit::Stage;
-use precision::raised_rms;
+use error::Result;
+use played::raised_rms;
 use sine::sine_gain;
 use std::f64::consts::PI;
 
@@ -77,7 +79,7 @@ impl Bootstrapper {
     /// Encodes the matrices of `circuit`.
     ///
     /// # Errors
-    /// Those of [`LinearTransform::new`].
+    /// Those of [`LinearTransform::new`], as [`BootstrapError::Engine`].
     pub fn new(circuit: BootstrapCircuit) -> Result<Self> {
         let encoder = Encoder::new(circuit.parameters());
         let encode = |stage: &Stage| {
@@ -85,8 +87,8 @@ impl Bootstrapper {
             let values = &matrix.diagonals.values;
             LinearTransform::new(&encoder, values, matrix.baby_count, stage.shape, stage.scale)
         };
-        let slots_to_coeffs = circuit.slots_to_coeffs.iter().map(encode).collect::<Result<_>>()?;
-        let coeffs_to_slots = circuit.coeffs_to_slots.iter().map(encode).collect::<Result<_>>()?;
+        let slots_to_coeffs = circuit.slots_to_coeffs.iter().map(encode).collect::<Result<_, CkksError>>()?;
+        let coeffs_to_slots = circuit.coeffs_to_slots.iter().map(encode).collect::<Result<_, CkksError>>()?;
         let monomials = monomials(&circuit);
         Ok(Self { circuit, slots_to_coeffs, coeffs_to_slots, monomials })
     }
@@ -106,8 +108,8 @@ impl Bootstrapper {
     /// A bound B on the slots other than 1 is a matter of the scale: at most the nominal one over B.
     ///
     /// # Errors
-    /// `LevelExhausted` below the input level; `ScaleMismatch` if the scale is more than a tenth above
-    /// the nominal one; `Bootstrap` if the circuit joins several ciphertexts; `MissingKey`;
+    /// `Joined` if the circuit joins several ciphertexts. As [`BootstrapError::Engine`]: `LevelExhausted` below the
+    /// input level; `ScaleMismatch` if the scale is more than a tenth above the nominal one; `MissingKey`;
     /// `ParametersMismatch`, `Degree`.
     pub fn bootstrap(&self, eval: &Evaluator, ct: &Ciphertext) -> Result<Ciphertext> {
         let (coefficients, low) = self.coefficients(eval, ct)?;
@@ -145,12 +147,12 @@ impl Bootstrapper {
     /// with n slots: slots j·n/2^γ.. are those of ciphertext j.
     ///
     /// # Errors
-    /// As [`Bootstrapper::bootstrap`]; `Bootstrap` unless there are 2^γ ciphertexts;
+    /// As [`Bootstrapper::bootstrap`]; `Joined` unless there are 2^γ ciphertexts;
     /// `ScaleMismatch` if their scales differ.
     pub fn bootstrap_joined(&self, eval: &Evaluator, cts: &[Ciphertext]) -> Result<Ciphertext> {
         if cts.len() != 1 << self.circuit.spec().log_joined {
             let expected = 1 << self.circuit.spec().log_joined;
-            return Err(BootstrapError::Joined { expected, found: cts.len() }.into());
+            return Err(BootstrapError::Joined { expected, found: cts.len() });
         }
         let mut sum: Option<Ciphertext> = None;
         for (ct, monomial) in cts.iter().zip(&self.monomials) {
@@ -197,7 +199,7 @@ impl Bootstrapper {
     fn coefficients(&self, eval: &Evaluator, ct: &Ciphertext) -> Result<(Ciphertext, Low)> {
         if self.circuit.spec().log_joined != 0 {
             let expected = 1 << self.circuit.spec().log_joined;
-            return Err(BootstrapError::Joined { expected, found: 1 }.into());
+            return Err(BootstrapError::Joined { expected, found: 1 });
         }
         let low = self.slots_to_coeffs(eval, ct)?;
         let raised = self.mod_raise(eval, &low)?;
@@ -215,19 +217,19 @@ impl Bootstrapper {
         check_id(params, eval.parameters().id())?;
         check_id(params, ct.id)?;
         if ct.level() < level {
-            return Err(CkksError::LevelExhausted { operation: "bootstrap", level: ct.level() });
+            return Err(CkksError::LevelExhausted { operation: "bootstrap", level: ct.level() }.into());
         }
         let nominal = self.circuit.spec().scale;
         if ct.scale() > nominal * SCALE_SLACK {
-            return Err(CkksError::ScaleMismatch { left: ct.scale(), right: nominal });
+            return Err(CkksError::ScaleMismatch { left: ct.scale(), right: nominal }.into());
         }
-        eval.drop_to_level(ct, level)
+        Ok(eval.drop_to_level(ct, level)?)
     }
 
     /// Level a → level 0, the slots in the coefficients.
     fn slots_to_coeffs(&self, eval: &Evaluator, ct: &Ciphertext) -> Result<Ciphertext> {
         let ct = self.lowered(eval, ct, self.circuit.spec().input_level())?;
-        self.slots_to_coeffs.iter().try_fold(ct, |ct, stage| eval.linear_transform(&ct, stage))
+        Ok(self.slots_to_coeffs.iter().try_fold(ct, |ct, stage| eval.linear_transform(&ct, stage))?)
     }
 
     /// Level 0 → top: m + q_0·I in the coefficients, read as X-multiples of q_0·range.
@@ -246,7 +248,7 @@ impl Bootstrapper {
     }
 
     fn coeffs_to_slots(&self, eval: &Evaluator, ct: Ciphertext) -> Result<Ciphertext> {
-        self.coeffs_to_slots.iter().try_fold(ct, |ct, stage| eval.linear_transform(&ct, stage))
+        Ok(self.coeffs_to_slots.iter().try_fold(ct, |ct, stage| eval.linear_transform(&ct, stage))?)
     }
 
     /// Slots t/range → message, for t = I + (Δ'/q_0)·z.
@@ -275,7 +277,7 @@ impl Evaluator {
     /// # Errors
     /// `ParametersMismatch`, `Degree`; `LevelMismatch` unless at level 0; `MissingKey` without the
     /// keys of encapsulation.
-    pub fn mod_raise(&self, ct: &Ciphertext, top: usize) -> Result<Ciphertext> {
+    pub fn mod_raise(&self, ct: &Ciphertext, top: usize) -> Result<Ciphertext, CkksError> {
         self.check_degree("mod_raise", ct, 2)?;
         if ct.level() != 0 {
             return Err(CkksError::LevelMismatch { left: ct.level(), right: 0 });

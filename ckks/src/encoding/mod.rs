@@ -271,8 +271,8 @@ impl Encoder {
         let mut w: Vec<Complex64> =
             re.iter().zip(im).map(|(re, im)| Complex64::new(*re, *im) * inverse_scale).collect();
         self.fft(slots).forward(&mut w);
-        let copies = self.params.slots() / slots;
-        Ok(if copies == 1 { w } else { w.repeat(copies) })
+        let repeats = self.params.slots() / slots;
+        Ok(if repeats == 1 { w } else { w.repeat(repeats) })
     }
 
     /// Real parts of [`Encoder::decode`].

@@ -3,9 +3,9 @@
 use super::{Evaluator, check_levels, check_scales};
 use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::encoding::Plaintext;
-use crate::error::{CkksError, KeyName, Result};
+use crate::error::{CkksError, Result};
 use crate::noise::Estimate;
-use crate::params::KeyShape;
+use crate::params::{KeyName, KeyShape};
 use crate::ring::{AddendOver, GiantStep, MIN_LOG_N, Multiplicand, RnsPoly, Terms};
 
 fn check_special(expected: usize, found: usize) -> Result<()> {
@@ -100,7 +100,8 @@ impl Evaluator {
         Ok(ExtCiphertext { id: a.id, parts, scale: a.scale, estimate })
     }
 
-    /// Two real vectors in one, to their sum: slot j of a = (u + i·v)/2 becomes u_j + v_{j+step}.
+    /// Adds up the two real vectors u and v that are real and imaginary part of `a`: slot j of a = (u + i·v)/2 becomes
+    /// u_j + v_{j+step}.
     ///
     /// The sum is z + conj z with z = a − i·rot(a, step); its three images of a share one decomposition, and i is
     /// the monomial X^(N/2).
@@ -142,7 +143,8 @@ impl Evaluator {
         Ok(ExtCiphertext { id: a.id, parts, scale: a.scale, estimate })
     }
 
-    /// Σ rot(x_k, step_k) over QP: giant steps and their sum, which is all that is written.
+    /// Σ rot(x_k, step_k) over QP: giant steps, each added to the sum limb by limb as it is made, so that only the sum
+    /// is written to memory.
     ///
     /// # Errors
     /// `Empty`; those of [`Evaluator::giant_ext`] and [`Evaluator::add_ext`].

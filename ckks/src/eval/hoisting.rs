@@ -3,10 +3,10 @@
 use super::{Evaluator, check_scales};
 use crate::cipher::{Ciphertext, ExtCiphertext};
 use crate::encoding::{CompactPlaintext, FormedPlaintext, Plaintext};
-use crate::error::{CkksError, KeyName, Result};
+use crate::error::{CkksError, Result};
 use crate::keys::SwitchingKey;
 use crate::noise::Estimate;
-use crate::params::{KeyShape, ParametersId};
+use crate::params::{KeyName, KeyShape, ParametersId};
 use crate::ring::{AddendOver, Digits, Multiplicand, Ring, RnsPoly, Terms};
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Hoisted {
 pub enum Multiplier<'a> {
     /// Transformed for its level.
     Plain(&'a Plaintext),
-    /// The same as it is multiplied with.
+    /// The same in the form in which kernels multiply by it: nothing is left to convert.
     Formed(&'a FormedPlaintext),
     /// Transformed when it is used, limb by limb.
     Compact(&'a CompactPlaintext),

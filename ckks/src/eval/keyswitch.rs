@@ -6,7 +6,8 @@
 
 use super::Evaluator;
 use crate::cipher::Ciphertext;
-use crate::error::{KeyName, Result};
+use crate::error::Result;
+use crate::params::KeyName;
 use crate::ring::{AddendOver, Terms};
 
 impl Evaluator {

@@ -3,8 +3,8 @@
 use super::{Evaluator, check_levels};
 use crate::cipher::Ciphertext;
 use crate::encoding::{Encoder, FormedPlaintext};
-use crate::error::{CkksError, KeyName, Result};
-use crate::params::KeyShape;
+use crate::error::{CkksError, Result};
+use crate::params::{KeyName, KeyShape};
 use num_complex::Complex64;
 use std::collections::{BTreeMap, BTreeSet};
 

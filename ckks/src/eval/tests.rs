@@ -3,8 +3,8 @@
 use super::*;
 use crate::cipher::{Decryptor, Encryptor, SecretEncryptor};
 use crate::encoding::Encoder;
-use crate::error::KeyName;
 use crate::keys::{KeyGenerator, KeyRequest, SecretKey};
+use crate::params::KeyName;
 use crate::params::{KeyShape, insecure_test_params};
 use num_complex::Complex64;
 use std::collections::BTreeMap;

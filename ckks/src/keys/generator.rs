@@ -3,9 +3,9 @@
 use super::secret::SecretPoly;
 use super::switching::uniform_half;
 use super::{EvaluationKeySet, PublicKey, SecretKey, SwitchingKey, public};
-use crate::error::{CkksError, KeyName, Result};
+use crate::error::{CkksError, Result};
 use crate::params::security_table::SPARSE_WEIGHT;
-use crate::params::{KeyShape, Parameters};
+use crate::params::{KeyName, KeyShape, Parameters};
 use crate::ring::{RnsPoly, par};
 use crate::sampling::{Gaussian, Prng, os_seed};
 use zeroize::Zeroizing;

@@ -1,8 +1,8 @@
 //! Sets of evaluation keys and their lookup.
 
 use super::SwitchingKey;
-use crate::error::{CkksError, KeyName, Result};
-use crate::params::{KeyShape, Parameters, ParametersId};
+use crate::error::{CkksError, Result};
+use crate::params::{KeyName, KeyShape, Parameters, ParametersId};
 use crate::ring::rotation_element;
 use std::collections::BTreeMap;
 use std::sync::Arc;

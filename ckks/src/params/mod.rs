@@ -4,11 +4,11 @@
 //! condition are checked there and nowhere else has to be.
 
 mod error;
+mod key_name;
 mod key_shape;
 mod primes;
 pub mod security_table;
 
-use crate::error::KeyName;
 use crate::ring::{Ring, packed_bits};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -17,11 +17,11 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 pub use error::ParameterError;
+pub use key_name::KeyName;
 pub(crate) use key_shape::default_shape;
 pub use key_shape::{GADGET_HEADROOM_BITS, KeyShape, TARGET_DIGITS};
 use primes::NearPrimes;
 pub use primes::{MAX_PRIME_BITS, MIN_PRIME_BITS, is_prime, ntt_primes, ntt_primes_near};
-pub(crate) use primes::{inv_mod, mul_mod, pow_mod};
 
 /// Standard deviation of the error the security table is for.
 pub const SIGMA: f64 = 3.19;

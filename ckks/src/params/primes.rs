@@ -1,35 +1,12 @@
 //! NTT-friendly primes: a deterministic choice shared by the engine and the planner.
 
 use super::ParameterError;
+use crate::ring::{mul_mod, pow_mod};
 
 /// Widest prime the engine accepts today, in bits: below 2^50 the AVX-512 IFMA kernels serve.
 pub const MAX_PRIME_BITS: u32 = 50;
 /// Narrowest prime accepted, in bits.
 pub const MIN_PRIME_BITS: u32 = 20;
-
-/// `a * b mod m`.
-pub(crate) fn mul_mod(a: u64, b: u64, m: u64) -> u64 {
-    ((u128::from(a) * u128::from(b)) % u128::from(m)) as u64
-}
-
-/// `base^exp mod m`.
-pub(crate) fn pow_mod(mut base: u64, mut exp: u64, m: u64) -> u64 {
-    let mut acc = 1 % m;
-    base %= m;
-    while exp > 0 {
-        if exp & 1 == 1 {
-            acc = mul_mod(acc, base, m);
-        }
-        base = mul_mod(base, base, m);
-        exp >>= 1;
-    }
-    acc
-}
-
-/// Inverse of `a` modulo the prime `m` (Fermat).
-pub(crate) fn inv_mod(a: u64, m: u64) -> u64 {
-    pow_mod(a, m - 2, m)
-}
 
 /// Whether `n` is prime. Miller–Rabin with the first twelve primes as bases, which is exact below
 /// 3.3·10^24 (Sorenson and Webster, 2015).

@@ -73,7 +73,7 @@ fn shapes_keep_the_gadget_condition_and_two_digits() {
 
 #[test]
 fn a_sparse_secret_needs_a_large_ring() {
-    use crate::error::KeyName::{DenseToSparse, SparseToDense};
+    use crate::params::KeyName::{DenseToSparse, SparseToDense};
     for (log_n, admitted) in [(13, false), (14, false), (15, true), (16, true)] {
         let params = Parameters::new(&literal(log_n, &[50, 40], &[50, 50])).unwrap();
         assert_eq!(params.admits_key(DenseToSparse, &KeyShape::dense_to_sparse()), admitted);

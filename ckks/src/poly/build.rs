@@ -1,8 +1,8 @@
 //! Building the plan of a polynomial: powers on demand, nodes from the result downwards.
 
-use super::plan::Step;
 use super::polynomial::{Basis, Parity, Polynomial, depth_of_power, divide, trim};
 use super::search::{Choice, Strategy, quotient_parity};
+use super::step::Step;
 use super::sum::{Sum, Value, checked_scale};
 use crate::error::Result;
 use crate::params::Parameters;

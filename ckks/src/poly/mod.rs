@@ -29,11 +29,13 @@ mod polynomial;
 mod run;
 mod search;
 mod simulate;
+mod step;
 mod sum;
 #[cfg(all(test, feature = "client"))]
 mod tests;
 
 pub use monic::MonicForm;
-pub use plan::{PolynomialPlan, Product, Step};
+pub use plan::PolynomialPlan;
 pub use polynomial::{Basis, Parity, Polynomial};
 pub(crate) use search::Strategy;
+pub use step::{Product, Step};

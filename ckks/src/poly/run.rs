@@ -1,8 +1,9 @@
 //! Carrying out a plan. Each sum is one multiply-accumulate per polynomial: products, linear terms
 //! (constants are one-word factors) and operands of higher levels all in the same pass.
 
-use super::plan::{PolynomialPlan, Product, Step};
+use super::plan::PolynomialPlan;
 use super::polynomial::Polynomial;
+use super::step::{Product, Step};
 use crate::cipher::Ciphertext;
 use crate::error::{CkksError, Result, check_id};
 use crate::eval::{Evaluator, SCALE_TOLERANCE};

@@ -1,6 +1,6 @@
 //! One sum of a plan under construction: integer coefficients and the bound on their rounding.
 
-use super::plan::{Product, Step};
+use super::step::{Product, Step};
 use crate::error::{CkksError, Result};
 use crate::params::Parameters;
 

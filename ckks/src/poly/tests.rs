@@ -3,10 +3,10 @@
 use super::*;
 use crate::cipher::{Ciphertext, Decryptor, SecretEncryptor};
 use crate::encoding::Encoder;
-use crate::error::{CkksError, KeyName};
+use crate::error::CkksError;
 use crate::eval::Evaluator;
 use crate::keys::{KeyGenerator, KeyRequest, SecretKey};
-use crate::params::{Parameters, insecure_test_params};
+use crate::params::{KeyName, Parameters, insecure_test_params};
 use proptest::prelude::*;
 use std::sync::{Arc, OnceLock};
 

@@ -5,7 +5,8 @@
 //! taken in double precision (Halevi–Polyakov–Shoup, ePrint 2018/117); a value within 2^-48 of ±D/2
 //! may come out on the other side, which is still a representative of x.
 
-use super::{Limbs, Ring, par, simd};
+use super::modulus::Modulus;
+use super::{par, simd};
 
 /// Columns handled at a time: the sources of a block stay in the first-level cache.
 const BLOCK: usize = 512;
@@ -23,26 +24,26 @@ pub(crate) struct BaseConverter {
 }
 
 impl BaseConverter {
-    /// Constants for the moduli `sources` of `ring`.
-    pub(crate) fn new(ring: &Ring, sources: &Limbs) -> Self {
-        let indices: Vec<usize> = sources.iter(ring).collect();
+    /// Constants for the moduli of a ring that have the indices `sources`.
+    pub(crate) fn new(moduli: &[Modulus], sources: &[usize]) -> Self {
         let others = |skip: usize| {
-            indices.iter().filter(move |i| **i != skip).map(|i| ring.modulus(*i).q).collect::<Vec<_>>()
+            sources.iter().filter(move |i| **i != skip).map(|i| moduli[*i].q).collect::<Vec<_>>()
         };
-        let hat_inv = indices
+        let hat_inv = sources
             .iter()
             .map(|&i| {
-                let m = ring.modulus(i);
+                let m = &moduli[i];
                 m.inv(m.product(others(i)))
             })
             .collect();
-        let inv = indices.iter().map(|i| 1.0 / ring.modulus(*i).q as f64).collect();
-        let (targets, product_inv) = (0..ring.moduli())
-            .map(|j| {
-                let m = ring.modulus(j);
-                let hats = indices.iter().map(|i| m.in_form(m.product(others(*i)))).collect();
+        let inv = sources.iter().map(|i| 1.0 / moduli[*i].q as f64).collect();
+        let (targets, product_inv) = moduli
+            .iter()
+            .enumerate()
+            .map(|(j, m)| {
+                let hats = sources.iter().map(|i| m.in_form(m.product(others(*i)))).collect();
                 let product = m.product(others(usize::MAX));
-                let inverse = if indices.contains(&j) { 0 } else { m.inv(product) };
+                let inverse = if sources.contains(&j) { 0 } else { m.inv(product) };
                 ((hats, m.in_form(m.neg(product))), inverse)
             })
             .unzip();
@@ -50,8 +51,8 @@ impl BaseConverter {
     }
 
     /// Converts `ys` (coefficients already multiplied by `hat_inv`, one slice of `n` words per
-    /// source) to every limb of `out`, given with its modulus index.
-    pub(crate) fn convert(&self, ring: &Ring, ys: &[&[u64]], out: Vec<(usize, &mut [u64])>) {
+    /// source) to every limb of `out`, given with its index among the ring's `moduli`.
+    pub(crate) fn convert(&self, moduli: &[Modulus], ys: &[&[u64]], out: Vec<(usize, &mut [u64])>) {
         let n = ys[0].len();
         let parts = par::pieces(n);
         let width = (n / parts).next_multiple_of(BLOCK).min(n);
@@ -65,13 +66,13 @@ impl BaseConverter {
                 let sources: Vec<&[u64]> = ys.iter().map(|y| &y[start + at..][..size]).collect();
                 let with_inv: Vec<_> = sources.iter().copied().zip(self.inv.iter().copied()).collect();
                 let v = &mut quotients[..size];
-                simd::rounded_quotients(ring.modulus(0), v, &with_inv);
+                simd::rounded_quotients(&moduli[0], v, &with_inv);
                 let mut targets: Vec<_> = limbs
                     .iter_mut()
                     .map(|(index, limb)| {
                         let (hats, minus) = &self.targets[*index];
                         let out = &mut limb[at..][..size];
-                        simd::Target { m: ring.modulus(*index), out, hats, minus: *minus }
+                        simd::Target { m: &moduli[*index], out, hats, minus: *minus }
                     })
                     .collect();
                 simd::convert(&mut targets, &sources, v);

@@ -6,11 +6,14 @@
 
 mod automorphism;
 mod base_conversion;
+mod cpu;
 mod mod_down;
+mod modular;
 mod modulus;
 mod ntt;
 mod ops;
 pub(crate) mod packed;
+mod packed_poly;
 pub(crate) mod par;
 mod poly;
 mod pool;
@@ -34,10 +37,12 @@ pub(crate) use automorphism::for_coefficients;
 #[cfg(test)]
 pub(crate) use automorphism::inverse_element;
 pub(crate) use automorphism::rotation_element;
+pub(crate) use modular::{mul_mod, pow_mod};
 pub use modulus::Modulus;
 pub(crate) use ntt::MIN_LOG_N;
 pub use ntt::NttTable;
-pub(crate) use packed::{PackedPoly, packed_bits};
+pub(crate) use packed::packed_bits;
+pub(crate) use packed_poly::PackedPoly;
 pub use poly::RnsPoly;
 pub(crate) use rotated::Multiplicand;
 pub(crate) use switch::{AddendOver, Digits, GiantStep, KeyRow, Terms};
@@ -122,6 +127,11 @@ impl Ring {
         &self.moduli[index]
     }
 
+    /// All moduli in the order of [`Ring::modulus`].
+    pub(crate) fn all_moduli(&self) -> &[Modulus] {
+        &self.moduli
+    }
+
     /// NTT tables of modulus `index` at full degree.
     pub fn ntt(&self, index: usize) -> &NttTable {
         self.short_ntt(index, self.log_n)
@@ -145,7 +155,8 @@ impl Ring {
     }
 
     pub(crate) fn converter(&self, sources: Limbs) -> Arc<BaseConverter> {
-        cached(&self.converters, sources, || BaseConverter::new(self, &sources))
+        let new = || BaseConverter::new(&self.moduli, &sources.iter(self).collect::<Vec<_>>());
+        cached(&self.converters, sources, new)
     }
 
     fn permutation(&self, g: u64) -> Arc<NttPermutation> {

@@ -57,7 +57,7 @@ impl Ring {
         let converter = self.converter(sources);
         let mut out = self.uninit(head.len() / n, 0);
         let ys: Vec<_> = tail.chunks_exact(n).collect();
-        converter.convert(self, &ys, out.limbs_mut().into_iter().enumerate().collect());
+        converter.convert(self.all_moduli(), &ys, out.limbs_mut().into_iter().enumerate().collect());
         par::for_limbs(n, out.words_mut(), |i, limb| {
             self.ntt(i).forward(limb);
             let m = self.modulus(i);

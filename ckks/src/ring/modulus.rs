@@ -1,6 +1,7 @@
 //! One prime modulus with its reduction constants.
 
-use crate::params::{inv_mod, mul_mod};
+use super::cpu::{avx2_available, ifma_available};
+use super::modular::{inv_mod, mul_mod};
 
 /// Largest modulus the vector kernels serve (exclusive).
 const VECTOR_LIMIT: u64 = 1 << 50;
@@ -71,8 +72,8 @@ impl Modulus {
     /// Constants of the prime `q`, using the fastest kernels this machine has.
     pub(crate) fn new(q: u64) -> Self {
         let mut modulus = Self::portable(q);
-        modulus.ifma = q < VECTOR_LIMIT && super::simd::ifma_available();
-        modulus.avx2 = q < VECTOR_LIMIT && super::simd::avx2_available();
+        modulus.ifma = q < VECTOR_LIMIT && ifma_available();
+        modulus.avx2 = q < VECTOR_LIMIT && avx2_available();
         modulus
     }
 

@@ -30,7 +30,7 @@ impl Ring {
         own.copy_from_slice(x.limb(0));
         let index = |i: usize| self.index(q_limbs, i + 1);
         let targets = others.chunks_exact_mut(n).enumerate().map(|(i, limb)| (index(i), limb)).collect();
-        converter.convert(self, &[coefficients.limb(0)], targets);
+        converter.convert(self.all_moduli(), &[coefficients.limb(0)], targets);
         par::for_limbs(n, others, |i, limb| self.ntt(index(i)).forward(limb));
         out
     }

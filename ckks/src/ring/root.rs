@@ -1,7 +1,7 @@
 //! The primitive 2N-th root of unity that fixes the NTT domain.
 
+use super::modular::pow_mod;
 use super::modulus::Modulus;
-use crate::params::pow_mod;
 
 /// ψ of order 2N modulo a prime q ≡ 1 mod 2N: −1, then log2 N times the square root that
 /// Tonelli–Shanks gives with the least non-residue. This is the root of `tfhe-ntt` (tested), and the

@@ -1,6 +1,6 @@
 //! The ring side of hybrid key switching: decomposition (ModUp) and inner product.
 
-use super::packed::PackedPoly;
+use super::packed_poly::PackedPoly;
 use super::simd::{Addend, Image};
 use super::{Limbs, Ring, RnsPoly, par, simd};
 
@@ -132,7 +132,8 @@ impl Ring {
         self.lift(x, special, digit_limbs, true)
     }
 
-    /// The digits of [`Ring::mod_up`], the converted limbs left as coefficients unless they are to be transformed.
+    /// The digits of [`Ring::mod_up`]. Converted limbs are left as coefficients unless they are to be transformed: who reads
+    /// each once transforms it then, while it is in the cache.
     fn lift(&self, x: &RnsPoly, special: usize, digit_limbs: usize, transform: bool) -> Digits {
         let (n, q_limbs) = (self.n(), x.q_limbs());
         let mut digits = Digits { q_limbs, special, digit_limbs, converted: vec![] };
@@ -151,7 +152,11 @@ impl Ring {
             let ys: Vec<_> = (0..own.len()).map(|i| coefficients.limb(i)).collect();
             let index = digits.converted_indices(self, j);
             let mut converted = self.uninit(q_limbs - own.len(), special);
-            converter.convert(self, &ys, index.iter().copied().zip(converted.limbs_mut()).collect());
+            converter.convert(
+                self.all_moduli(),
+                &ys,
+                index.iter().copied().zip(converted.limbs_mut()).collect(),
+            );
             if transform {
                 par::for_limbs(n, converted.words_mut(), |i, limb| self.ntt(index[i]).forward(limb));
             }

@@ -3,10 +3,10 @@
 use super::envelope::{self, Kind, Source, put_record};
 use super::{Payload, limbs};
 use crate::cipher::{Ciphertext, SeededCiphertext};
-use crate::error::{CkksError, KeyName, Result};
+use crate::error::{CkksError, Result};
 use crate::keys::{EvaluationKeySet, PublicKey, SwitchingKey};
 use crate::noise::{ASSUMED_MESSAGE_RMS, NoiseModel};
-use crate::params::{KeyShape, Parameters, ParametersId, ParametersLiteral};
+use crate::params::{KeyName, KeyShape, Parameters, ParametersId, ParametersLiteral};
 use crate::sampling::Seed;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};

@@ -3,10 +3,10 @@
 use super::*;
 use crate::cipher::{Ciphertext, SecretEncryptor, SeededCiphertext};
 use crate::encoding::Encoder;
-use crate::error::{CkksError, KeyName};
+use crate::error::CkksError;
 use crate::eval::Evaluator;
 use crate::keys::{EvaluationKeySet, KeyGenerator, KeyRequest, PublicKey, SecretKey};
-use crate::params::{ParametersLiteral, insecure_test_params};
+use crate::params::{KeyName, ParametersLiteral, insecure_test_params};
 use proptest::prelude::*;
 use std::sync::{Arc, OnceLock};
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{BootstrapData, ClientSection, KeyManifest, Normalisation, ParameterData, Plan};
+use super::{
+    BootstrapData, ClientSection, ClientSpec, KeyManifest, Normalisation, ParameterData, Plan, PlanError,
+};
 use crate::layout::Layout;
 use crate::schedule::ScheduleOp;
 use crate::schedule::keys::key_needs;
@@ -19,9 +21,29 @@ fn ensure(ok: bool, message: impl FnOnce() -> String) -> Checked {
     if ok { Ok(()) } else { Err(message()) }
 }
 
-pub(super) fn plan(plan: &Plan) -> Checked {
+impl Plan {
+    /// Checks that the parts agree with each other.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn check(&self) -> Result<(), PlanError> {
+        check_plan(self).map_err(PlanError::Inconsistent)
+    }
+}
+
+impl ClientSpec {
+    /// Checks that the parts agree with each other.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn check(&self) -> Result<(), PlanError> {
+        check_client(&self.parameters, &self.keys, &self.client).map_err(PlanError::Inconsistent)
+    }
+}
+
+fn check_plan(plan: &Plan) -> Checked {
     let Plan { parameters, schedule, keys, client, .. } = plan;
-    self::client(parameters, keys, client)?;
+    check_client(parameters, keys, client)?;
     let header = &schedule.header;
     ensure(header.slots == 1 << (parameters.log_n - 1), || {
         format!("{} slots at log2 N = {}", header.slots, parameters.log_n)
@@ -73,7 +95,7 @@ fn check_interface(plan: &Plan) -> Checked {
     ensure(same, || "the client section's output levels or scales are not the schedule's".into())
 }
 
-pub(super) fn client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientSection) -> Checked {
+fn check_client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientSection) -> Checked {
     check_parameters(parameters)?;
     check_keys(parameters, keys)?;
     let (slots, levels) = (1usize << (parameters.log_n - 1), parameters.q.len() as u32);

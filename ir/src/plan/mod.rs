@@ -164,24 +164,6 @@ impl Plan {
         };
         Ok(spec)
     }
-
-    /// Checks that the parts agree with each other.
-    ///
-    /// # Errors
-    /// The first contradiction.
-    pub fn check(&self) -> Result<(), PlanError> {
-        check::plan(self).map_err(PlanError::Inconsistent)
-    }
-}
-
-impl ClientSpec {
-    /// Checks that the parts agree with each other.
-    ///
-    /// # Errors
-    /// The first contradiction.
-    pub fn check(&self) -> Result<(), PlanError> {
-        check::client(&self.parameters, &self.keys, &self.client).map_err(PlanError::Inconsistent)
-    }
 }
 
 #[cfg(test)]

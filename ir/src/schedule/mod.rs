@@ -36,7 +36,6 @@ pub mod interp;
 pub mod keys;
 mod layers;
 mod node;
-pub mod noise;
 mod op;
 #[doc(hidden)]
 pub mod random;

@@ -278,6 +278,7 @@ fn s7_two_bootstraps_at_once() {
 
 #[test]
 fn a_bootstrap_adds_its_own_error_to_that_of_its_operand() {
+    use crate::noise;
     use crate::plan::{BootstrapData, EvalModData, ParameterData};
     let (delta, error) = (2f64.powi(40), 1e-6);
     let bootstrap = BootstrapData {

@@ -13,17 +13,17 @@
 
 mod npy;
 mod picture;
+mod raw;
 mod records;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fhec_ir::plan::{ClientInput, Normalisation};
 
 pub use npy::write_npy;
+pub use raw::MAX_FILE;
+use raw::{Raw, read_file};
 pub use records::{RecordFile, read_labels};
-
-/// Largest file that is read whole.
-pub const MAX_FILE: u64 = 1 << 30;
 
 /// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,14 +62,6 @@ impl Source {
 pub struct LoadOptions {
     /// Resize pictures of another size instead of refusing them.
     pub resize: bool,
-}
-
-/// Numbers before normalisation.
-pub(crate) enum Raw {
-    /// Taken as they are.
-    Floats(Vec<f64>),
-    /// To be normalised.
-    Bytes(Vec<u8>),
 }
 
 /// Reads an input of a network: a row-major tensor of the input's shape.
@@ -123,21 +115,6 @@ fn read(source: &Source, shape: &[usize], options: LoadOptions) -> Result<Raw, S
                 .into())
         }
     }
-}
-
-/// Reads a file of bounded length.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    use std::io::Read;
-    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    if bytes.len() as u64 > MAX_FILE { Err("it is larger than 1 GiB".into()) } else { Ok(bytes) }
-}
-
-/// (channels, height, width) of a tensor: its last three extents, missing ones 1.
-pub(crate) fn planes(shape: &[usize]) -> (usize, usize, usize) {
-    let at = |k: usize| shape.len().checked_sub(k).map_or(1, |i| shape[i]);
-    (at(3), at(2), at(1))
 }
 
 /// Bytes of a tensor of `shape` as network inputs.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::Raw;
+use super::raw::Raw;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 

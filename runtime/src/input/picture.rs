@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::imageops::{self, FilterType};
 use image::{GrayImage, ImageReader, Limits};
 
-use super::planes;
+use super::raw::planes;
 
 /// Largest width and height.
 const MAX_EXTENT: u32 = 1 << 14;

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::{MAX_FILE, picture, planes, read_file};
+use super::picture;
+use super::raw::{MAX_FILE, planes, read_file};
 
 /// A file of equally long records, read whole.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ mod slots;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use fhec_ir::noise::{NoiseModel, Noisy, Variance, same_operands};
 use fhec_ir::plan::ParameterData;
 use fhec_ir::schedule::interp::{Packed, check_inputs, group_outputs, remaining_uses};
-use fhec_ir::schedule::noise::{NoiseModel, Noisy, Variance, same_operands};
 use fhec_ir::schedule::recipes::RecipeVectors;
 use fhec_ir::schedule::{Kind, Recipe, Schedule, ScheduleOp, ScheduleType, scale};
 use fhec_ir::{Node, ValueId, Verified};

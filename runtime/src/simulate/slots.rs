@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use fhec_ir::schedule::noise::Variance;
+use fhec_ir::noise::Variance;
 use fhec_ir::schedule::recipes::Vector;
 use pulp::{Arch, NullaryFnOnce};
 

@@ -1,7 +1,7 @@
-//! Plans for tests.
+//! Plans and engines for tests.
 
 // Every test binary uses some of these.
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
 
 use std::sync::Arc;
 
@@ -12,6 +12,23 @@ use fhec_ir::layout::{Axis, Layout};
 use fhec_ir::plan::{BootstrapData, Gadget, ParameterData, Plan, PlanId, Report};
 use fhec_ir::schedule::{PackedValue, Recipe, Schedule, ScheduleHeader, ScheduleOp, random, scale};
 use fhec_ir::{Constant, Verified, verify};
+
+/// What an engine around a clear one, its field `inner`, does not change: the values.
+macro_rules! values_of_inner {
+    () => {
+        fn ty(&self, value: &ClearValue) -> ScheduleType {
+            value.ty
+        }
+
+        fn value_bytes(&self, value: &ClearValue) -> usize {
+            self.inner.value_bytes(value)
+        }
+
+        fn plain_bytes(&self, plain: &Self::Plain) -> usize {
+            self.inner.plain_bytes(plain)
+        }
+    };
+}
 
 /// A small ring without security.
 pub(crate) fn small_parameters(log_n: u32, levels: usize) -> Parameters {

@@ -10,6 +10,7 @@ mod avx2;
 mod ifma;
 #[cfg(target_arch = "x86_64")]
 mod ntt_ifma;
+mod operands;
 pub(crate) mod scalar;
 #[cfg(test)]
 mod tests;
@@ -18,71 +19,7 @@ use super::modulus::{Modulus, Shoup};
 use super::packed::{Packed, packed_bits};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use ntt_ifma::Tables as NttTables;
-
-/// Whether this machine has the instructions of the IFMA kernels.
-pub(crate) fn ifma_available() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vbmi")
-            && is_x86_feature_detected!("avx512ifma")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
-/// Whether this machine has the instructions of the AVX2 kernels.
-pub(crate) fn avx2_available() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
-/// One right-hand factor of a multiply-accumulate: a full limb, or a short one of which each word
-/// stands for 2^`log_repeat` consecutive words (`log_repeat` ≥ 1).
-#[derive(Clone, Copy)]
-pub(crate) enum Factor<'a> {
-    Full(&'a [u64]),
-    Repeated { short: &'a [u64], log_repeat: u32 },
-}
-
-impl<'a> Factor<'a> {
-    /// A limb, full or short, for products with limbs of `n` words.
-    pub(crate) fn new(limb: &'a [u64], n: usize) -> Self {
-        match (n / limb.len()).trailing_zeros() {
-            0 => Self::Full(limb),
-            log_repeat => Self::Repeated { short: limb, log_repeat },
-        }
-    }
-
-    /// log2 of how often each word stands.
-    pub(crate) fn log_repeat(&self) -> u32 {
-        match self {
-            Self::Full(_) => 0,
-            Self::Repeated { log_repeat, .. } => *log_repeat,
-        }
-    }
-
-    /// The words, each once.
-    fn words(&self) -> &'a [u64] {
-        match self {
-            Self::Full(words) | Self::Repeated { short: words, .. } => words,
-        }
-    }
-
-    fn covers(&self, n: usize) -> bool {
-        match self {
-            Self::Full(limb) => limb.len() == n,
-            Self::Repeated { short, log_repeat } => *log_repeat >= 1 && short.len() << log_repeat == n,
-        }
-    }
-}
+pub(crate) use operands::{Addend, Factor, Image, TILE, Target};
 
 macro_rules! dispatch {
     ($modulus:expr, $len:expr, $name:ident($($arg:expr),*)) => {{
@@ -162,9 +99,6 @@ pub(crate) fn mul_acc_pair(
     dispatch_all!(m, n, mul_acc_pair(m, out0, out1, terms))
 }
 
-/// Words handled at a time by the accumulations: two tiles of sums stay in the first-level cache.
-pub(crate) const TILE: usize = 512;
-
 /// One tile of [`mul_acc_pair`] for each of some groups: both halves of the sum over (t, b) of operand t times b.
 /// `tiles` holds the operands' halves one after another, [`TILE`] words each; b are tiles too, in the modulus' form. A
 /// sum without terms is 0.
@@ -187,24 +121,6 @@ pub(crate) fn alike(a: &[(usize, Factor<'_>)], b: &[(usize, Factor<'_>)]) -> boo
     let repeats = a.first().map(|(_, f)| f.log_repeat());
     let fits = |f: &Factor<'_>| Some(f.log_repeat()) == repeats;
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && fits(&a.1) && fits(&b.1))
-}
-
-/// What to add to an inner product: two polynomials' limbs, either may be absent, times a constant c < q; and what the
-/// outputs hold.
-#[derive(Clone, Copy)]
-pub(crate) struct Addend<'a> {
-    pub(crate) limbs: [Option<&'a [u64]>; 2],
-    pub(crate) factor: u64,
-    pub(crate) outputs: bool,
-}
-
-/// An automorphism through which digits and addends are read: word 8v + l of the output is made
-/// from word 8·(t_v >> 3) + lane(t_v & 7, l) of theirs.
-#[derive(Clone, Copy)]
-pub(crate) struct Image<'a> {
-    /// One entry t_v per eight words of the output.
-    pub(crate) blocks: &'a [u32],
-    pub(crate) lanes: &'a [[u64; 8]; 8],
 }
 
 /// out0 ← Σ d_j·b_j + x_0·c and out1 ← Σ d_j·a_j + x_1·c, or added to them: the inner product of a key switch, of a limb
@@ -274,15 +190,6 @@ pub(crate) fn reduce_in_form(m: &Modulus, out: &mut [u64], x: &[i64]) {
 pub(crate) fn rounded_quotients(m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]) {
     assert!(ys.iter().all(|(y, _)| y.len() == v.len()));
     dispatch!(m, v.len(), rounded_quotients(m, v, ys))
-}
-
-/// A target limb of a base conversion, with the constants of its modulus, in the modulus' form.
-pub(crate) struct Target<'a> {
-    pub(crate) m: &'a Modulus,
-    pub(crate) out: &'a mut [u64],
-    /// By source.
-    pub(crate) hats: &'a [u64],
-    pub(crate) minus: u64,
 }
 
 /// Base conversion: in each target out ← Σ y_i·hat_i + v·minus mod q.

@@ -1,6 +1,5 @@
 //! Twiddle tables.
 
-use super::{forward, inverse};
 use crate::ring::modulus::{Modulus, Shoup};
 
 /// Smallest degree handled.
@@ -91,36 +90,5 @@ impl Tables {
             forward: Direction::new(modulus, &reversed(psi)),
             inverse: Direction::new(modulus, &reversed(modulus.inv(psi))),
         })
-    }
-
-    /// Coefficients → evaluations; input and output below p. The input is `source` if given, else
-    /// `limb` itself.
-    pub(crate) fn forward(&self, limb: &mut [u64], source: Option<&[u64]>) {
-        assert_eq!(limb.len(), self.n);
-        assert!(source.is_none_or(|s| s.len() == self.n));
-        // SAFETY: a table exists only where the modulus is marked for IFMA, which
-        // `ifma_available` confirmed; the lengths are the table's.
-        unsafe {
-            if self.lazy {
-                forward::<true>(self, limb, source);
-            } else {
-                forward::<false>(self, limb, source);
-            }
-        }
-    }
-
-    /// Evaluations → coefficients times `factor`; input and output below p. The input is `source` if
-    /// given, else `limb` itself.
-    pub(crate) fn inverse_scaled(&self, limb: &mut [u64], source: Option<&[u64]>, factor: Shoup) {
-        assert_eq!(limb.len(), self.n);
-        assert!(source.is_none_or(|s| s.len() == self.n));
-        // SAFETY: as for `forward`.
-        unsafe {
-            if self.lazy {
-                inverse::<true>(self, limb, source, factor);
-            } else {
-                inverse::<false>(self, limb, source, factor);
-            }
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The precision model: variance of the error of every value.
+//! The precision model: variance of the error of every value of a schedule, on the parameters of a plan.
 //!
 //! The error of a ciphertext of scale Δ is a polynomial; V is the variance of its coefficients, with independent
 //! errors adding up. The rms error of a real slot is √(V·N/2)/Δ; what a fold leaves is real in all slots, so real and
@@ -13,8 +13,8 @@
 use std::iter::Sum;
 use std::ops::{Add, Mul};
 
-use super::{Kind, ScheduleOp, ScheduleType};
 use crate::plan::{Gadget, ParameterData};
+use crate::schedule::{Kind, ScheduleOp, ScheduleType};
 
 /// Standard deviation of fresh errors.
 pub const SIGMA: f64 = 3.19;

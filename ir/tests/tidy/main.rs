@@ -1,5 +1,7 @@
 //! Rules about the workspace itself: who may depend on whom, and what source files look like.
 
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +20,15 @@ struct Dependency {
     features: Vec<String>,
 }
 
-fn packages() -> BTreeMap<String, Vec<Dependency>> {
+/// A package of the workspace.
+struct Package {
+    dependencies: Vec<Dependency>,
+    /// Root files of its library and programs.
+    roots: Vec<PathBuf>,
+}
+
+/// All packages by name.
+fn packages() -> BTreeMap<String, Package> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
         .current_dir(root())
@@ -33,9 +43,13 @@ fn packages() -> BTreeMap<String, Vec<Dependency>> {
         default_features: d["uses_default_features"] == true,
         features: d["features"].as_array().expect("a list").iter().map(text).collect(),
     };
+    let list = |v: &Value| v.as_array().expect("a list").clone();
     let package = |p: &Value| {
-        let dependencies = p["dependencies"].as_array().expect("a list").iter().map(dependency).collect();
-        (text(&p["name"]), dependencies)
+        let dependencies = list(&p["dependencies"]).iter().map(dependency).collect();
+        let is_product = |t: &&Value| list(&t["kind"]).iter().any(|kind| kind == "lib" || kind == "bin");
+        let targets = list(&p["targets"]);
+        let roots = targets.iter().filter(is_product).map(|t| PathBuf::from(text(&t["src_path"]))).collect();
+        (text(&p["name"]), Package { dependencies, roots })
     };
     metadata["packages"].as_array().expect("a list").iter().map(package).collect()
 }
@@ -58,7 +72,7 @@ const ONLY_IN: [(&str, &str); 2] = [("tract", "fhec-frontend"), ("egg", "fhec-pa
 fn layers() {
     let packages = packages();
     let mut wrong = BTreeSet::new();
-    for (name, dependencies) in &packages {
+    for (name, Package { dependencies, .. }) in &packages {
         let allowed = LAYERS.iter().find(|(n, _)| n == name).map(|(_, allowed)| *allowed);
         if allowed.is_none() && name != "fhec" {
             wrong.insert(format!("{name} has no place in the layering"));
