@@ -8,18 +8,18 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fhec::plan::Normalisation;
-use fhec::{Client, CompileOptions, Server};
+use fhec::{Client, Request, Server};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mnist/lenet.onnx");
 
 fn lenet(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let normalisation = Normalisation { mean: vec![0.1307], std: vec![0.3081], ..Default::default() };
-    let options = CompileOptions { normalisations: vec![normalisation], ..Default::default() };
+    let request = Request { normalisations: vec![normalisation], ..Default::default() };
     let mut group = criterion.benchmark_group("lenet");
     group.sample_size(10);
-    group.bench_function("compile", |b| b.iter(|| fhec::compile(MODEL.as_ref(), &options)));
+    group.bench_function("compile", |b| b.iter(|| fhec::compile(MODEL.as_ref(), &request)));
 
-    let plan = fhec::compile(MODEL.as_ref(), &options)?.plan.ok_or("compilation was stopped early")?;
+    let plan = fhec::compile(MODEL.as_ref(), &request)?.plan.ok_or("compilation was stopped early")?;
     let client = Client::new(plan.client_spec()?)?;
     let keys = client.generate_keys(None)?;
     let pixels: Vec<f64> = (0..28 * 28).map(|i| f64::from(i * 37 % 101) / 50.0 - 0.4).collect();

@@ -11,7 +11,7 @@ use fhec::ir::tensor::random::{self, Rng};
 use fhec::ir::tensor::{self, Activation, TensorGraph, TensorOp, Window};
 use fhec::ir::{Constant, Verified, verify};
 use fhec::pipeline::{Pipeline, Program, tensor_pass};
-use fhec::{CompileOptions, PassError};
+use fhec::{Driver, PassError, Request};
 
 /// Inputs of activations are expected in [−RANGE, RANGE].
 const RANGE: f64 = 2.0;
@@ -37,19 +37,20 @@ fn with_quadratics(pipeline: &mut Pipeline) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let network = Import { graph: convolution_and_relu()?, tails: vec![vec![]] };
-    let options = CompileOptions { precision_bits: 10.0, ..CompileOptions::default() };
+    let request = Request { precision_bits: 10.0, ..Request::default() };
 
-    let refusal = fhec::compile_with(&network, &options, &|_| {}, &mut |_, _| {}).err();
+    let refusal = Driver::new(&network, &request).run().err();
     println!("without the pass: {}", refusal.ok_or("it should have been refused")?);
 
-    // `observe` sees the program after every pass.
+    // An observer sees the program after every pass.
     let mut replaced = None;
-    let mut observe = |program: &Program, timing: fhec::pipeline::Timing| {
+    let mut observer = |program: &Program, timing: fhec::pipeline::Timing| {
         if let (Program::Tensor(graph), "relu-to-quadratic") = (program, timing.pass) {
             replaced = Some(graph.clone());
         }
     };
-    let compiled = fhec::compile_with(&network, &options, &with_quadratics, &mut observe)?;
+    let driver = Driver::new(&network, &request).customise(&with_quadratics).observer(&mut observer);
+    let compiled = driver.run()?;
     let plan = compiled.plan.ok_or("compilation was stopped early")?;
     let levels = plan.parameters.q.len() - 1;
     println!(

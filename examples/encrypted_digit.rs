@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fhec::plan::Normalisation;
 use fhec::runtime::input::{LoadOptions, Source, load};
-use fhec::{Client, CompileOptions, Server};
+use fhec::{Client, Request, Server};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mnist/lenet.onnx");
@@ -13,8 +13,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Compile, once: layouts, levels, and the smallest ring with 128 bits of security.
     let normalisation = Normalisation { mean: vec![0.1307], std: vec![0.3081], ..Default::default() };
-    let options = CompileOptions { normalisations: vec![normalisation], ..Default::default() };
-    let plan = fhec::compile(model.as_ref(), &options)?.plan.ok_or("compilation was stopped early")?;
+    let request = Request { normalisations: vec![normalisation], ..Default::default() };
+    let plan = fhec::compile(model.as_ref(), &request)?.plan.ok_or("compilation was stopped early")?;
 
     // The client makes keys and encrypts; of the plan it needs no weights.
     let client = Client::new(plan.client_spec()?)?;

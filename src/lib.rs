@@ -2,29 +2,24 @@
 //!
 //! This facade compiles an ONNX file to a [`Plan`](plan::Plan) and gives the parts their names in one place. The stages
 //! live in crates of their own: `fhec-frontend` reads ONNX, `fhec-passes` transforms, `fhec-backend` selects parameters and
-//! emits, `fhec-runtime` executes. The command line in `main.rs` is a thin layer over them.
+//! emits, `fhec-driver` decides, `fhec-runtime` executes. The command line in `main.rs` is a thin layer over them.
 //!
 //! ```no_run
-//! let compiled = fhec::compile("lenet.onnx".as_ref(), &fhec::CompileOptions::default())?;
+//! let compiled = fhec::compile("lenet.onnx".as_ref(), &fhec::Request::default())?;
 //! println!("log2 N = {}", compiled.plan.expect("ran to the end").parameters.log_n);
 //! # Ok::<(), fhec::CompileError>(())
 //! ```
 
 #[cfg(feature = "compiler")]
 mod calibrate;
-#[cfg(feature = "compiler")]
-mod compile;
-#[cfg(feature = "compiler")]
-mod probe;
-#[cfg(feature = "compiler")]
-mod search;
-#[cfg(feature = "compiler")]
-mod sparse;
 
 #[cfg(feature = "compiler")]
 pub use calibrate::{CalibrateError, calibrate};
 #[cfg(feature = "compiler")]
-pub use compile::{CompileError, CompileOptions, Compiled, Stages, compile, compile_with, pass_names};
+pub use fhec_driver::{
+    CompileError, Compiled, Driver, LeastMemory, LeastTime, Objective, Observer, Request, Stage, Summary,
+    compile,
+};
 #[cfg(feature = "compiler")]
 pub use fhec_frontend as frontend;
 pub use fhec_ir as ir;

@@ -76,7 +76,8 @@ fn check_lowered(
     for (k, q) in chain.moduli.iter_mut().enumerate() {
         *q *= 1.0 + (k as f64 * 0.37).sin() * 1e-4;
     }
-    let lowered = lower::run(placed, &chain).unwrap_or_else(|e| panic!("{e}\n{}", fhec_ir::text::print(&**placed)));
+    let lowered =
+        lower::run(placed, &chain).unwrap_or_else(|e| panic!("{e}\n{}", fhec_ir::text::print(&**placed)));
     let lowered = verify(lowered).unwrap_or_else(|e| panic!("{e}\n{}", fhec_ir::text::print(&**placed)));
     let packed: Vec<_> =
         lowered.header.inputs.iter().zip(inputs).map(|(v, x)| v.layout.pack(&x.data)).collect();

@@ -1,21 +1,21 @@
 //! `fhec compile`, the default verb.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use fhec::{CompileOptions, Compiled, Stages};
+use fhec::pipeline::{PASSES, Program, Timing};
+use fhec::{Compiled, Driver, Request};
 use fhec_backend::cost::CostTable;
 use fhec_backend::facts::plain_facts;
 use fhec_backend::report::counts;
 use fhec_frontend::{Import, ImportError};
 use fhec_ir::plan::{Normalisation, Plan};
-use fhec_passes::pipeline::{Program, Timing};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::output::bytes;
+use super::watching::{Watched, Watching, done};
 use super::{Context, figures};
 
 /// How bytes become inputs, for all verbs that read a network.
@@ -50,7 +50,7 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(20..=49), help_heading = "Compilation")]
     scale_bits: Option<u32>,
     /// Bits after the binary point that the results should have.
-    #[arg(long, value_name = "BITS", default_value_t = CompileOptions::default().precision_bits, help_heading = "Compilation")]
+    #[arg(long, value_name = "BITS", default_value_t = Request::default().precision_bits, help_heading = "Compilation")]
     precision_bits: f64,
     /// Seed of the synthetic images that estimate magnitudes; the same seed gives the same plan.
     #[arg(long, default_value_t = 0, help_heading = "Compilation")]
@@ -62,10 +62,10 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "LEVELS", value_parser = clap::value_parser!(u32).range(1..=40), help_heading = "Compilation")]
     levels: Option<u32>,
     /// Most memory for the bootstrap's keys, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = (CompileOptions::default().bootstrap_key_bytes >> 20) as u64, help_heading = "Compilation")]
+    #[arg(long, value_name = "MIB", default_value_t = (Request::default().bootstrap_key_bytes >> 20) as u64, help_heading = "Compilation")]
     bootstrap_keys: u64,
     /// Most memory that an evaluation with bootstraps may be predicted to take, keys included, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = CompileOptions::default().memory_budget >> 20, help_heading = "Compilation")]
+    #[arg(long, value_name = "MIB", default_value_t = Request::default().memory_budget >> 20, help_heading = "Compilation")]
     memory_budget: u64,
     /// Records that bound the values of the network, instead of synthetic images: a file of records as for --input
     /// (`infer --help`). Networks with bootstraps need real ones.
@@ -127,8 +127,7 @@ pub(crate) struct CompileArgs {
 }
 
 fn pass(name: &str) -> Result<String, String> {
-    let names = fhec::pass_names();
-    if names.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", names.join(", "))) }
+    if PASSES.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", PASSES.join(", "))) }
 }
 
 impl NormArgs {
@@ -153,8 +152,8 @@ impl NormArgs {
 }
 
 impl ModelArgs {
-    fn options(&self, model: &Path) -> Result<CompileOptions> {
-        Ok(CompileOptions {
+    fn request(&self, model: &Path) -> Result<Request> {
+        Ok(Request {
             log_n: self.log_n,
             scale_bits: self.scale_bits,
             precision_bits: self.precision_bits,
@@ -166,13 +165,13 @@ impl ModelArgs {
             memory_budget: self.memory_budget.saturating_mul(1 << 20),
             normalisations: vec![self.norm.normalisation(model)?],
             costs: self.costs.as_deref().map_or_else(|| Ok(CostTable::default()), CostTable::load)?,
-            ..CompileOptions::default()
+            ..Request::default()
         })
     }
 
     /// Reads the records that bound the network's values.
     #[cfg(feature = "client")]
-    fn add_samples(&self, model: &Path, options: &mut CompileOptions) -> Result<()> {
+    fn add_samples(&self, model: &Path, request: &mut Request) -> Result<()> {
         use fhec_runtime::input::RecordFile;
         let Some(path) = &self.samples else { return Ok(()) };
         let import = import(model)?;
@@ -181,36 +180,36 @@ impl ModelArgs {
         };
         let shape = import.graph.ty(id).clone();
         let file = RecordFile::open(Path::new(path), &shape, false).map_err(anyhow::Error::msg)?;
-        let normalisation = options.normalisations.first().cloned().unwrap_or_default();
+        let normalisation = request.normalisations.first().cloned().unwrap_or_default();
         for record in 0..self.sample_count {
             let bytes = file.record(record).map_err(anyhow::Error::msg)?;
             let data =
                 fhec_runtime::input::normalise(&bytes, &shape, &normalisation).map_err(anyhow::Error::msg)?;
-            options.samples.push(vec![fhec_ir::tensor::Tensor::new(shape.clone(), data)]);
+            request.samples.push(vec![fhec_ir::tensor::Tensor::new(shape.clone(), data)]);
         }
         Ok(())
     }
 
     #[cfg(not(feature = "client"))]
-    fn add_samples(&self, _: &Path, _: &mut CompileOptions) -> Result<()> {
+    fn add_samples(&self, _: &Path, _: &mut Request) -> Result<()> {
         Ok(())
     }
 
     /// Compiles a network to a plan.
     pub(crate) fn compile(&self, model: &Path, context: &Context) -> Result<Compiled> {
-        self.observed(model, context, &mut |_, _| {})
+        Ok(self.watched(model, context, &|_, _| false)?.0)
     }
 
-    /// Compiles, showing each pass.
-    pub(crate) fn observed(
+    /// Compiles, keeping the programs after passes for which `keep` holds.
+    pub(crate) fn watched(
         &self,
         model: &Path,
         context: &Context,
-        observe: &mut dyn FnMut(&Program, Timing),
-    ) -> Result<Compiled> {
-        let mut options = self.options(model)?;
-        self.add_samples(model, &mut options)?;
-        run(model, &options, context, observe)
+        keep: &(dyn Fn(&Program, &str) -> bool + Sync),
+    ) -> Result<(Compiled, Watched)> {
+        let mut request = self.request(model)?;
+        self.add_samples(model, &mut request)?;
+        run(model, &request, context, keep)
     }
 }
 
@@ -224,12 +223,10 @@ pub(crate) fn import(model: &Path) -> Result<Import> {
 
 fn run(
     model: &Path,
-    options: &CompileOptions,
+    request: &Request,
     context: &Context,
-    observe: &mut dyn FnMut(&Program, Timing),
-) -> Result<Compiled> {
-    let progress = context.progress("compiling");
-    let (mut done, total) = (0, fhec::pass_names().len());
+    keep: &(dyn Fn(&Program, &str) -> bool + Sync),
+) -> Result<(Compiled, Watched)> {
     let import = import(model)?;
     for (output, tail) in import.graph.outputs.iter().zip(&import.tails).filter(|(_, tail)| !tail.is_empty())
     {
@@ -238,43 +235,30 @@ fn run(
             output.name
         ));
     }
-    let compiled = fhec::compile_with(&import, options, &|_| {}, &mut |program, timing| {
-        done = done % total + 1;
-        progress.set(done, total);
-        context.detail(format!("{:9.3} s  {}", timing.run.as_secs_f64(), timing.pass));
-        observe(program, timing);
-    });
-    let compiled = compiled?;
-    if options.samples.is_empty() && compiled.plan.as_ref().is_some_and(|p| p.report.bootstraps > 0) {
+    let mut watching = Watching::new(context, keep);
+    let compiled = Driver::new(&import, request).observer(&mut watching).run()?;
+    let watched = watching.finish();
+    if request.samples.is_empty() && compiled.plan.as_ref().is_some_and(|p| p.report.bootstraps > 0) {
         context.remark(
             "values are bounded by synthetic images: a bootstrap garbles larger ones; give real images with --samples",
         );
     }
-    Ok(compiled)
+    Ok((compiled, watched))
 }
 
 impl CompileArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let mut options = self.options.options(&self.model)?;
-        self.options.add_samples(&self.model, &mut options)?;
-        options.stop_after = self.stop_after.clone();
-        if self.options.exact_activations && options.stop_after.is_none() {
+        let mut request = self.options.request(&self.model)?;
+        self.options.add_samples(&self.model, &mut request)?;
+        request.stop_after = self.stop_after.clone();
+        if self.options.exact_activations && request.stop_after.is_none() {
             bail!(
                 "exact activations cannot run encrypted: add --stop-after assign-layout, or use `fhec eval`"
             );
         }
-        // A ring that turns out too small takes the passes through another round: only the last one counts.
-        let (mut timings, mut dumps) = (Vec::<Timing>::new(), Vec::<(&str, String)>::new());
-        let compiled = run(&self.model, &options, context, &mut |program, timing| {
-            if timing.pass == fhec::pass_names()[0] {
-                timings.clear();
-                dumps.clear();
-            }
-            timings.push(timing);
-            if self.dump_after.iter().any(|p| p == timing.pass) {
-                dumps.push((timing.pass, program.text()));
-            }
-        })?;
+        let dumped = |_: &Program, pass: &str| self.dump_after.iter().any(|p| p == pass);
+        let (compiled, watched) = run(&self.model, &request, context, &dumped)?;
+        let Watched { dumps, timings, stages } = watched;
         for (_, text) in &dumps {
             context.answer(text);
         }
@@ -283,8 +267,8 @@ impl CompileArgs {
                 let (run, verify) = (t.run.as_secs_f64(), t.verify.as_secs_f64());
                 context.answer(format!("{run:9.3} s  {} (and {verify:.3} s verifying)", t.pass));
             }
-            for (stage, time) in stages(&compiled) {
-                context.answer(format!("{:9.3} s  {stage}", time.as_secs_f64()));
+            for (stage, time) in &stages {
+                context.answer(format!("{:9.3} s  {}", time.as_secs_f64(), done(*stage)));
             }
         }
         let mut result = match &compiled.plan {
@@ -301,8 +285,9 @@ impl CompileArgs {
                     let (run, verify) = (t.run.as_secs_f64(), t.verify.as_secs_f64());
                     json!({ "pass": t.pass, "seconds": run, "seconds_verifying": verify })
                 };
-                let stages = stages(&compiled).into_iter();
-                let stages = stages.map(|(stage, t)| json!({ "stage": stage, "seconds": t.as_secs_f64() }));
+                let stages = stages.iter();
+                let stages =
+                    stages.map(|(stage, t)| json!({ "stage": done(*stage), "seconds": t.as_secs_f64() }));
                 result["passes"] = timings.iter().map(seconds).collect();
                 result["stages"] = stages.collect();
             }
@@ -329,18 +314,6 @@ impl CompileArgs {
         figures::table(plan, &numbers).iter().for_each(|line| context.say(line));
         Ok(numbers)
     }
-}
-
-/// What was done outside the passes, by name.
-fn stages(compiled: &Compiled) -> Vec<(&'static str, Duration)> {
-    let Stages { bounds, design, placement, emission } = compiled.stages;
-    let all = [
-        ("bounds from samples", bounds),
-        ("design of chains, beside that", design),
-        ("placement on each", placement),
-        ("predictions and plan", emission),
-    ];
-    all.into_iter().filter(|(_, time)| !time.is_zero()).collect()
 }
 
 /// The numbers of a program without a plan: of a schedule its counts.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
+#[cfg(feature = "compiler")]
+use fhec::pipeline::Program;
 use fhec_ir::plan::{Plan, PlanId};
 use fhec_ir::text;
 use serde_json::json;
@@ -94,20 +96,18 @@ impl InspectArgs {
 
     #[cfg(feature = "compiler")]
     fn network(&self, context: &Context) -> Result<()> {
-        let mut dumped = None;
         let wanted = self.ir;
-        let compiled = self.compile.observed(&self.model, context, &mut |program, _| {
+        let keep = |program: &Program, _: &str| {
             let stage = match program.ir() {
                 "tensor" => Stage::Tensor,
                 "slot" => Stage::Slot,
                 _ => Stage::Schedule,
             };
-            if Some(stage) == wanted {
-                dumped = Some(program.text());
-            }
-        })?;
-        match (wanted, dumped) {
-            (Some(_), Some(text)) => show_ir(text, context),
+            Some(stage) == wanted
+        };
+        let (compiled, mut watched) = self.compile.watched(&self.model, context, &keep)?;
+        match (wanted, watched.dumps.pop()) {
+            (Some(_), Some((_, text))) => show_ir(text, context),
             (Some(stage), None) => bail!("compilation does not reach the {stage:?} IR"),
             (None, _) => {
                 let plan = compiled.plan.context("compilation stopped before there was a plan")?;

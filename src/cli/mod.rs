@@ -30,6 +30,8 @@ mod run;
 #[cfg(feature = "client")]
 mod simulate;
 mod trace;
+#[cfg(feature = "compiler")]
+mod watching;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

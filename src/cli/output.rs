@@ -105,16 +105,22 @@ pub(crate) struct Progress {
 impl Progress {
     /// Tells that `done` of `total` are done; from any thread.
     pub(crate) fn set(&self, done: usize, total: usize) {
+        self.set_named(self.what, done, total);
+    }
+
+    /// The same of one of several things to do.
+    pub(crate) fn set_named(&self, what: &'static str, done: usize, total: usize) {
         if self.hidden || self.start.elapsed() < PATIENCE {
             return;
         }
         let Ok(mut slot) = self.bar.lock() else { return };
         let bar = slot.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
-            let bar = ProgressBar::new(total as u64).with_message(self.what);
+            let bar = ProgressBar::new(total as u64).with_elapsed(self.start.elapsed());
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-                .with_elapsed(self.start.elapsed())
         });
+        bar.set_message(what);
+        bar.set_length(total as u64);
         bar.set_position(done as u64);
     }
 }

@@ -55,12 +55,13 @@ fn packages() -> BTreeMap<String, Package> {
 }
 
 /// Which packages of the workspace a package may build on.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
     ("fhec-ir", &[]),
     ("fhec-ckks", &[]),
     ("fhec-frontend", &["fhec-ir"]),
     ("fhec-passes", &["fhec-ir"]),
     ("fhec-backend", &["fhec-ir", "fhec-ckks"]),
+    ("fhec-driver", &["fhec-ir", "fhec-frontend", "fhec-passes", "fhec-backend", "fhec-ckks"]),
     ("fhec-runtime", &["fhec-ir", "fhec-ckks"]),
     ("fhec-tune", &["fhec-ir", "fhec-frontend"]),
 ];

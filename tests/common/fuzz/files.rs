@@ -12,7 +12,7 @@ use fhec::runtime::client::{Client, Keys, read_secret_key, write_secret_key};
 use fhec::runtime::files::{self, Bundle, Direction, read_evaluation_keys, read_public_key};
 use fhec::runtime::server::Server;
 use fhec::runtime::{ExecuteOptions, RunError};
-use fhec::{CompileOptions, pipeline::Program};
+use fhec::{Driver, Request, pipeline::Program};
 
 use super::{Checksums, Load, Loaded, Outcome, Target};
 
@@ -54,8 +54,8 @@ impl Deployment {
         let onnx = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mnist/lenet.onnx");
         let network = import(&onnx, &Default::default())?;
         let schedule = lowered(&network)?;
-        let options = CompileOptions { precision_bits: 5.0, ..CompileOptions::default() };
-        let plan = fhec::compile(&onnx, &options)?.plan.ok_or("no plan")?;
+        let request = Request { precision_bits: 5.0, ..Request::default() };
+        let plan = fhec::compile(&onnx, &request)?.plan.ok_or("no plan")?;
         let id = plan.save(&folder.join("plan"))?;
         plan.client_spec()?.save(&folder.join("client"))?;
         let client = Client::new(plan.client_spec()?)?;
@@ -201,9 +201,8 @@ impl Deployment {
 
 /// The network down to ciphertexts, without parameters.
 fn lowered(network: &Import) -> Result<Program, fhec::CompileError> {
-    let options =
-        CompileOptions { stop_after: Some("lower".into()), log_n: Some(14), ..CompileOptions::default() };
-    Ok(fhec::compile_with(network, &options, &|_| {}, &mut |_, _| {})?.program)
+    let request = Request { stop_after: Some("lower".into()), log_n: Some(14), ..Request::default() };
+    Ok(Driver::new(network, &request).run()?.program)
 }
 
 fn zeros(client: &Client) -> Vec<Vec<f64>> {

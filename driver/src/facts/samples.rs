@@ -4,12 +4,13 @@
 
 use fhec_ir::Verified;
 use fhec_ir::plan::Normalisation;
-use fhec_ir::tensor::{Tensor, TensorGraph, run};
+use fhec_ir::tensor::{Tensor, TensorGraph};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Blank, full, sparse, dense and grey noise images that went through the inputs' normalisation: inputs of the network.
-pub(crate) fn samples(
+/// Grey noise comes last: of these it is the closest to what real images are like.
+pub(crate) fn synthetic(
     graph: &Verified<TensorGraph>,
     normalisations: &[Normalisation],
     seed: u64,
@@ -39,10 +40,4 @@ pub(crate) fn samples(
         inputs.collect()
     };
     (0..5).map(&mut sample).collect()
-}
-
-/// Largest absolute value of any output over the samples.
-pub(crate) fn largest_output(graph: &Verified<TensorGraph>, samples: &[Vec<Tensor<f64>>]) -> f64 {
-    let outputs = samples.iter().filter_map(|s| run(graph, s).ok()).flatten();
-    outputs.flat_map(|o| o.data).filter(|x| x.is_finite()).fold(0.0, |m, x| m.max(x.abs()))
 }

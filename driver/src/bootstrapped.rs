@@ -1,0 +1,123 @@
+//! A plan with bootstraps.
+//!
+//! Chains are designed for every number of levels between bootstraps and every scale worth trying, and the network is
+//! placed on each: these are the candidates. They are lowered in the order of what they cost at least; one whose memory
+//! exceeds the budget gives up keys and kept plaintexts. As soon as one has to, candidates with fewer keys take part. The
+//! first that no other can beat, and whose plan holds what was asked for, is taken.
+
+use fhec_ir::plan::Plan;
+use fhec_passes::PassError;
+use fhec_passes::place::Placer;
+
+use crate::attempt::{Attempt, Passes};
+use crate::budget::{Fitted, fitted};
+use crate::candidates::{Candidate, Designs, LevelledChain, Placements, dense_shapes, fewer_keys, sparse};
+use crate::emission::Emission;
+use crate::error::CompileError;
+use crate::facts::slot_ranges;
+use crate::observer::Stage;
+use crate::search::{Fitting, Next, Search};
+
+/// Compiles with bootstraps a network that is ready for `place`.
+///
+/// # Errors
+/// If no sample bounds its values, no chain carries it, or nothing fits the budget and is precise enough.
+pub(crate) fn compile(
+    passes: &Passes<'_>,
+    emission: &Emission<'_>,
+    packed: Attempt,
+) -> Result<(Attempt, Plan), CompileError> {
+    let (request, watch) = (passes.request, passes.watch);
+    let designs = Designs { request, watch, log_n: request.bootstrap_log_n() };
+    let graph = packed.slot_graph()?;
+    let shapes = dense_shapes(request);
+    let (ranges, chains) = rayon::join(
+        || watch.stage(Stage::Bounds, |_| slot_ranges(graph, emission.samples)),
+        || designs.chains(request.bootstrap_key_bytes, &shapes),
+    );
+    let ranges = ranges.ok_or(CompileError::Samples { samples: emission.samples.len() })?;
+    let placements = Placements { request, watch, ranges: &ranges };
+    let placer = Placer::new(graph);
+    let mut candidates = placements.on(chains?, (0, &placer))?;
+    candidates.extend(sparse::candidates(&designs, &placements, (0, &placer), &candidates));
+    let chains: Vec<LevelledChain> = candidates.iter().map(|c| (c.report.levels, c.chain.clone())).collect();
+
+    let mut packings = vec![packed];
+    let mut search = Search::new(emission.objective, watch, request.memory_budget);
+    consider(&mut search, candidates);
+    let mut widened = false;
+    let mut tight = emission.objective.wants_fewer_keys();
+    loop {
+        if tight && !widened {
+            widened = true;
+            let more = fewer_keys::candidates(passes, &designs, &placements, &chains, &mut packings)?;
+            consider(&mut search, more);
+        }
+        match search.next() {
+            Some(Next::Lower(open)) => {
+                let lowered = watch.stage(Stage::Search, |_| lowered(passes, &packings, &open.candidate));
+                match lowered? {
+                    Ok((run, fitted)) => tight |= search.lowered(*open, fitted.fit(), (run, fitted)),
+                    // A placement may leave a bootstrap's operand no scale that suits its range.
+                    Err(refusal) => search.refuse(&open.summary, refusal.into()),
+                }
+            }
+            Some(Next::Take(best)) => {
+                let slower = best.candidate.report.seconds - search.fastest();
+                let plan = plan(emission, &best, widened.then_some(slower))?;
+                match check(emission, &plan) {
+                    Ok(()) => {
+                        search.take(&best.summary);
+                        let (run, fitted) = best.lowered;
+                        let packed = packings.swap_remove(best.candidate.packing);
+                        return Ok((packed.followed_by(run, fitted.schedule), plan));
+                    }
+                    Err(refusal) => search.refuse(&best.summary, refusal),
+                }
+            }
+            None => return Err(search.into_error(request)),
+        }
+    }
+}
+
+/// A schedule, fitted to the budget, and the run of the passes behind it.
+type Lowered = (Attempt, Fitted);
+
+fn consider(search: &mut Search<'_, Candidate, Lowered>, candidates: Vec<Candidate>) {
+    search.consider(candidates.into_iter().map(|candidate| (candidate.summary(), candidate)));
+}
+
+/// Lowers a candidate and fits it to the budget. The inner error is one of this candidate, the outer one a defect.
+fn lowered(
+    passes: &Passes<'_>,
+    packings: &[Attempt],
+    candidate: &Candidate,
+) -> Result<Result<Lowered, PassError>, PassError> {
+    let Candidate { chain, config, packing, .. } = candidate;
+    let run = match passes.from_place(&packings[*packing], chain, config) {
+        Ok(run) => run,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let request = passes.request;
+    let fitted = fitted(chain, run.schedule()?, &request.costs, request.memory_budget)?;
+    Ok(Ok((run, fitted)))
+}
+
+/// The plan of a candidate, with what the budget cost if it took a hand in the search: `slower` are the seconds by which
+/// the candidate is slower than the fastest one regardless of memory.
+fn plan(
+    emission: &Emission<'_>,
+    best: &Fitting<Candidate, Lowered>,
+    slower: Option<f64>,
+) -> Result<Plan, CompileError> {
+    let (Candidate { chain, report, .. }, (_, fitted)) = (&best.candidate, &best.lowered);
+    let cost = slower.map(|slower| fitted.cost(emission.request.memory_budget, slower));
+    emission.plan(chain, &fitted.schedule, Some(report.clone()), cost)
+}
+
+/// Whether a plan holds what was asked for.
+fn check(emission: &Emission<'_>, plan: &Plan) -> Result<(), CompileError> {
+    emission.check_memory(plan)?;
+    emission.check_precision(plan)?;
+    emission.check_accepted(plan)
+}

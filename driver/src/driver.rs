@@ -1,0 +1,138 @@
+//! From a network to a plan.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use fhec_frontend::{Import, TailStep};
+use fhec_ir::Verified;
+use fhec_ir::plan::Plan;
+use fhec_ir::tensor::TensorGraph;
+use fhec_passes::Pipeline;
+use fhec_passes::pipeline::Program;
+
+use crate::attempt::{Attempt, Passes};
+use crate::emission::Emission;
+use crate::error::CompileError;
+use crate::facts::{needs_bootstraps, synthetic};
+use crate::objective::{LeastTime, Objective};
+use crate::observer::Observer;
+use crate::request::Request;
+use crate::watch::Watch;
+use crate::{bootstrapped, levelled};
+
+/// What compilation made.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The network as it was imported.
+    pub network: Verified<TensorGraph>,
+    /// For every output the steps left to the client after decryption, such as a softmax.
+    pub tails: Vec<Vec<TailStep>>,
+    /// The program after the last pass that ran.
+    pub program: Program,
+    /// The plan, unless the pipeline was stopped early.
+    pub plan: Option<Plan>,
+}
+
+/// Compiles an ONNX file with the standard pipeline.
+///
+/// # Errors
+/// What cannot be compiled, and why.
+pub fn compile(model: &Path, request: &Request) -> Result<Compiled, CompileError> {
+    let import = fhec_frontend::import(model, &fhec_frontend::Options::default())?;
+    Driver::new(&import, request).run()
+}
+
+/// A compilation in the making: what to compile, what for, and who takes part in it.
+pub struct Driver<'c> {
+    import: &'c Import,
+    request: &'c Request,
+    customise: &'c dyn Fn(&mut Pipeline),
+    observer: Option<&'c mut dyn Observer>,
+    objective: &'c dyn Objective,
+}
+
+impl<'c> Driver<'c> {
+    /// Compiles an imported network with the standard pipeline, to the plan of least time, watched by nobody.
+    pub fn new(import: &'c Import, request: &'c Request) -> Self {
+        Self { import, request, customise: &|_| {}, observer: None, objective: &LeastTime }
+    }
+
+    /// Changes the pipeline, for example inserts passes. Called for each run of it.
+    pub fn customise(self, customise: &'c dyn Fn(&mut Pipeline)) -> Self {
+        Self { customise, ..self }
+    }
+
+    /// Tells what goes on.
+    pub fn observer(self, observer: &'c mut dyn Observer) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
+    /// Decides which candidate is best.
+    pub fn objective(self, objective: &'c dyn Objective) -> Self {
+        Self { objective, ..self }
+    }
+
+    /// Compiles.
+    ///
+    /// # Errors
+    /// What cannot be compiled, and why.
+    pub fn run(self) -> Result<Compiled, CompileError> {
+        let Self { import, request, customise, observer, objective } = self;
+        let mut nobody = Nobody;
+        let observer: &mut dyn Observer = match observer {
+            Some(observer) => observer,
+            None => &mut nobody,
+        };
+        let audience = Mutex::new(observer);
+        let watch = Watch::new(&audience);
+        let passes = Passes { network: &import.graph, request, watch, customise };
+        let (attempt, plan) = match &request.stop_after {
+            Some(pass) if !passes.names().contains(&pass.as_str()) => {
+                return Err(CompileError::NoSuchPass { name: pass.clone() });
+            }
+            None if !request.exact_activations => {
+                let (attempt, plan) = planned(&passes, objective)?;
+                (attempt, Some(plan))
+            }
+            stop => (without_plan(&passes, stop.as_deref())?, None),
+        };
+        for (program, timing) in &attempt.snapshots {
+            watch.tell(|o| o.pass_finished(program, *timing));
+        }
+        let (network, tails) = (import.graph.clone(), import.tails.clone());
+        Ok(Compiled { network, tails, program: attempt.program, plan })
+    }
+}
+
+/// Sees nothing.
+struct Nobody;
+
+impl Observer for Nobody {}
+
+/// Ring whose slots a schedule without parameters is made for.
+const NOMINAL_LOG_N: u32 = 16;
+
+fn without_plan(passes: &Passes<'_>, stop_after: Option<&str>) -> Result<Attempt, CompileError> {
+    let Passes { request, .. } = passes;
+    // Non-polynomial functions go no further.
+    let last = request.exact_activations.then_some("assign-layout");
+    Ok(passes.up_to(stop_after.or(last), request.log_n.unwrap_or(NOMINAL_LOG_N))?)
+}
+
+/// The passes down to a schedule, and its plan.
+fn planned(passes: &Passes<'_>, objective: &dyn Objective) -> Result<(Attempt, Plan), CompileError> {
+    let Passes { request, watch, network, .. } = *passes;
+    let synthetic = match &request.samples[..] {
+        [] => synthetic(network, &request.normalisations, request.seed),
+        _ => vec![],
+    };
+    let samples = if request.samples.is_empty() { &synthetic } else { &request.samples };
+    let emission = Emission { request, objective, watch, samples };
+    if request.bootstrap != Some(false) {
+        let packed = passes.before_place(request.bootstrap_log_n(), 1.0)?;
+        if request.bootstrap == Some(true) || needs_bootstraps(packed.slot_graph()?)? {
+            return bootstrapped::compile(passes, &emission, packed);
+        }
+    }
+    levelled::compile(passes, &emission)
+}

@@ -1,0 +1,75 @@
+//! Making a plan of a candidate, and checking what only the plan tells.
+
+use fhec_backend::{Chain, EmitOptions};
+use fhec_ir::Verified;
+use fhec_ir::plan::{BudgetReport, PlacementReport, Plan};
+use fhec_ir::schedule::Schedule;
+use fhec_ir::tensor::Tensor;
+
+use crate::error::CompileError;
+use crate::objective::Objective;
+use crate::observer::Stage;
+use crate::request::Request;
+use crate::watch::Watch;
+
+/// Makes plans for a request, and judges them.
+pub(crate) struct Emission<'c> {
+    pub(crate) request: &'c Request,
+    pub(crate) objective: &'c dyn Objective,
+    pub(crate) watch: Watch<'c>,
+    /// What the network is run on in clear for the precision: the last one.
+    pub(crate) samples: &'c [Vec<Tensor<f64>>],
+}
+
+impl Emission<'_> {
+    /// The plan of a schedule that was lowered for a chain, with what is known of bootstraps and memory budget.
+    ///
+    /// # Errors
+    /// Of the backend: a defect of the compiler.
+    pub(crate) fn plan(
+        &self,
+        chain: &Chain,
+        schedule: &Verified<Schedule>,
+        placement: Option<PlacementReport>,
+        budget: Option<BudgetReport>,
+    ) -> Result<Plan, CompileError> {
+        let options = EmitOptions {
+            normalisations: self.request.normalisations.clone(),
+            samples: self.samples[self.samples.len() - 1..].to_vec(),
+            costs: self.request.costs.clone(),
+            placement,
+            budget,
+        };
+        let emit = || fhec_backend::emit(chain, schedule.clone(), &options);
+        Ok(self.watch.stage(Stage::Emission, |_| emit())?)
+    }
+
+    /// Whether a plan keeps within the memory budget.
+    ///
+    /// # Errors
+    /// [`CompileError::Memory`] if not.
+    pub(crate) fn check_memory(&self, plan: &Plan) -> Result<(), CompileError> {
+        let (memory, budget) = (plan.report.memory, self.request.memory_budget);
+        if memory.total() <= budget {
+            return Ok(());
+        }
+        Err(CompileError::Memory { least: Box::new(memory), budget })
+    }
+
+    /// Whether a plan is precise enough.
+    ///
+    /// # Errors
+    /// [`CompileError::Precision`] if not.
+    pub(crate) fn check_precision(&self, plan: &Plan) -> Result<(), CompileError> {
+        let (got, wanted) = (plan.client.precision_bits, self.request.precision_bits);
+        if got >= wanted { Ok(()) } else { Err(CompileError::Precision { got, wanted }) }
+    }
+
+    /// Whether the caller takes a plan.
+    ///
+    /// # Errors
+    /// [`CompileError::Declined`] if not.
+    pub(crate) fn check_accepted(&self, plan: &Plan) -> Result<(), CompileError> {
+        if self.objective.accepts(plan) { Ok(()) } else { Err(CompileError::Declined) }
+    }
+}

@@ -1,0 +1,80 @@
+//! Why there is no plan.
+
+use fhec_ir::plan::MemoryReport;
+use fhec_passes::PassError;
+use fhec_passes::pipeline::PASSES;
+
+/// Why there is no plan, or why a candidate became none.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The ONNX file.
+    #[error(transparent)]
+    Import(#[from] fhec_frontend::ImportError),
+    /// A pass.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// Parameters.
+    #[error(transparent)]
+    Chain(#[from] fhec_backend::ChainError),
+    /// Emission.
+    #[error(transparent)]
+    Emit(#[from] fhec_backend::EmitError),
+    /// No scale gives the precision asked for.
+    #[error(
+        "the results would have {got:.1} bits after the binary point, {wanted} are asked for: ask for less \
+         (--precision-bits) or rescale the network"
+    )]
+    Precision {
+        /// Best forecast.
+        got: f64,
+        /// Asked for.
+        wanted: f64,
+    },
+    /// No plan fits the memory.
+    #[error(
+        "the evaluation takes {:.2} GB at least (keys {:.2}, bootstrap matrices {:.2}, values {:.2}, working memory {:.2}, \
+         plaintexts {:.2}), the memory budget is {:.2} GB (--memory-budget)",
+        gb(least.total()), gb(least.keys), gb(least.matrices), gb(least.values), gb(least.working),
+        gb(least.plaintexts), gb(*budget)
+    )]
+    Memory {
+        /// The least found.
+        least: Box<MemoryReport>,
+        /// Bytes allowed.
+        budget: u64,
+    },
+    /// The caller's objective declines every plan there is.
+    #[error("the objective declines every plan that fits and is precise enough")]
+    Declined,
+    /// No sample bounds the values of a network with bootstraps.
+    #[error(
+        "none of {samples} samples bounds the network's values: they do not fit its input, or it diverges on all of \
+         them; give others (--samples)"
+    )]
+    Samples {
+        /// Samples tried.
+        samples: usize,
+    },
+    /// A pass to stop after that does not exist.
+    #[error("there is no pass {name:?}; the passes are {}", PASSES.join(", "))]
+    NoSuchPass {
+        /// What was asked for.
+        name: String,
+    },
+    /// Results too large for any base modulus.
+    #[error(
+        "results of up to {largest:.3e} do not fit a base modulus of {bits} bits at any supported scale: \
+         scale the network's outputs down"
+    )]
+    Range {
+        /// Largest output seen.
+        largest: f64,
+        /// Widest base modulus.
+        bits: u32,
+    },
+}
+
+fn gb(bytes: u64) -> f64 {
+    bytes as f64 / 1e9
+}

@@ -1,0 +1,32 @@
+//! How large values get, as far as samples tell.
+
+use fhec_ir::Verified;
+use fhec_ir::slot::{self, SlotGraph};
+use fhec_ir::tensor::{Tensor, TensorGraph, run};
+
+/// Room above the largest magnitude seen in the samples.
+const RANGE_MARGIN: f64 = 1.5;
+
+/// Bounds on the slots of every value, from the samples on which the network stays finite; None if there is none.
+pub(crate) fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Option<Vec<f64>> {
+    let mut seen = vec![vec![None; graph.len()]; samples.len()];
+    slot::interp::run_by_entries(graph, samples, &mut |sample, id, slots| {
+        let slots = slots.iter().flatten();
+        // What is not a number would get lost in a maximum.
+        let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
+        seen[sample][id.index()] = Some(slots.map(size).fold(0.0, f64::max));
+    })
+    .ok()?;
+    let finite: Vec<_> =
+        seen.into_iter().filter(|seen| seen.iter().flatten().all(|x| x.is_finite())).collect();
+    // What was not computed may not be bootstrapped.
+    let size = |seen: &Vec<Option<f64>>, k: usize| seen[k].unwrap_or(f64::INFINITY) * RANGE_MARGIN;
+    let range = |k: usize| finite.iter().map(|seen| size(seen, k)).fold(0.0, f64::max);
+    (!finite.is_empty()).then(|| (0..graph.len()).map(range).collect())
+}
+
+/// Largest absolute value of any output over the samples.
+pub(crate) fn largest_output(graph: &Verified<TensorGraph>, samples: &[Vec<Tensor<f64>>]) -> f64 {
+    let outputs = samples.iter().filter_map(|s| run(graph, s).ok()).flatten();
+    outputs.flat_map(|o| o.data).filter(|x| x.is_finite()).fold(0.0, |m, x| m.max(x.abs()))
+}

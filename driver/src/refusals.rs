@@ -1,0 +1,54 @@
+//! Why candidates were refused: what is said if none is left.
+
+use fhec_ir::plan::MemoryReport;
+
+use crate::error::CompileError;
+use crate::request::Request;
+
+/// What came closest to being a plan.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    declined: bool,
+    /// Most bits after the binary point of those that are not precise enough.
+    precision: Option<f64>,
+    /// The least memory of what does not fit.
+    least: Option<MemoryReport>,
+    /// Any other reason, the last one.
+    other: Option<CompileError>,
+}
+
+impl Refusals {
+    /// Remembers a refusal.
+    pub(crate) fn note(&mut self, why: CompileError) {
+        match why {
+            CompileError::Declined => self.declined = true,
+            CompileError::Precision { got, .. } => {
+                self.precision = Some(self.precision.map_or(got, |best| best.max(got)));
+            }
+            CompileError::Memory { least: memory, .. } => {
+                let least = self.least.filter(|least| least.total() <= memory.total());
+                self.least = least.or(Some(*memory));
+            }
+            other => self.other = Some(other),
+        }
+    }
+
+    /// The least bytes of what does not fit the memory budget.
+    pub(crate) fn least_bytes(&self) -> Option<u64> {
+        self.least.map(|memory| memory.total())
+    }
+
+    /// Why there is no plan: what the candidate lacks that came closest to one.
+    pub(crate) fn into_error(self, request: &Request) -> CompileError {
+        let wanted = request.precision_bits;
+        match self {
+            Self { declined: true, .. } => CompileError::Declined,
+            Self { precision: Some(got), .. } => CompileError::Precision { got, wanted },
+            Self { least: Some(least), .. } => {
+                CompileError::Memory { least: Box::new(least), budget: request.memory_budget }
+            }
+            Self { other: Some(other), .. } => other,
+            Self { .. } => CompileError::Precision { got: f64::NEG_INFINITY, wanted },
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What is asked of a compilation.
+
+use fhec_backend::cost::CostTable;
+use fhec_ir::plan::Normalisation;
+use fhec_ir::tensor::Tensor;
+
+/// What to compile for. The defaults suit image classifiers.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// From bytes to network inputs, in order of the inputs; missing ones divide by 255.
+    pub normalisations: Vec<Normalisation>,
+    /// log2 of the ring degree; None takes the smallest secure one.
+    pub log_n: Option<u32>,
+    /// Bits of the scale; None takes the fewest that reach `precision_bits`.
+    pub scale_bits: Option<u32>,
+    /// Bits after the binary point that the results should have (−log2 of the predicted rms error).
+    pub precision_bits: f64,
+    /// Keep non-polynomial functions: gives a slot graph for execution in clear, and no plan.
+    pub exact_activations: bool,
+    /// End after this pass, without a plan.
+    pub stop_after: Option<String>,
+    /// Seed of the synthetic images that estimate magnitudes; the same seed gives the same plan.
+    pub seed: u64,
+    /// Inputs of the network that estimate magnitudes instead, one tensor for each input.
+    pub samples: Vec<Vec<Tensor<f64>>>,
+    /// Whether to bootstrap; None does if more than 24 levels would be needed otherwise.
+    pub bootstrap: Option<bool>,
+    /// Levels between bootstraps; None takes the best of a few.
+    pub levels: Option<u32>,
+    /// Most bytes of the bootstrap's keys in the server's memory.
+    pub bootstrap_key_bytes: usize,
+    /// Most bytes of memory that the evaluation of a network with bootstraps may be predicted to take.
+    pub memory_budget: u64,
+    /// Kernel times of the machine that will run the plan.
+    pub costs: CostTable,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            normalisations: vec![],
+            log_n: None,
+            scale_bits: None,
+            precision_bits: 13.0,
+            exact_activations: false,
+            stop_after: None,
+            seed: 0,
+            samples: vec![],
+            bootstrap: None,
+            levels: None,
+            bootstrap_key_bytes: 5_000_000_000,
+            memory_budget: 12_000_000_000,
+            costs: CostTable::default(),
+        }
+    }
+}
+
+/// Ring of networks with bootstraps unless another one is asked for: in smaller ones no bootstrap is precise and secure
+/// that leaves levels to compute with.
+const BOOTSTRAP_LOG_N: u32 = 16;
+
+impl Request {
+    /// log2 of the ring degree for plans with bootstraps.
+    pub(crate) fn bootstrap_log_n(&self) -> u32 {
+        self.log_n.unwrap_or(BOOTSTRAP_LOG_N)
+    }
+}

@@ -1,0 +1,101 @@
+//! Watching a compilation: progress, details, and what is reported afterwards.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fhec::pipeline::{Program, Timing};
+use fhec::{CompileError, Observer, Stage, Summary};
+
+use super::Context;
+use super::output::Progress;
+
+/// Shows how far a compilation is, and keeps what its verb asks for.
+pub(crate) struct Watching<'a> {
+    context: &'a Context,
+    progress: Progress,
+    /// Whether to keep the program that a pass made.
+    keep: &'a (dyn Fn(&Program, &str) -> bool + Sync),
+    watched: Watched,
+}
+
+/// What was seen.
+#[derive(Default)]
+pub(crate) struct Watched {
+    /// Programs that were kept, by pass.
+    pub(crate) dumps: Vec<(&'static str, String)>,
+    /// What the passes took that led to the result.
+    pub(crate) timings: Vec<Timing>,
+    /// What every stage took.
+    pub(crate) stages: BTreeMap<Stage, Duration>,
+}
+
+impl<'a> Watching<'a> {
+    /// Keeps the programs for which `keep` holds.
+    pub(crate) fn new(context: &'a Context, keep: &'a (dyn Fn(&Program, &str) -> bool + Sync)) -> Self {
+        Self { context, progress: context.progress("compiling"), keep, watched: Watched::default() }
+    }
+
+    /// Ends the progress.
+    pub(crate) fn finish(self) -> Watched {
+        self.watched
+    }
+
+    fn candidate(&self, what: &str, candidate: &Summary) {
+        self.context.detail(format!("candidate {} {what}: {candidate}", candidate.number));
+    }
+}
+
+impl Observer for Watching<'_> {
+    fn stage_progress(&mut self, stage: Stage, done: usize, total: usize) {
+        self.progress.set_named(doing(stage), done, total);
+    }
+
+    fn stage_ended(&mut self, stage: Stage, took: Duration) {
+        *self.watched.stages.entry(stage).or_default() += took;
+    }
+
+    fn candidate_lowered(&mut self, candidate: &Summary) {
+        self.candidate("fits", candidate);
+    }
+
+    fn candidate_refused(&mut self, candidate: &Summary, why: &CompileError) {
+        self.candidate(&format!("refused ({why})"), candidate);
+    }
+
+    fn candidate_taken(&mut self, candidate: &Summary) {
+        self.candidate("taken", candidate);
+    }
+
+    fn pass_finished(&mut self, program: &Program, timing: Timing) {
+        self.context.detail(format!("{:9.3} s  {}", timing.run.as_secs_f64(), timing.pass));
+        self.watched.timings.push(timing);
+        if (self.keep)(program, timing.pass) {
+            self.watched.dumps.push((timing.pass, program.text()));
+        }
+    }
+}
+
+/// What a stage does, for a progress bar.
+fn doing(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Packing => "packing",
+        Stage::Bounds => "running samples",
+        Stage::Design => "designing chains",
+        Stage::Placement => "placing",
+        Stage::Search => "searching",
+        _ => "compiling",
+    }
+}
+
+/// What a stage did, beside the time it took.
+pub(crate) fn done(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Packing => "passes before place, all rounds",
+        Stage::Bounds => "bounds from samples",
+        Stage::Design => "design of chains, beside that",
+        Stage::Placement => "placement on each",
+        Stage::Search => "lowering of candidates, and fitting",
+        Stage::Emission => "predictions and plan",
+        _ => "others",
+    }
+}
