@@ -42,10 +42,12 @@ pub enum PassError {
         nodes: Vec<Refusal>,
     },
     /// There is no pass of this name.
-    #[error("there is no pass {pass:?}; the passes are {}", crate::pipeline::PASSES.join(", "))]
+    #[error("there is no pass {pass:?}; the passes are {}", known.join(", "))]
     Unknown {
         /// What was asked for.
         pass: String,
+        /// Those that there are.
+        known: &'static [&'static str],
     },
     /// There is no modulus chain with this many levels.
     #[error("no parameters for {levels} levels: {reason}")]

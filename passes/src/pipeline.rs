@@ -33,6 +33,34 @@ impl Program {
         }
     }
 
+    /// As [`Program::text`], with all numbers of the constants.
+    pub fn whole_text(&self) -> String {
+        match self {
+            Self::Tensor(g) => text::print_whole(&**g),
+            Self::Slot(g) => text::print_whole(&**g),
+            Self::Schedule(g) => text::print_whole(&**g),
+        }
+    }
+
+    /// The part of the text that belongs to a layer: the nodes of this name, and those whose names begin with it and a
+    /// slash. None if there is no such node.
+    pub fn layer_text(&self, layer: &str) -> Option<String> {
+        match self {
+            Self::Tensor(g) => text::print_layer(&**g, layer),
+            Self::Slot(g) => text::print_layer(&**g, layer),
+            Self::Schedule(g) => text::print_layer(&**g, layer),
+        }
+    }
+
+    /// The constants of the program.
+    pub fn constants(&self) -> Constants {
+        match self {
+            Self::Tensor(g) => Constants::of(g),
+            Self::Slot(g) => Constants::of(g),
+            Self::Schedule(g) => Constants::of(g),
+        }
+    }
+
     /// Reads and verifies a text of any of the three IRs. `constants` has the numbers of large constants.
     ///
     /// # Errors

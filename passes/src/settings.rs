@@ -117,7 +117,7 @@ impl Settings {
     /// If there is no such pass, or it refuses the program.
     pub fn run(&self, pass: &str, program: Program) -> Result<Program, PassError> {
         if !PASSES.contains(&pass) {
-            return Err(PassError::Unknown { pass: pass.into() });
+            return Err(PassError::Unknown { pass: pass.into(), known: &PASSES });
         }
         let mut pipeline = Pipeline::standard(self.config(&program));
         pipeline.start_at(pass);

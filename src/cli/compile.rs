@@ -15,8 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::output::bytes;
-use super::watching::{Watched, Watching, done};
-use super::{Context, figures};
+use super::watching::{Keep, Watched, Watching, done};
+use super::{Context, constants, figures};
 
 /// How bytes become inputs, for all verbs that read a network.
 #[derive(Args, Clone, Debug)]
@@ -121,12 +121,15 @@ pub(crate) struct CompileArgs {
     /// Print the program after this pass; repeatable.
     #[arg(long, value_name = "PASS", value_parser = pass, help_heading = "Passes")]
     dump_after: Vec<String>,
+    /// Write the numbers of the constants in these programs to a .safetensors file, for `fhec opt --constants`.
+    #[arg(long, value_name = "FILE", requires = "dump_after", help_heading = "Passes")]
+    write_constants: Option<PathBuf>,
     /// Print how long each pass takes.
     #[arg(long, help_heading = "Passes")]
     time_passes: bool,
 }
 
-fn pass(name: &str) -> Result<String, String> {
+pub(crate) fn pass(name: &str) -> Result<String, String> {
     if PASSES.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", PASSES.join(", "))) }
 }
 
@@ -197,15 +200,15 @@ impl ModelArgs {
 
     /// Compiles a network to a plan.
     pub(crate) fn compile(&self, model: &Path, context: &Context) -> Result<Compiled> {
-        Ok(self.watched(model, context, &|_, _| false)?.0)
+        Ok(self.watched(model, context, &|_, _| None)?.0)
     }
 
-    /// Compiles, keeping the programs after passes for which `keep` holds.
+    /// Compiles, keeping what `keep` makes of the programs after passes.
     pub(crate) fn watched(
         &self,
         model: &Path,
         context: &Context,
-        keep: &(dyn Fn(&Program, &str) -> bool + Sync),
+        keep: &Keep<'_>,
     ) -> Result<(Compiled, Watched)> {
         let mut request = self.request(model)?;
         self.add_samples(model, &mut request)?;
@@ -221,12 +224,7 @@ pub(crate) fn import(model: &Path) -> Result<Import> {
     })
 }
 
-fn run(
-    model: &Path,
-    request: &Request,
-    context: &Context,
-    keep: &(dyn Fn(&Program, &str) -> bool + Sync),
-) -> Result<(Compiled, Watched)> {
+fn run(model: &Path, request: &Request, context: &Context, keep: &Keep<'_>) -> Result<(Compiled, Watched)> {
     let import = import(model)?;
     for (output, tail) in import.graph.outputs.iter().zip(&import.tails).filter(|(_, tail)| !tail.is_empty())
     {
@@ -256,9 +254,13 @@ impl CompileArgs {
                 "exact activations cannot run encrypted: add --stop-after assign-layout, or use `fhec eval`"
             );
         }
-        let dumped = |_: &Program, pass: &str| self.dump_after.iter().any(|p| p == pass);
+        let dumped =
+            |program: &Program, pass: &str| self.dump_after.iter().any(|p| p == pass).then(|| program.text());
         let (compiled, watched) = run(&self.model, &request, context, &dumped)?;
-        let Watched { dumps, timings, stages } = watched;
+        let Watched { dumps, constants, timings, stages } = watched;
+        if let Some(path) = &self.write_constants {
+            constants::write(path, &constants)?;
+        }
         for (_, text) in &dumps {
             context.answer(text);
         }

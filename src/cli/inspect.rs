@@ -34,13 +34,17 @@ Examples:
   fhec inspect model.plan
   fhec inspect model.plan --json | jq .rotations
   fhec inspect model.onnx --ir slot
+  fhec inspect model.onnx --ir slot --layer /layer1/0
   fhec inspect model.plan --html report.html")]
 pub(crate) struct InspectArgs {
     /// A plan, or an ONNX network.
     model: PathBuf,
-    /// Print the program at this stage, large constants elided.
+    /// Print the program at this stage, in the language of docs/ir.md.
     #[arg(long, value_name = "STAGE")]
     ir: Option<Stage>,
+    /// Of that only one layer, or what lies below a name.
+    #[arg(long, value_name = "NAME", requires = "ir")]
+    layer: Option<String>,
     /// Write a report for the browser.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -50,11 +54,11 @@ pub(crate) struct InspectArgs {
 }
 
 /// An IR as an answer.
-fn show_ir(text: String, context: &Context) {
+fn show_ir(text: &str, context: &Context) {
     if context.json {
         context.json(&json!({ "ir": text }));
     }
-    context.answer(text);
+    context.answer(text.trim_end());
 }
 
 impl InspectArgs {
@@ -65,7 +69,10 @@ impl InspectArgs {
         let (plan, id) = load_plan(&self.model)?;
         match self.ir {
             Some(Stage::Schedule) => {
-                show_ir(text::print(&*plan.schedule), context);
+                let schedule = &*plan.schedule;
+                let part = |layer: &str| text::print_layer(schedule, layer).unwrap_or_default();
+                let text = self.layer.as_deref().map(part);
+                show_ir(&self.some(text.unwrap_or_else(|| text::print(schedule)))?, context);
                 return Ok(());
             }
             Some(stage) => bail!("a plan holds the schedule only; give the .onnx to see the {stage:?} IR"),
@@ -89,6 +96,16 @@ impl InspectArgs {
         Ok(())
     }
 
+    /// A text that is not empty, or that there is no such layer.
+    fn some(&self, text: String) -> Result<String> {
+        match &self.layer {
+            Some(layer) if text.is_empty() => {
+                bail!("no node of this stage is named {layer:?}; --ir without --layer shows the names")
+            }
+            _ => Ok(text),
+        }
+    }
+
     #[cfg(not(feature = "compiler"))]
     fn network(&self, _: &Context) -> Result<()> {
         bail!("this fhec was built without the compiler")
@@ -97,17 +114,20 @@ impl InspectArgs {
     #[cfg(feature = "compiler")]
     fn network(&self, context: &Context) -> Result<()> {
         let wanted = self.ir;
+        let layer = self.layer.as_deref();
         let keep = |program: &Program, _: &str| {
             let stage = match program.ir() {
                 "tensor" => Stage::Tensor,
                 "slot" => Stage::Slot,
                 _ => Stage::Schedule,
             };
-            Some(stage) == wanted
+            // What has no such layer is kept as nothing, so that the last program decides.
+            let text = || layer.map_or_else(|| program.text(), |l| program.layer_text(l).unwrap_or_default());
+            (Some(stage) == wanted).then(text)
         };
         let (compiled, mut watched) = self.compile.watched(&self.model, context, &keep)?;
         match (wanted, watched.dumps.pop()) {
-            (Some(_), Some((_, text))) => show_ir(text, context),
+            (Some(_), Some((_, text))) => show_ir(&self.some(text)?, context),
             (Some(stage), None) => bail!("compilation does not reach the {stage:?} IR"),
             (None, _) => {
                 let plan = compiled.plan.context("compilation stopped before there was a plan")?;

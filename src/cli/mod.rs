@@ -7,6 +7,8 @@ mod check;
 mod client_spec;
 #[cfg(feature = "compiler")]
 mod compile;
+#[cfg(feature = "compiler")]
+mod constants;
 #[cfg(feature = "client")]
 mod decrypt;
 #[cfg(feature = "client")]
@@ -23,6 +25,8 @@ mod inspect;
 mod keygen;
 #[cfg(feature = "client")]
 mod layers;
+#[cfg(feature = "compiler")]
+mod opt;
 mod output;
 #[cfg(feature = "client")]
 mod records;
@@ -111,6 +115,9 @@ enum Verb {
     /// Evaluate a network in clear at any stage of compilation.
     #[cfg(all(feature = "compiler", feature = "client"))]
     Eval(eval::EvalArgs),
+    /// Run passes on a program written as text, as dumps are.
+    #[cfg(feature = "compiler")]
+    Opt(opt::OptArgs),
     /// Split off what a client needs of a plan; no weights go with it.
     ClientSpec(client_spec::ClientSpecArgs),
     /// Measure this machine's kernels for predictions of time.
@@ -173,6 +180,8 @@ impl Verb {
             Self::Inspect(args) => args.run(context),
             #[cfg(all(feature = "compiler", feature = "client"))]
             Self::Eval(args) => args.run(context),
+            #[cfg(feature = "compiler")]
+            Self::Opt(args) => args.run(context),
             Self::ClientSpec(args) => args.run(context),
             #[cfg(feature = "compiler")]
             Self::Calibrate(args) => args.run(context),

@@ -3,26 +3,32 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fhec::ir::text::Constants;
 use fhec::pipeline::{Program, Timing};
 use fhec::{CompileError, Observer, Stage, Summary};
 
 use super::Context;
 use super::output::Progress;
 
+/// Makes the text that is kept of the program that a pass made, if any is.
+pub(crate) type Keep<'a> = dyn Fn(&Program, &str) -> Option<String> + Sync + 'a;
+
 /// Shows how far a compilation is, and keeps what its verb asks for.
 pub(crate) struct Watching<'a> {
     context: &'a Context,
     progress: Progress,
-    /// Whether to keep the program that a pass made.
-    keep: &'a (dyn Fn(&Program, &str) -> bool + Sync),
+    /// What to keep of the program that a pass made.
+    keep: &'a Keep<'a>,
     watched: Watched,
 }
 
 /// What was seen.
 #[derive(Default)]
 pub(crate) struct Watched {
-    /// Programs that were kept, by pass.
+    /// Texts that were kept, by pass.
     pub(crate) dumps: Vec<(&'static str, String)>,
+    /// The constants of the programs that texts were kept of.
+    pub(crate) constants: Constants,
     /// What the passes took that led to the result.
     pub(crate) timings: Vec<Timing>,
     /// What every stage took.
@@ -30,8 +36,8 @@ pub(crate) struct Watched {
 }
 
 impl<'a> Watching<'a> {
-    /// Keeps the programs for which `keep` holds.
-    pub(crate) fn new(context: &'a Context, keep: &'a (dyn Fn(&Program, &str) -> bool + Sync)) -> Self {
+    /// Keeps what `keep` makes of programs.
+    pub(crate) fn new(context: &'a Context, keep: &'a Keep<'a>) -> Self {
         Self { context, progress: context.progress("compiling"), keep, watched: Watched::default() }
     }
 
@@ -69,8 +75,9 @@ impl Observer for Watching<'_> {
     fn pass_finished(&mut self, program: &Program, timing: Timing) {
         self.context.detail(format!("{:9.3} s  {}", timing.run.as_secs_f64(), timing.pass));
         self.watched.timings.push(timing);
-        if (self.keep)(program, timing.pass) {
-            self.watched.dumps.push((timing.pass, program.text()));
+        if let Some(text) = (self.keep)(program, timing.pass) {
+            self.watched.dumps.push((timing.pass, text));
+            self.watched.constants.merge(program.constants());
         }
     }
 }

@@ -19,6 +19,11 @@ impl Constants {
         self.0.get(digest)
     }
 
+    /// Takes those of another collection as well.
+    pub fn merge(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// All of them with their digests, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Constant)> {
         self.0.iter().map(|(digest, constant)| (&digest[..], constant))

@@ -19,10 +19,15 @@ pub fn print_whole<O: Syntax>(graph: &Graph<O>) -> String {
     write(graph, None, true)
 }
 
-/// The part of the text that concerns some of the values, and the operands that come from elsewhere as comments. It does
-/// not parse back.
-pub fn print_part<O: Syntax>(graph: &Graph<O>, chosen: &dyn Fn(ValueId) -> bool) -> String {
-    write(graph, Some(chosen), false)
+/// The part of the text that belongs to a layer: the nodes of this name, and those whose names begin with it and a slash.
+/// Operands that come from elsewhere are comments. None if there is no such node. It does not parse back.
+pub fn print_layer<O: Syntax>(graph: &Graph<O>, layer: &str) -> Option<String> {
+    let inner = format!("{}/", layer.trim_end_matches('/'));
+    let belongs = |id: ValueId| {
+        let name = &graph.node(id).name;
+        name == layer || name.starts_with(&inner)
+    };
+    graph.ids().any(belongs).then(|| write(graph, Some(&belongs), false))
 }
 
 fn write<O: Syntax>(graph: &Graph<O>, part: Part<'_>, whole: bool) -> String {

@@ -45,6 +45,6 @@ mod tensor;
 mod writer;
 
 pub use constants::Constants;
-pub use graph::{ir_of, parse, print, print_part, print_whole};
+pub use graph::{ir_of, parse, print, print_layer, print_whole};
 pub use lex::ParseError;
 pub use syntax::Syntax;
