@@ -1,60 +1,35 @@
 //! The walk over the network.
 
-use std::collections::HashMap;
-
-use fhec_ir::layout::{Axis, Factor, Layout};
-use fhec_ir::slot::{LinearMap, SlotGraph, SlotHeader, SlotOp, Stage, Term};
-use fhec_ir::tensor::{Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
+use fhec_ir::layout::Layout;
+use fhec_ir::slot::{SlotGraph, SlotOp};
+use fhec_ir::tensor::{Pool, TensorGraph, TensorOp};
 use fhec_ir::{ConstId, Constant, ValueId};
 
 use super::compaction::{Compaction, Sizes};
-use super::gip::{Base, Grid, Step};
-use super::{compose, views};
+use super::gip::{Base, Grid};
+use super::packer::{Packed, Packer};
+use super::{compose, pools, views};
 use crate::PassError;
 
 const PASS: &str = "assign-layout";
 
-/// Where a tensor value is: a packed value and stages not yet applied to it.
-#[derive(Clone)]
-struct Place {
-    value: ValueId,
-    chain: Vec<Stage>,
-    grid: Grid,
-}
-
-pub(super) struct Packer<'g> {
-    tensors: &'g TensorGraph,
+/// The network packed on a tile, with composed maps as alternatives if `composes`, and the sizes of maps that are or could
+/// have been compacted. `compaction` says by rows and columns of a map when it leaves interleaving.
+pub(super) fn packed(
+    tensors: &TensorGraph,
     base: Base,
-    compaction: &'g dyn Fn([usize; 2]) -> Compaction,
-    interleaved: Sizes,
-    slots: SlotGraph,
-    /// The op behind each view and each sum of shifts.
-    moved: HashMap<ValueId, Stage>,
-    places: Vec<Option<Place>>,
-    users: Vec<Vec<ValueId>>,
+    compaction: &dyn Fn([usize; 2]) -> Compaction,
+    composes: bool,
+) -> Result<(SlotGraph, Sizes), PassError> {
+    Packer::new(tensors, base, compaction).run(composes)
 }
 
-impl<'g> Packer<'g> {
-    /// `compaction` says by rows and columns of a map when it leaves interleaving.
-    pub(super) fn new(
-        tensors: &'g TensorGraph,
-        base: Base,
-        compaction: &'g dyn Fn([usize; 2]) -> Compaction,
-    ) -> Self {
-        let mut slots = SlotGraph::new(tensors.name.clone(), SlotHeader { slots: base.slots });
-        slots.constants.clone_from(&tensors.constants);
-        let places = vec![None; tensors.len()];
-        let (interleaved, moved) = (vec![], HashMap::new());
-        Self { tensors, base, compaction, interleaved, slots, moved, places, users: tensors.users() }
-    }
-
-    /// The packed network, with composed maps as alternatives if `composes`, and the sizes of maps that are or could have
-    /// been compacted.
-    pub(super) fn run(mut self, composes: bool) -> Result<(SlotGraph, Sizes), PassError> {
+impl Packer<'_> {
+    fn run(mut self, composes: bool) -> Result<(SlotGraph, Sizes), PassError> {
         for id in self.tensors.ids() {
-            let place = self.pack(id)?;
-            let place = self.compacted(id, place);
-            self.places[id.index()] = Some(place);
+            let packed = self.pack(id)?;
+            let packed = self.compacted(id, packed);
+            self.packed[id.index()] = Some(packed);
         }
         for output in &self.tensors.outputs {
             let value = self.materialise(output.value);
@@ -69,13 +44,13 @@ impl<'g> Packer<'g> {
     }
 
     /// Brings an interleaved value into tiles of its own, where that is due.
-    fn compacted(&mut self, id: ValueId, place: Place) -> Place {
-        let [_, _, height, width] = self.shape(id)[..] else { return place };
-        if !place.chain.is_empty() {
-            return place;
+    fn compacted(&mut self, id: ValueId, packed: Packed) -> Packed {
+        let [_, _, height, width] = self.shape(id)[..] else { return packed };
+        if !packed.chain.is_empty() {
+            return packed;
         }
-        let layout = &self.slots.ty(place.value).layout;
-        let Some((steps, grid)) = place.grid.compacted(layout) else { return place };
+        let layout = &self.slots.ty(packed.value).layout;
+        let Some((steps, grid)) = packed.grid.compacted(layout) else { return packed };
         if !self.interleaved.contains(&[height, width]) {
             self.interleaved.push([height, width]);
         }
@@ -85,26 +60,14 @@ impl<'g> Packer<'g> {
             Compaction::Joins => self.tensors.node(id).args.len() > 1,
         };
         if !due {
-            return place;
+            return packed;
         }
         let convert = |p: &mut Self, value, layout| p.push_linear(vec![(value, vec![])], layout, p.name(id));
-        let value = steps.into_iter().fold(place.value, |value, layout| convert(self, value, layout));
-        Place { value, chain: vec![], grid }
+        let value = steps.into_iter().fold(packed.value, |value, layout| convert(self, value, layout));
+        Packed { value, chain: vec![], grid }
     }
 
-    fn shape(&self, id: ValueId) -> &'g Shape {
-        self.tensors.ty(id)
-    }
-
-    fn place(&self, id: ValueId) -> &Place {
-        self.places[id.index()].as_ref().expect("operands come first")
-    }
-
-    fn name(&self, id: ValueId) -> &'g str {
-        &self.tensors.node(id).name
-    }
-
-    fn pack(&mut self, id: ValueId) -> Result<Place, PassError> {
+    fn pack(&mut self, id: ValueId) -> Result<Packed, PassError> {
         let node = self.tensors.node(id);
         let arg = |k: usize| node.args[k];
         match &node.op {
@@ -112,28 +75,30 @@ impl<'g> Packer<'g> {
                 let grid = Grid::new(self.base);
                 let layout = grid.layout(shape);
                 let value = self.slots.push_packed(SlotOp::Input { name: name.clone() }, vec![], layout, "");
-                Ok(Place { value, chain: vec![], grid })
+                Ok(Packed { value, chain: vec![], grid })
             }
             TensorOp::Constant { value } => {
                 let grid = Grid::new(self.base);
                 let layout = grid.layout(self.shape(id));
                 let op = SlotOp::Constant { value: *value };
                 let value = self.slots.push_packed(op, vec![], layout, self.name(id));
-                Ok(Place { value, chain: vec![], grid })
+                Ok(Packed { value, chain: vec![], grid })
             }
             TensorOp::Reshape { .. } | TensorOp::Transpose { .. } => Ok(self.view_or_defer(id, arg(0))),
             TensorOp::Slice { .. }
             | TensorOp::Pad { .. }
             | TensorOp::Gather { .. }
             | TensorOp::Expand { .. } => Ok(self.deferred(id, arg(0))),
-            TensorOp::Pool { kind: Pool::Max, window, out } => Ok(self.max_pool(id, arg(0), window, *out)),
-            TensorOp::Pool { window, .. } => match self.pool_as_shifts(id, arg(0), window) {
-                Some(place) => Ok(place),
+            TensorOp::Pool { kind: Pool::Max, window, out } => {
+                Ok(pools::maximum(self, id, arg(0), window, *out))
+            }
+            TensorOp::Pool { window, .. } => match pools::average_as_shifts(self, id, arg(0), window) {
+                Some(packed) => Ok(packed),
                 None => Ok(self.linear(id)),
             },
             TensorOp::Reduce { kind, axes, keep } => {
-                match self.reduce_as_shifts(id, arg(0), *kind, axes, *keep) {
-                    Some(place) => Ok(place),
+                match pools::reduction_as_shifts(self, id, arg(0), *kind, axes, *keep) {
+                    Some(packed) => Ok(packed),
                     None => Ok(self.linear(id)),
                 }
             }
@@ -147,10 +112,10 @@ impl<'g> Packer<'g> {
             | TensorOp::Concat { .. } => Ok(self.linear(id)),
             TensorOp::Affine { .. } => {
                 // The same layout on both sides keeps it a single product per ciphertext.
-                let place = self.place(arg(0)).clone();
-                if place.chain.is_empty() {
-                    let layout = self.slots.ty(place.value).layout.clone();
-                    Ok(self.linear_into(id, layout, place.grid))
+                let packed = self.packed(arg(0)).clone();
+                if packed.chain.is_empty() {
+                    let layout = self.slots.ty(packed.value).layout.clone();
+                    Ok(self.linear_into(id, layout, packed.grid))
                 } else {
                     Ok(self.linear(id))
                 }
@@ -191,151 +156,79 @@ impl<'g> Packer<'g> {
         Ok(self.slots.add_constant(Constant { shape, data: constant.data.clone() }))
     }
 
-    /// This op as a stage of a chain.
-    fn stage(&self, id: ValueId, operand: usize) -> Stage {
-        let node = self.tensors.node(id);
-        Stage {
-            op: node.op.clone(),
-            operand,
-            in_shapes: node.args.iter().map(|a| self.shape(*a).clone()).collect(),
-            out_shape: self.shape(id).clone(),
-        }
+    fn deferred(&self, id: ValueId, arg: ValueId) -> Packed {
+        let mut packed = self.packed(arg).clone();
+        packed.grid = self.grid_after(id, packed.grid);
+        packed.chain.push(self.stage(id, 0));
+        packed
     }
 
-    fn deferred(&self, id: ValueId, arg: ValueId) -> Place {
-        let mut place = self.place(arg).clone();
-        place.grid = self.grid_after(id, place.grid);
-        place.chain.push(self.stage(id, 0));
-        place
-    }
-
-    fn view_or_defer(&mut self, id: ValueId, arg: ValueId) -> Place {
-        let place = self.place(arg);
-        let layout = &self.slots.ty(place.value).layout;
+    fn view_or_defer(&mut self, id: ValueId, arg: ValueId) -> Packed {
+        let packed = self.packed(arg);
+        let layout = &self.slots.ty(packed.value).layout;
         let view = match &self.tensors.node(id).op {
-            _ if !place.chain.is_empty() => None,
+            _ if !packed.chain.is_empty() => None,
             TensorOp::Transpose { perm } => Some(views::transposed(layout, perm)),
             _ => views::reshaped(layout, self.shape(id)),
         };
         match view {
             Some(view) => {
-                let (value, grid) = (place.value, self.grid_after(id, place.grid));
+                let (value, grid) = (packed.value, self.grid_after(id, packed.grid));
                 let value = self.slots.push_packed(SlotOp::View, vec![value], view, self.name(id));
                 self.moved.insert(value, self.stage(id, 0));
-                Place { value, chain: vec![], grid }
+                Packed { value, chain: vec![], grid }
             }
             None => self.deferred(id, arg),
         }
     }
 
-    /// The grid of the result of an op whose operand has the given grid.
-    fn grid_after(&self, id: ValueId, grid: Grid) -> Grid {
-        Grid { step: self.step_after(id, grid), ..grid }
-    }
-
-    fn step_after(&self, id: ValueId, grid: Grid) -> Step {
-        let (node, step) = (self.tensors.node(id), grid.step);
-        let (Some(from), to) = (node.args.first().map(|a| self.shape(*a)), self.shape(id)) else {
-            return step;
-        };
-        if from.len() != 4 || to.len() != 4 {
-            return if to.len() == 4 { grid.base.filling_step(to) } else { step };
-        }
-        let scaled = |factor: [f64; 2]| [step[0] * factor[0], step[1] * factor[1]];
-        let strides = |w: &Window| w.stride.map(|s| s as f64);
-        match &node.op {
-            TensorOp::Conv { window, .. } | TensorOp::Pool { window, .. } => scaled(strides(window)),
-            TensorOp::ConvTranspose { window, .. } => scaled(strides(window).map(|s| 1.0 / s)),
-            TensorOp::Gather { axis: 2, .. } | TensorOp::Resample { axis: 2, .. } => {
-                scaled([ratio(from[2], to[2]), 1.0])
-            }
-            TensorOp::Gather { axis: 3, .. } | TensorOp::Resample { axis: 3, .. } => {
-                scaled([1.0, ratio(from[3], to[3])])
-            }
-            TensorOp::Slice { step: by, .. } => {
-                scaled([by[2].unsigned_abs() as f64, by[3].unsigned_abs() as f64])
-            }
-            TensorOp::Reshape { .. } | TensorOp::Transpose { .. } => grid.base.filling_step(to),
-            _ => step,
-        }
-    }
-
-    /// The packed value itself, after a linear map for the stages that are still due.
-    fn materialise(&mut self, id: ValueId) -> ValueId {
-        let place = self.place(id).clone();
-        if place.chain.is_empty() {
-            return place.value;
-        }
-        let layout = place.grid.layout(self.shape(id));
-        self.materialise_into(id, layout)
-    }
-
-    fn materialise_into(&mut self, id: ValueId, layout: Layout) -> ValueId {
-        let place = self.place(id).clone();
-        if place.chain.is_empty() && self.slots.ty(place.value).layout == layout {
-            return place.value;
-        }
-        let name = self.name(id);
-        let value = self.push_linear(vec![(place.value, place.chain)], layout, name);
-        self.places[id.index()] = Some(Place { value, chain: vec![], grid: place.grid });
-        value
-    }
-
-    fn push_linear(&mut self, operands: Vec<(ValueId, Vec<Stage>)>, output: Layout, name: &str) -> ValueId {
-        let (args, chains): (Vec<_>, Vec<_>) = operands.into_iter().unzip();
-        let inputs = args.iter().map(|a| self.slots.ty(*a).layout.clone()).collect();
-        let terms = chains.into_iter().map(|stages| Term { stages }).collect();
-        let map = LinearMap { inputs, terms, output: output.clone(), plan: None };
-        self.slots.push_packed(SlotOp::Linear(Box::new(map)), args, output, name)
-    }
-
-    fn linear(&mut self, id: ValueId) -> Place {
-        let first = self.place(self.tensors.node(id).args[0]).grid;
+    fn linear(&mut self, id: ValueId) -> Packed {
+        let first = self.packed(self.tensors.node(id).args[0]).grid;
         let grid = self.grid_after(id, first);
         let layout = grid.layout(self.shape(id));
         self.linear_into(id, layout, grid)
     }
 
-    fn linear_into(&mut self, id: ValueId, layout: Layout, grid: Grid) -> Place {
+    fn linear_into(&mut self, id: ValueId, layout: Layout, grid: Grid) -> Packed {
         let node = self.tensors.node(id);
         let operands = node.args.iter().enumerate().map(|(k, a)| {
-            let mut place = self.place(*a).clone();
-            place.chain.push(self.stage(id, k));
-            (place.value, place.chain)
+            let mut packed = self.packed(*a).clone();
+            packed.chain.push(self.stage(id, k));
+            (packed.value, packed.chain)
         });
         let operands = operands.collect();
         let value = self.push_linear(operands, layout, &node.name);
-        Place { value, chain: vec![], grid }
+        Packed { value, chain: vec![], grid }
     }
 
     /// Brings all operands into one layout: that of the first operand that has one, moving linear layers' results
     /// there for free where this is their only use.
-    fn element_wise(&mut self, id: ValueId, op: SlotOp) -> Place {
+    fn element_wise(&mut self, id: ValueId, op: SlotOp) -> Packed {
         let args = &self.tensors.node(id).args;
-        let fixed = |p: &Self, a: ValueId| p.place(a).chain.is_empty() && !p.can_retarget(a);
-        let ready = |p: &Self, a: ValueId| p.place(a).chain.is_empty();
+        let fixed = |p: &Self, a: ValueId| p.packed(a).chain.is_empty() && !p.can_retarget(a);
+        let ready = |p: &Self, a: ValueId| p.packed(a).chain.is_empty();
         let lead = args.iter().copied().find(|a| fixed(self, *a));
         let lead = lead.or_else(|| args.iter().copied().find(|a| ready(self, *a))).unwrap_or(args[0]);
         let value = self.materialise(lead);
         let layout = self.slots.ty(value).layout.clone();
-        let grid = self.place(lead).grid;
+        let grid = self.packed(lead).grid;
         let operands = args.iter().map(|a| self.brought_into(*a, &layout)).collect();
         let value = self.slots.push_packed(op, operands, layout, self.name(id));
-        Place { value, chain: vec![], grid }
+        Packed { value, chain: vec![], grid }
     }
 
     /// True if a value is the result of a linear layer that nothing but the node at hand uses, so that it may as well
     /// be in another layout.
     fn can_retarget(&self, id: ValueId) -> bool {
-        matches!(self.slots.node(self.place(id).value).op, SlotOp::Linear(_))
+        matches!(self.slots.node(self.packed(id).value).op, SlotOp::Linear(_))
             && self.users[id.index()].len() == 1
             && self.tensors.outputs.iter().all(|o| o.value != id)
     }
 
     fn brought_into(&mut self, id: ValueId, layout: &Layout) -> ValueId {
-        let place = self.place(id);
-        let value = place.value;
-        if place.chain.is_empty() && self.slots.ty(value).layout != *layout && self.can_retarget(id) {
+        let packed = self.packed(id);
+        let value = packed.value;
+        if packed.chain.is_empty() && self.slots.ty(value).layout != *layout && self.can_retarget(id) {
             let node = self.slots.node_mut(value);
             node.ty = layout.clone().into();
             if let SlotOp::Linear(map) = &mut node.op {
@@ -345,134 +238,4 @@ impl<'g> Packer<'g> {
         }
         self.materialise_into(id, layout.clone())
     }
-
-    /// Average pooling without padding: sums of shifted images.
-    fn pool_as_shifts(&mut self, id: ValueId, arg: ValueId, window: &Window) -> Option<Place> {
-        let (place, from, to) = (self.place(arg), self.shape(arg), self.shape(id));
-        let layout = &self.slots.ty(place.value).layout;
-        if !place.chain.is_empty() || window.pads != [0; 4] {
-            return None;
-        }
-        let mut out = layout.clone();
-        let mut shifts = Vec::new();
-        for k in 0..2 {
-            let last = (to[2 + k] - 1) * window.stride[k] + (window.kernel[k] - 1) * window.dilation[k];
-            if last >= from[2 + k] {
-                return None;
-            }
-            let (shift, axis) = views::windowed(&layout.axes[2 + k], to[2 + k], window, k)?;
-            shifts.push(shift);
-            out.axes[2 + k] = axis;
-        }
-        if crosses(&out, &shifts) {
-            return None;
-        }
-        let count: usize = window.kernel.iter().product();
-        let grid = self.grid_after(id, place.grid);
-        Some(self.push_shifts(id, place.value, shifts, 1.0 / count as f64, out, grid))
-    }
-
-    /// Sums and means over whole uniformly spaced axes.
-    fn reduce_as_shifts(
-        &mut self,
-        id: ValueId,
-        arg: ValueId,
-        kind: ReduceKind,
-        axes: &[usize],
-        keep: bool,
-    ) -> Option<Place> {
-        let place = self.place(arg);
-        let layout = &self.slots.ty(place.value).layout;
-        if !place.chain.is_empty() {
-            return None;
-        }
-        let mut out = layout.clone();
-        let (mut shifts, mut count) = (Vec::new(), 1);
-        for &k in axes {
-            shifts.extend(views::summed(&layout.axes[k])?);
-            out.axes[k] = Axis::strided(1, 1);
-            count *= layout.axes[k].extent;
-        }
-        if crosses(&out, &shifts) {
-            return None;
-        }
-        if !keep {
-            let kept = out.axes.iter().enumerate().filter(|(k, _)| !axes.contains(k));
-            out.axes = kept.map(|(_, a)| a.clone()).collect();
-        }
-        let factor = if kind == ReduceKind::Mean { 1.0 / count as f64 } else { 1.0 };
-        let grid = place.grid;
-        Some(self.push_shifts(id, place.value, shifts, factor, out, grid))
-    }
-
-    fn push_shifts(
-        &mut self,
-        id: ValueId,
-        value: ValueId,
-        shifts: Vec<Factor>,
-        factor: f64,
-        out: Layout,
-        grid: Grid,
-    ) -> Place {
-        let shifts = shifts.into_iter().filter(|s| s.extent > 1).collect();
-        let op = SlotOp::ShiftSum { shifts, factor };
-        let value = self.slots.push_packed(op, vec![value], out, self.name(id));
-        self.moved.insert(value, self.stage(id, 0));
-        Place { value, chain: vec![], grid }
-    }
-
-    /// Maxima of shifted images, first over rows, then over columns. A tap outside the image is replaced by one
-    /// inside, which leaves the maximum as it is.
-    fn max_pool(&mut self, id: ValueId, arg: ValueId, window: &Window, out: [usize; 2]) -> Place {
-        let place = self.place(arg).clone();
-        let mut shape = self.shape(arg).clone();
-        let (mut operand, mut grid) = ((place.value, place.chain), place.grid);
-        for k in 0..2 {
-            let extent = shape[2 + k];
-            let mut out_shape = shape.clone();
-            out_shape[2 + k] = out[k];
-            grid.step[k] *= window.stride[k] as f64;
-            let layout = grid.layout(&out_shape);
-            let mut result: Option<ValueId> = None;
-            for tap in 0..window.kernel[k] {
-                let index = |o: usize, tap: usize| {
-                    let i = (o * window.stride[k] + tap * window.dilation[k]).checked_sub(window.pads[k]);
-                    i.filter(|i| *i < extent)
-                };
-                let inside = |o: usize| (0..window.kernel[k]).find_map(|t| index(o, t)).unwrap_or(0);
-                let indices = (0..out[k]).map(|o| index(o, tap).unwrap_or_else(|| inside(o))).collect();
-                let stage = Stage {
-                    op: TensorOp::Gather { axis: 2 + k, indices },
-                    operand: 0,
-                    in_shapes: vec![shape.clone()],
-                    out_shape: out_shape.clone(),
-                };
-                let mut chain = operand.1.clone();
-                chain.push(stage);
-                let shifted = self.push_linear(vec![(operand.0, chain)], layout.clone(), self.name(id));
-                result = Some(match result {
-                    None => shifted,
-                    Some(r) => {
-                        self.slots.push_packed(SlotOp::Max, vec![r, shifted], layout.clone(), self.name(id))
-                    }
-                });
-            }
-            operand = (result.expect("a kernel has taps"), vec![]);
-            shape = out_shape;
-        }
-        Place { value: operand.0, chain: vec![], grid }
-    }
-}
-
-/// True if a shift leads from an element of a sum to one in another ciphertext; `out` holds the sums.
-fn crosses(out: &Layout, shifts: &[Factor]) -> bool {
-    let reach: usize = shifts.iter().map(|s| (s.extent - 1) * s.stride).sum();
-    let crosses = |p: u32| p as usize % out.slots + reach >= out.slots;
-    out.ciphertexts > 1 && out.positions().into_iter().any(crosses)
-}
-
-/// Extent ratio of a resizing as a power of two, so that steps stay steps.
-fn ratio(from: usize, to: usize) -> f64 {
-    let ratio = from as f64 / to as f64;
-    if ratio >= 1.0 { ratio.round() } else { 1.0 / (1.0 / ratio).round() }
 }

@@ -8,7 +8,7 @@ use fhec_ir::{Node, ValueId, Verified};
 
 use super::compaction::{Compaction, Sizes};
 use super::gip::Base;
-use super::pack::Packer;
+use super::pack;
 use crate::PassError;
 
 /// Candidates for maps of a size.
@@ -46,7 +46,7 @@ impl Search<'_> {
         base: Base,
         compaction: &dyn Fn([usize; 2]) -> Compaction,
     ) -> Result<(SlotGraph, Sizes), PassError> {
-        Packer::new(self.graph, base, compaction).run(self.composes)
+        pack::packed(self.graph, base, compaction, self.composes)
     }
 
     /// Packs and prices; replaces `best` by what is cheaper. True if it is.

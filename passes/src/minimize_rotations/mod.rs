@@ -1,6 +1,6 @@
 //! `minimize-rotations`: gives every linear map its plan of rotations and plaintexts.
 //!
-//! For each map [`maps`](crate::maps) finds candidates: it tries the replicas over which partial sums may be spread and, for
+//! For each map [`maps`] finds candidates: it tries the replicas over which partial sums may be spread and, for
 //! each, the baby-step/giant-step splits of the actual offset set. Baby steps of one ciphertext are hoisted and shared by
 //! all outputs; giant steps are applied to sums, two sums at a time as real and imaginary part of one where that is
 //! cheaper. The key of every rotation step that occurs has its price too: among candidates that are nearly as cheap those
