@@ -1,7 +1,8 @@
 //! Watches the compiler weigh candidates, and takes the one of least memory instead of the fastest:
 //! `cargo run --release --example choose_candidate`
 //!
-//! The network is made up: 26 quadratics in a row, too deep to do without bootstraps, then a dense layer.
+//! The network is made up: fourteen dense layers and squares, too deep to do without bootstraps. What is printed are
+//! modelled seconds of an evaluation on one thread, and its predicted memory.
 
 use std::error::Error;
 
@@ -11,10 +12,11 @@ use fhec::ir::tensor::{TensorGraph, TensorOp};
 use fhec::ir::{Constant, Verified, verify};
 use fhec::{CompileError, Driver, LeastMemory, LeastTime, Objective, Observer, Request, Summary};
 
-/// Prints what becomes of the candidates that are lowered, and counts all.
-#[derive(Default)]
+/// Counts candidates, and prints those that take less memory than any one before.
 struct Log {
     considered: usize,
+    lowered: usize,
+    least_bytes: u64,
 }
 
 impl Observer for Log {
@@ -23,26 +25,31 @@ impl Observer for Log {
     }
 
     fn candidate_lowered(&mut self, candidate: &Summary) {
-        println!("  {:3}: {candidate}", candidate.number);
+        self.lowered += 1;
+        let bytes = candidate.memory.total();
+        if bytes < self.least_bytes {
+            self.least_bytes = bytes;
+            println!("  {:3}: {candidate}", candidate.number);
+        }
     }
 
     fn candidate_refused(&mut self, candidate: &Summary, why: &CompileError) {
-        println!("  {:3}: {candidate}: {why}", candidate.number);
+        println!("  {:3}: {why}", candidate.number);
     }
 
     fn candidate_taken(&mut self, candidate: &Summary) {
-        println!("  {:3} of {} is taken", candidate.number, self.considered);
+        println!("  {} of {} were lowered, {} is taken", self.lowered, self.considered, candidate.number);
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let network = Import { graph: quadratics(26)?, tails: vec![vec![]] };
-    // Fewer choices are sooner weighed: `None` would try 4 to 16 levels and three scales.
-    let request = Request { levels: Some(6), ..Request::default() };
+    let network = Import { graph: dense_and_square(14)?, tails: vec![vec![]] };
+    // Fewer choices are sooner weighed: without this three scales would be tried.
+    let request = Request { scale_bits: Some(38), ..Request::default() };
     let objectives: [(&str, &dyn Objective); 2] = [("time", &LeastTime), ("memory", &LeastMemory)];
     for (name, objective) in objectives {
         println!("least {name}:");
-        let mut log = Log::default();
+        let mut log = Log { considered: 0, lowered: 0, least_bytes: u64::MAX };
         let compiled = Driver::new(&network, &request).observer(&mut log).objective(objective).run()?;
         let plan = compiled.plan.ok_or("compilation was stopped early")?;
         let (seconds, bytes) = (plan.report.predicted_seconds, plan.report.memory.total());
@@ -51,19 +58,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// x ↦ x²/2 + 1/4, which stays within [0, 1], so many times on 64 numbers, and ten sums of the results.
-fn quadratics(depth: usize) -> Result<Verified<TensorGraph>, Box<dyn Error>> {
-    let mut graph = TensorGraph::new("quadratics", ());
+/// Dense layers of 64 numbers, each but the last followed by squares.
+fn dense_and_square(depth: usize) -> Result<Verified<TensorGraph>, Box<dyn Error>> {
+    let mut graph = TensorGraph::new("dense-and-square", ());
+    let mut rng = Rng(1);
     let input = TensorOp::Input { name: "x".into(), shape: vec![1, 64] };
     let mut x = graph.push_inferred(input, vec![], "x")?;
-    let coeffs = graph.add_constant(Constant::from_f64([3, 1], &[0.25, 0.0, 0.5]));
-    for k in 0..depth {
-        x = graph.push_inferred(TensorOp::Poly { coeffs }, vec![x], format!("square{k}"))?;
+    let bias = Some(graph.add_constant(Constant::new([64], vec![0.5; 64])));
+    let square = graph.add_constant(Constant::from_f64([3, 1], &[0.0, 0.0, 1.0]));
+    for k in 0..=depth {
+        // Small enough for all values to stay within [0, 2].
+        let weights: Vec<f32> = (0..64 * 64).map(|_| 0.05 * rng.unit()).collect();
+        let weight = graph.add_constant(Constant::new([64, 64], weights));
+        x = graph.push_inferred(TensorOp::Gemm { weight, bias }, vec![x], format!("dense{k}"))?;
+        if k < depth {
+            x = graph.push_inferred(TensorOp::Poly { coeffs: square }, vec![x], format!("square{k}"))?;
+        }
     }
-    let mut rng = Rng(1);
-    let weight =
-        graph.add_constant(Constant::new([10, 64], (0..640).map(|_| rng.unit()).collect::<Vec<f32>>()));
-    let y = graph.push_inferred(TensorOp::Gemm { weight, bias: None }, vec![x], "dense")?;
-    graph.add_output("y", y);
+    graph.add_output("y", x);
     Ok(verify(graph)?)
 }

@@ -87,7 +87,7 @@ impl Passes<'_> {
     }
 
     /// Runs the passes from `place` on, which is configured for the chain.
-    pub(crate) fn from_place(
+    pub(crate) fn place_and_lower(
         &self,
         packed: &Attempt,
         chain: &Chain,

@@ -42,6 +42,7 @@ pub(crate) fn compile(
     candidates.extend(sparse::candidates(&designs, &placements, (0, &placer), &candidates));
     let chains: Vec<LevelledChain> = candidates.iter().map(|c| (c.report.levels, c.chain.clone())).collect();
 
+    // Another rotation key price packs the network anew: candidates say which packing is theirs.
     let mut packings = vec![packed];
     let mut search = Search::new(emission.objective, watch, request.memory_budget);
     consider(&mut search, candidates);
@@ -94,7 +95,7 @@ fn lowered(
     candidate: &Candidate,
 ) -> Result<Result<Lowered, PassError>, PassError> {
     let Candidate { chain, config, packing, .. } = candidate;
-    let run = match passes.from_place(&packings[*packing], chain, config) {
+    let run = match passes.place_and_lower(&packings[*packing], chain, config) {
         Ok(run) => run,
         Err(refusal) => return Ok(Err(refusal)),
     };

@@ -17,9 +17,9 @@
 //! Magnitudes come from samples run in clear, synthetic images if none are given: results must fit the base modulus,
 //! operands of bootstraps their range.
 //!
-//! Everything is decided by modelled costs, never by a clock: the same request gives the same plan on every machine. A
-//! caller in Rust watches through an [`Observer`], and says through an [`Objective`] what makes a candidate best and which
-//! plan to take. Nothing here prints.
+//! Everything is decided by modelled costs, never by a clock: the same request gives the same plan. A caller in Rust
+//! watches through an [`Observer`], and says through an [`Objective`] what makes a candidate best and which plan to take.
+//! Nothing here prints.
 //!
 //! ```no_run
 //! use fhec_driver::{Driver, LeastMemory, Observer, Request, Summary};
