@@ -9,11 +9,11 @@ use fhec::{Compiled, Driver, Request};
 use fhec_backend::cost::CostTable;
 use fhec_backend::facts::plain_facts;
 use fhec_backend::report::counts;
-use fhec_frontend::{Import, ImportError};
 use fhec_ir::plan::{Normalisation, Plan};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::files::import;
 use super::output::bytes;
 use super::watching::{Keep, Watched, Watching, done};
 use super::{Context, constants, figures};
@@ -216,14 +216,6 @@ impl ModelArgs {
     }
 }
 
-/// Reads a network; every error names the file.
-pub(crate) fn import(model: &Path) -> Result<Import> {
-    fhec_frontend::import(model, &fhec_frontend::Options::default()).map_err(|error| match error {
-        ImportError::Io { .. } => error.into(),
-        error => anyhow::Error::new(error).context(model.display().to_string()),
-    })
-}
-
 fn run(model: &Path, request: &Request, context: &Context, keep: &Keep<'_>) -> Result<(Compiled, Watched)> {
     let import = import(model)?;
     for (output, tail) in import.graph.outputs.iter().zip(&import.tails).filter(|(_, tail)| !tail.is_empty())
@@ -262,7 +254,7 @@ impl CompileArgs {
             constants::write(path, &constants)?;
         }
         for (_, text) in &dumps {
-            context.answer(text);
+            context.answer(text.trim_end());
         }
         if self.time_passes {
             for t in &timings {

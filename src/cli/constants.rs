@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path) -> Result<Constants> {
 }
 
 fn of_network(path: &Path) -> Result<Constants> {
-    let network = super::compile::import(path)?.graph;
+    let network = super::files::import(path)?.graph;
     let mut constants = Constants::of(&network);
     let mut observe = |program: &Program, _| constants.merge(program.constants());
     // A pass that refuses the network leaves the constants of those before it.

@@ -59,7 +59,7 @@ fn plain_input(name: &str, shape: &[usize], normalisation: Normalisation) -> Cli
 
 impl EvalArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let import = super::compile::import(&self.model)?;
+        let import = super::files::import(&self.model)?;
         let network = import.graph;
         // As in compilation: of the first input.
         let normalisation =

@@ -165,7 +165,7 @@ impl SimulateArgs {
 
 #[cfg(feature = "compiler")]
 fn network(path: &std::path::Path) -> Result<Reference> {
-    Ok(Reference::Network(Box::new(super::compile::import(path)?.graph)))
+    Ok(Reference::Network(Box::new(super::files::import(path)?.graph)))
 }
 
 #[cfg(not(feature = "compiler"))]
