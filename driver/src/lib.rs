@@ -1,7 +1,7 @@
 //! Decides how a network is compiled: ring, modulus chain, bootstraps, and what fits the memory.
 //!
 //! The passes transform a network once parameters are given, and the backend describes parameters once levels are given;
-//! here the two are brought to agree, and the best of the ways to do so is chosen.
+//! here the two are brought to agree, and the best agreement is chosen.
 //!
 //! *Without bootstraps* levels depend on the layouts, layouts on the ring, the ring on the levels: the driver goes from
 //! the smallest ring up until they agree, and from narrow scales up until the predicted precision suffices.
@@ -47,7 +47,7 @@
 //! * `attempt`: runs of the passes;
 //! * `candidates`: shapes, chains designed for them, placements on these;
 //! * `budget`, `search`, `emission`: fitting a schedule to the memory, the order of candidates, the plan;
-//! * `levelled`, `bootstrapped`: the two ways to a plan, each a page; [`Driver`] chooses between them.
+//! * `levelled`, `bootstrapped`: a plan without bootstraps and one with them, each a page; [`Driver`] chooses between them.
 
 mod attempt;
 mod bootstrapped;

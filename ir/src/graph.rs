@@ -45,7 +45,7 @@ pub trait Op: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned + Se
     /// What holds for the graph as a whole.
     type Header: Clone + PartialEq + fmt::Debug + Default + Serialize + DeserializeOwned + Send + Sync;
 
-    /// Short operator name for reports and drawings, as in the textual form.
+    /// Short operator name for reports and drawings; texts have it in lower case.
     fn mnemonic(&self) -> &'static str;
 
     /// The name of the graph input that this op stands for, if it is one.

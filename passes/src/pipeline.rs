@@ -13,7 +13,7 @@ use crate::estimate::estimator;
 use crate::{PassError, assign_layout, lower, minimize_rotations, place};
 
 /// A program at some stage.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Program {
     /// Real tensors.
     Tensor(Verified<TensorGraph>),

@@ -336,7 +336,8 @@ fn read_op(reader: &mut Reader<'_>, word: &str, graph: &Schedule) -> Parsed<Sche
         }
         "hoist" => O::Hoist,
         "mul-acc" => {
-            let recipes = read_recipes(reader)?;
+            let none = matches!(reader.peek(), Some(Token::Word("at")));
+            let recipes = if none { vec![] } else { read_recipes(reader)? };
             reader.word("at")?;
             O::MulAcc { recipes, plain_scale: reader.scale()? }
         }

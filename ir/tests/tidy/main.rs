@@ -89,13 +89,10 @@ fn layers() {
                 }
             }
             // Compiling needs parameters and security only, not keys or encryption.
-            if name == "fhec-backend" && d.name == "fhec-ckks" && !d.dev {
+            if ["fhec-backend", "fhec-driver"].contains(&&name[..]) && d.name == "fhec-ckks" && !d.dev {
                 let features = if d.default_features { "default features" } else { "features" };
                 if d.default_features || !d.features.is_empty() {
-                    wrong.insert(format!(
-                        "fhec-backend depends on fhec-ckks with {features} {:?}",
-                        d.features
-                    ));
+                    wrong.insert(format!("{name} depends on fhec-ckks with {features} {:?}", d.features));
                 }
             }
         }
