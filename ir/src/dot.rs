@@ -23,3 +23,29 @@ pub fn to_dot<O: Syntax>(graph: &Graph<O>) -> String {
     out.push_str("}\n");
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{TensorGraph, TensorOp};
+
+    #[test]
+    fn boxes_and_arrows() {
+        let mut graph = TensorGraph::new("a graph", ());
+        let input = TensorOp::Input { name: "x".into(), shape: vec![1, 2] };
+        let x = graph.push_inferred(input, vec![], "image").unwrap();
+        let y = graph.push_inferred(TensorOp::Add, vec![x, x], "sum").unwrap();
+        graph.add_output("y", y);
+        let expected = r#"digraph "a graph" {
+  node [shape=box, fontname=monospace];
+  n0 [label="%0 Input\nimage\n[1,2]"];
+  n1 [label="%1 Add\nsum\n[1,2]"];
+  n0 -> n1;
+  n0 -> n1;
+  o0 [label="y", shape=oval];
+  n1 -> o0;
+}
+"#;
+        assert_eq!(to_dot(&graph), expected);
+    }
+}

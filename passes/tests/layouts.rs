@@ -7,10 +7,9 @@ use std::collections::HashSet;
 
 use fhec_ir::layout::{Axis, Factor, Layout};
 use fhec_ir::tensor::Window;
-use fhec_ir::tensor::random::{self, Options, Rng};
+use fhec_ir::tensor::random::Rng;
 use fhec_passes::assign_layout::gip::{Base, Grid, Step};
 use fhec_passes::assign_layout::views::{reshaped, summed, transposed, windowed};
-use fhec_passes::{assign_layout, minimize_rotations, place};
 use proptest::prelude::*;
 
 fn base(rng: &mut Rng) -> Base {

@@ -267,7 +267,12 @@ impl CompileArgs {
         }
         let mut result = match &compiled.plan {
             Some(plan) => self.save(plan, context)?,
-            None => stopped(&compiled.program, context)?,
+            None => {
+                // Behind a dump the numbers are a remark: with -q there is only the program.
+                let tell =
+                    |line: String| if dumps.is_empty() { context.answer(line) } else { context.say(line) };
+                stopped(&compiled.program, &tell)?
+            }
         };
         if context.json {
             if !dumps.is_empty() {
@@ -311,7 +316,7 @@ impl CompileArgs {
 }
 
 /// The numbers of a program without a plan: of a schedule its counts.
-fn stopped(program: &Program, context: &Context) -> Result<Value> {
+fn stopped(program: &Program, tell: &dyn Fn(String)) -> Result<Value> {
     let (name, nodes) = match program {
         Program::Tensor(g) => (&g.name, g.len()),
         Program::Slot(g) => (&g.name, g.len()),
@@ -319,7 +324,7 @@ fn stopped(program: &Program, context: &Context) -> Result<Value> {
     };
     let mut numbers = json!({ "network": name, "ir": program.ir() });
     let Program::Schedule(schedule) = program else {
-        context.answer(format!("{name}: {nodes} nodes of the {} IR, verified; no plan", program.ir()));
+        tell(format!("{name}: {nodes} nodes of the {} IR, verified; no plan", program.ir()));
         numbers["nodes"] = json!(nodes);
         return Ok(numbers);
     };
@@ -327,7 +332,7 @@ fn stopped(program: &Program, context: &Context) -> Result<Value> {
     let (slots, levels) = (schedule.header.slots, schedule.header.moduli.len() - 1);
     figures::merge(&mut numbers, json!({ "n": 2 * slots, "levels": levels }));
     figures::merge(&mut numbers, figures::work(&counts(schedule, &facts)));
-    context.answer(format!("{name}: schedule of {slots} slots, verified; no parameters, hence no plan"));
-    context.answer(format!("{levels} levels, {}", figures::work_line(&numbers)));
+    tell(format!("{name}: schedule of {slots} slots, verified; no parameters, hence no plan"));
+    tell(format!("{levels} levels, {}", figures::work_line(&numbers)));
     Ok(numbers)
 }
