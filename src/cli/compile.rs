@@ -199,6 +199,7 @@ impl ModelArgs {
     }
 
     /// Compiles a network to a plan.
+    #[cfg(feature = "client")]
     pub(crate) fn compile(&self, model: &Path, context: &Context) -> Result<Compiled> {
         Ok(self.watched(model, context, &|_, _| None)?.0)
     }

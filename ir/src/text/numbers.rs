@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(scale_text(2f64.powi(-3)), "2^-3");
         assert_eq!(scale_text(3.0), "2^2-2.5e-1");
         assert_eq!(scale_text(0.0), "0");
-        for x in [1.1, 68719403009.0, 1.9999999999999998, 1.4142135623730951, 1e300, 5e-324, f64::MAX] {
+        for x in [1.1, 68719403009.0, 1.9999999999999998, std::f64::consts::SQRT_2, 1e300, 5e-324, f64::MAX] {
             let text = scale_text(x);
             let Some((exponent, deviation)) = text.strip_prefix("2^").map(|t| {
                 let end = t[1..].find(['+', '-']).map_or(t.len(), |at| at + 1);

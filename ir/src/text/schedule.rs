@@ -153,7 +153,7 @@ impl Syntax for ScheduleOp {
             vec![]
         };
         let stepped = op_with_step(word, 0).is_some();
-        if stepped != !steps.is_empty() || stepped && steps.len() != count {
+        if stepped == steps.is_empty() || stepped && steps.len() != count {
             let message = format!("`{word}` has {} steps for {count} values", steps.len());
             return Err(reader.error_before(message));
         }
