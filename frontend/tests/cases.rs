@@ -77,7 +77,6 @@ fn other_networks() {
         "global_pool_last_gain",
         "large_scores",
         "log_softmax_last",
-        "nhwc_network",
         "pool_then_square",
         "product_of_inputs",
         "rectangle_nchw",
