@@ -446,6 +446,19 @@ impl<'p> Importer<'p> {
         })
     }
 
+    /// The value of an output as a node. One that does not depend on the input becomes its sum with 0 times an input, so
+    /// that it is encrypted like the others.
+    fn computed(&mut self, value: &Value) -> Imported<ValueId> {
+        let input = self.builder.graph.inputs().map(|(id, _)| id).next();
+        let (Value::Const(constant), Some(input)) = (value, input) else { return self.builder.node(value) };
+        let rank = self.builder.shape(input).len();
+        let first = TensorOp::Slice { start: vec![0; rank], step: vec![1; rank], out: vec![1; rank] };
+        let first = self.builder.push(first, &[input])?;
+        let first = self.builder.reshape(first, &vec![1; constant.shape.len()])?;
+        let spread = self.builder.expand(first, &constant.shape)?;
+        self.builder.affine(spread, Some(Constant::scalar(0.0)), Some(constant.to_constant()))
+    }
+
     fn finish(mut self) -> Result<Import, ImportError> {
         let mut tails = Vec::new();
         for (output, name, nodes) in self.outputs.clone() {
@@ -454,7 +467,7 @@ impl<'p> Importer<'p> {
                 Binding::Refused => continue,
             };
             self.builder.name = output.into();
-            let id = match self.builder.node(&value) {
+            let id = match self.computed(&value) {
                 Ok(id) => id,
                 Err(reason) => {
                     self.refuse(output, "output", reason);
