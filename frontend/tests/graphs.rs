@@ -279,7 +279,7 @@ fn einsum_as_matrix_products() {
 
 /// A Chebyshev recurrence of degree 65, as libraries write it.
 #[test]
-fn a_long_recurrence_is_imported_as_written() {
+fn a_long_recurrence_keeps_its_precision() {
     let mut nodes = vec![
         node("Mul", &["x", "two"], &["x2"]),
         node("Mul", &["x2", "x"], &["a2"]),

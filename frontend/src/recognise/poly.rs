@@ -15,7 +15,7 @@
 //!   [−1, 1], hence on any interval around 0 after scaling, has larger coefficients than the Chebyshev polynomials
 //!   T₄ = 8x⁴ − 8x² + 1 and T₃ = 4x³ − 3x: rounding them to f32 costs at most log₂(17 + 7) < 5 of 24 bits there.
 //!
-//! The rest, Chebyshev recurrences and compositions of polynomials among them, stays as the network has it.
+//! The rest, sums of Chebyshev polynomials and compositions among them, stays as the network has it.
 
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{ConstId, Constant, ValueId};
