@@ -57,6 +57,14 @@ impl<'p> Call<'p> {
         self.attribute(name).and_then(|a| a.t.as_ref())
     }
 
+    pub(crate) fn sparse_tensor(&self, name: &str) -> Option<&'p tract_onnx::pb::SparseTensorProto> {
+        self.attribute(name).and_then(|a| a.sparse_tensor.as_ref())
+    }
+
+    pub(crate) fn graph(&self, name: &str) -> Option<&'p tract_onnx::pb::GraphProto> {
+        self.attribute(name).and_then(|a| a.g.as_ref())
+    }
+
     /// An integer attribute with a default; anything but 0 and 1 is refused.
     pub(crate) fn flag(&self, name: &str, default: bool) -> Imported<bool> {
         match self.int(name) {

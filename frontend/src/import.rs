@@ -8,12 +8,14 @@ use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{Constant, ValueId, Verified, verify};
 use prost::Message;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dim;
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, type_proto,
+};
 
 use crate::builder::Builder;
 use crate::call::{Call, Imported, Value, axis};
 use crate::literal::{self, Literal};
-use crate::{ImportError, Refusal, TailStep, fold, ops, recognise};
+use crate::{ImportError, Refusal, TailStep, advice, branch, fold, functions, ops, recognise};
 
 /// How to import.
 #[derive(Clone, Debug)]
@@ -73,8 +75,13 @@ pub fn import_bytes(bytes: &[u8], options: &Options) -> Result<Import, ImportErr
 }
 
 fn import_from(bytes: &[u8], base: Option<&Path>, options: &Options) -> Result<Import, ImportError> {
-    let model = ModelProto::decode(bytes).map_err(|e| ImportError::Malformed(e.to_string()))?;
-    let graph = model.graph.as_ref().ok_or_else(|| ImportError::Malformed("there is no graph".into()))?;
+    if bytes.is_empty() {
+        return Err(ImportError::Malformed("it is empty".into()));
+    }
+    let mut model = ModelProto::decode(bytes).map_err(|e| ImportError::Malformed(e.to_string()))?;
+    let mut graph = model.graph.take().ok_or_else(|| ImportError::Malformed("there is no graph".into()))?;
+    functions::inline(&mut graph, bytes)?;
+    let graph = &graph;
     let default = model.opset_import.iter().find(|o| standard(&o.domain));
     let opset = default.map_or(1, |o| o.version);
     let mut importer = Importer::new(graph, opset, base, options)?;
@@ -101,6 +108,23 @@ enum Binding {
     Refused,
 }
 
+/// Weights in the file.
+#[derive(Clone, Copy)]
+enum Weights<'p> {
+    Dense(&'p TensorProto),
+    Sparse(&'p SparseTensorProto),
+}
+
+/// Weights of a graph by name.
+fn weights(graph: &GraphProto) -> impl Iterator<Item = (&str, Weights<'_>)> {
+    let dense = graph.initializer.iter().map(|t| (t.name.as_str(), Weights::Dense(t)));
+    let sparse = graph.sparse_initializer.iter().filter_map(|t| {
+        // A sparse tensor goes by the name of its values.
+        t.values.as_ref().map(|values| (values.name.as_str(), Weights::Sparse(t)))
+    });
+    dense.chain(sparse)
+}
+
 struct Importer<'p> {
     graph: &'p GraphProto,
     opset: i64,
@@ -108,7 +132,7 @@ struct Importer<'p> {
     options: &'p Options,
     /// Which node and which of its outputs makes a name.
     producers: HashMap<&'p str, usize>,
-    initialisers: HashMap<&'p str, &'p TensorProto>,
+    initialisers: HashMap<&'p str, Weights<'p>>,
     uses: HashMap<&'p str, usize>,
     env: HashMap<String, Binding>,
     builder: Builder,
@@ -132,7 +156,7 @@ impl<'p> Importer<'p> {
                 }
             }
         }
-        let initialisers = graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
+        let initialisers = weights(graph).collect();
         if graph.output.is_empty() {
             return malformed("the graph has no output".into());
         }
@@ -245,8 +269,8 @@ impl<'p> Importer<'p> {
             while let Some(&node) = stack.last() {
                 if state[node] == State::New {
                     state[node] = State::Open;
-                    for input in &self.graph.node[node].input {
-                        match self.producers.get(input.as_str()) {
+                    for input in branch::needed(&self.graph.node[node]) {
+                        match self.producers.get(input) {
                             Some(&p) if state[p] == State::New => stack.push(p),
                             Some(&p) if state[p] == State::Open => {
                                 let name = name_of(&self.graph.node[p]);
@@ -272,7 +296,7 @@ impl<'p> Importer<'p> {
     fn run(&mut self) -> Result<(), ImportError> {
         let order = self.order()?;
         for &i in &order {
-            for input in self.graph.node[i].input.iter().filter(|n| !n.is_empty()) {
+            for input in branch::needed(&self.graph.node[i]) {
                 *self.uses.entry(input).or_insert(0) += 1;
             }
         }
@@ -291,12 +315,7 @@ impl<'p> Importer<'p> {
             return Ok(binding.clone());
         }
         let binding = match self.initialisers.get(name) {
-            Some(tensor) => {
-                let literal = literal::from_proto(tensor, self.base, self.builder.budget)
-                    .and_then(|l| self.builder.spend(l.len()).map(|()| l))
-                    .map_err(|e| ImportError::Malformed(format!("the tensor `{name}`: {e}")))?;
-                Binding::Known(Value::Const(Rc::new(literal)))
-            }
+            Some(&weights) => self.decoded(name, weights)?,
             None => {
                 let message = format!("`{user}` uses the tensor `{name}`, which does not exist");
                 return Err(ImportError::Malformed(message));
@@ -304,6 +323,18 @@ impl<'p> Importer<'p> {
         };
         self.env.insert(name.into(), binding.clone());
         Ok(binding)
+    }
+
+    fn decoded(&mut self, name: &str, weights: Weights) -> Result<Binding, ImportError> {
+        let limit = self.builder.budget;
+        let literal = match weights {
+            Weights::Dense(tensor) => literal::from_proto(tensor, self.base, limit),
+            Weights::Sparse(tensor) => literal::from_sparse(tensor, self.base, limit),
+        };
+        let literal = literal
+            .and_then(|l| self.builder.spend(l.len()).map(|()| l))
+            .map_err(|e| ImportError::Malformed(format!("the tensor `{name}`: {e}")))?;
+        Ok(Binding::Known(Value::Const(Rc::new(literal))))
     }
 
     fn import_node(&mut self, node: &'p NodeProto) -> Result<(), ImportError> {
@@ -325,12 +356,21 @@ impl<'p> Importer<'p> {
         let call = Call { proto: node, inputs, opset: self.opset, used };
         self.builder.name = name.clone();
         let result = if !standard(&node.domain) {
-            Err(format!("operators of the domain {:?} are not supported", node.domain))
+            Err(advice::domain(&node.domain, &node.op_type))
         } else if refused {
             // Only its operator can be judged.
-            match ops::importer(&node.op_type) {
-                None if !foldable(&node.op_type) => Err("the operator is not supported".into()),
-                _ => Ok(None),
+            match advice::known(&node.op_type) {
+                true => Ok(None),
+                false => Err(advice::unsupported(&node.op_type)),
+            }
+        } else if node.op_type == "If" {
+            match branch::chosen(&call) {
+                Ok(graph) => {
+                    let values = self.import_branch(graph, &name)?;
+                    self.bind(node, values);
+                    return Ok(());
+                }
+                Err(reason) => Err(reason),
             }
         } else {
             self.import_call(&call).map(Some)
@@ -343,11 +383,44 @@ impl<'p> Importer<'p> {
                 Vec::new()
             }
         };
-        let mut outputs = outputs.into_iter();
-        for output in node.output.iter().filter(|o| !o.is_empty()) {
-            self.env.insert(output.clone(), outputs.next().unwrap_or(Binding::Refused));
-        }
+        self.bind(node, outputs);
         Ok(())
+    }
+
+    /// Names a node's outputs; those without a value are refused where they are used.
+    fn bind(&mut self, node: &NodeProto, values: Vec<Binding>) {
+        let mut values = values.into_iter();
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            self.env.insert(output.clone(), values.next().unwrap_or(Binding::Refused));
+        }
+    }
+
+    /// The outputs of a graph inside a node. It sees the names around it, and its own are gone afterwards.
+    fn import_branch(&mut self, graph: &'p GraphProto, user: &str) -> Result<Vec<Binding>, ImportError> {
+        let live = branch::live(graph);
+        let own = graph.initializer.len() + graph.sparse_initializer.len() + graph.node.len();
+        let mut hidden: Vec<(&str, Option<Binding>)> = Vec::with_capacity(own);
+        for (name, weights) in weights(graph).filter(|(name, _)| live.names.contains(name)) {
+            let binding = self.decoded(name, weights)?;
+            hidden.push((name, self.env.insert(name.into(), binding)));
+        }
+        let outer = std::mem::take(&mut self.uses);
+        self.uses = live.names.iter().map(|&name| (name, 1)).collect();
+        for &node in &live.nodes {
+            let outputs = node.output.iter().filter(|o| !o.is_empty());
+            hidden.extend(outputs.map(|o| (o.as_str(), self.env.remove(o))));
+            self.import_node(node)?;
+        }
+        self.uses = outer;
+        let outputs = graph.output.iter().map(|o| self.look_up(&o.name, user));
+        let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+        for (name, binding) in hidden.into_iter().rev() {
+            match binding {
+                Some(binding) => self.env.insert(name.into(), binding),
+                None => self.env.remove(name),
+            };
+        }
+        Ok(outputs)
     }
 
     fn import_call(&mut self, call: &Call) -> Imported {
@@ -356,10 +429,7 @@ impl<'p> Importer<'p> {
         }
         match ops::importer(&call.proto.op_type) {
             Some(importer) => importer(&mut self.builder, call),
-            None if foldable(&call.proto.op_type) => {
-                Err("the operator is only supported on constants".into())
-            }
-            None => Err("the operator is not supported".into()),
+            None => Err(advice::unsupported(&call.proto.op_type)),
         }
     }
 
@@ -376,6 +446,19 @@ impl<'p> Importer<'p> {
         })
     }
 
+    /// The value of an output as a node. One that does not depend on the input becomes its sum with 0 times an input, so
+    /// that it is encrypted like the others.
+    fn computed(&mut self, value: &Value) -> Imported<ValueId> {
+        let input = self.builder.graph.inputs().map(|(id, _)| id).next();
+        let (Value::Const(constant), Some(input)) = (value, input) else { return self.builder.node(value) };
+        let rank = self.builder.shape(input).len();
+        let first = TensorOp::Slice { start: vec![0; rank], step: vec![1; rank], out: vec![1; rank] };
+        let first = self.builder.push(first, &[input])?;
+        let first = self.builder.reshape(first, &vec![1; constant.shape.len()])?;
+        let spread = self.builder.expand(first, &constant.shape)?;
+        self.builder.affine(spread, Some(Constant::scalar(0.0)), Some(constant.to_constant()))
+    }
+
     fn finish(mut self) -> Result<Import, ImportError> {
         let mut tails = Vec::new();
         for (output, name, nodes) in self.outputs.clone() {
@@ -384,7 +467,7 @@ impl<'p> Importer<'p> {
                 Binding::Refused => continue,
             };
             self.builder.name = output.into();
-            let id = match self.builder.node(&value) {
+            let id = match self.computed(&value) {
                 Ok(id) => id,
                 Err(reason) => {
                     self.refuse(output, "output", reason);
@@ -425,32 +508,4 @@ impl<'p> Importer<'p> {
         }
         Ok(Import { graph: verify(graph)?, tails })
     }
-}
-
-/// Operators that [`fold`] knows and that have no importer.
-fn foldable(op: &str) -> bool {
-    matches!(
-        op,
-        "Constant"
-            | "Shape"
-            | "Size"
-            | "ConstantOfShape"
-            | "Range"
-            | "Where"
-            | "Not"
-            | "Floor"
-            | "Ceil"
-            | "Round"
-            | "Equal"
-            | "Greater"
-            | "Less"
-            | "GreaterOrEqual"
-            | "LessOrEqual"
-            | "And"
-            | "Or"
-            | "ReduceProd"
-            | "ReduceMax"
-            | "ReduceMin"
-            | "Mod"
-    )
 }

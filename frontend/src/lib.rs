@@ -10,16 +10,19 @@
 //! identity. Every value is either a constant known now or a node of the IR, whose shape is known; shape-computing
 //! subgraphs fold away on the way. What cannot be compiled is refused, all nodes in one report.
 //!
-//! Code map: `import` drives, `ops` has one importer per operator, `fold` the constants, `recognise` gives back
+//! Code map: `import` drives, `functions` inlines those that a model brings along, `ops` has one importer per operator, `fold` the constants, `recognise` gives back
 //! activations and polynomials that exporters wrote as several nodes, `tail` what the client computes after
 //! decryption, [`reference`](mod@reference) runs the same file on tract.
 //!
 //! Nothing here knows of encryption, and nothing else knows of ONNX.
 
+mod advice;
+mod branch;
 mod builder;
 mod call;
 mod error;
 mod fold;
+mod functions;
 mod import;
 mod literal;
 mod ops;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use fhec_ir::{Constant, Weights};
-use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{SparseTensorProto, TensorProto};
 
 /// Elements of a [`Literal`].
 #[derive(Clone, Debug)]
@@ -20,15 +20,22 @@ pub(crate) enum Data {
 pub(crate) struct Literal {
     pub(crate) shape: Vec<usize>,
     pub(crate) data: Data,
+    /// Type in the file: rounding to integers ends at its bounds.
+    pub(crate) ty: DataType,
 }
 
 impl Literal {
     pub(crate) fn ints(shape: Vec<usize>, data: Vec<i64>) -> Self {
-        Self { shape, data: Data::Int(data) }
+        Self { shape, data: Data::Int(data), ty: DataType::Int64 }
     }
 
     pub(crate) fn floats(shape: Vec<usize>, data: impl Into<Weights>) -> Self {
-        Self { shape, data: Data::Float(data.into()) }
+        Self { shape, data: Data::Float(data.into()), ty: DataType::Float }
+    }
+
+    /// The same elements under another shape.
+    pub(crate) fn reshaped(&self, shape: Vec<usize>) -> Self {
+        Self { shape, data: self.data.clone(), ty: self.ty }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -110,8 +117,11 @@ fn half(bits: u16) -> f32 {
 /// The numbers of a tensor in the file, or beside it under `base`.
 pub(crate) fn from_proto(tensor: &TensorProto, base: Option<&Path>, limit: usize) -> Result<Literal, String> {
     let (shape, len) = checked_len(&tensor.dims, limit)?;
-    let ty = DataType::try_from(tensor.data_type).map_err(|_| format!("data type {}", tensor.data_type))?;
-    let Some(width) = width(ty) else { return Err(format!("data type {}", ty.as_str_name())) };
+    let ty = DataType::try_from(tensor.data_type)
+        .map_err(|_| format!("data type {} is unknown", tensor.data_type))?;
+    let Some(width) = width(ty) else {
+        return Err(format!("numbers of type {} are not supported", ty.as_str_name()));
+    };
     if tensor.segment.is_some() {
         return Err("segmented tensors are not supported".into());
     }
@@ -127,7 +137,7 @@ pub(crate) fn from_proto(tensor: &TensorProto, base: Option<&Path>, limit: usize
         if raw.len() != len * width {
             return Err(format!("{} bytes for shape {shape:?} of {}", raw.len(), ty.as_str_name()));
         }
-        return Ok(Literal { shape, data: decode(raw, ty) });
+        return Ok(Literal { shape, data: decode(raw, ty), ty });
     }
     let given = |n: usize| {
         if n == len { Ok(()) } else { Err(format!("{n} elements for shape {shape:?}")) }
@@ -159,7 +169,52 @@ pub(crate) fn from_proto(tensor: &TensorProto, base: Option<&Path>, limit: usize
             Data::Int(tensor.int32_data.iter().map(|&x| i64::from(x)).collect())
         }
     };
-    Ok(Literal { shape, data })
+    Ok(Literal { shape, data, ty })
+}
+
+/// The numbers of a tensor of which only those that are not 0 are listed, by linear index or by one index per axis.
+pub(crate) fn from_sparse(
+    tensor: &SparseTensorProto,
+    base: Option<&Path>,
+    limit: usize,
+) -> Result<Literal, String> {
+    let (shape, len) = checked_len(&tensor.dims, limit)?;
+    let values = from_proto(tensor.values.as_ref().ok_or("its values are missing")?, base, limit)?;
+    let indices = from_proto(tensor.indices.as_ref().ok_or("its indices are missing")?, base, limit)?;
+    let at = indices.to_ints()?;
+    let (count, rank) = match indices.shape[..] {
+        [count] => (count, None),
+        [count, rank] if rank == shape.len() => (count, Some(rank)),
+        _ => return Err(format!("indices of shape {:?} into shape {shape:?}", indices.shape)),
+    };
+    if count != values.len() {
+        return Err(format!("{} values for {count} indices", values.len()));
+    }
+    let bounded = |i: i64, extent: usize| {
+        let index = usize::try_from(i).ok().filter(|&i| i < extent);
+        index.ok_or_else(|| format!("an index is {i}, outside of shape {shape:?}"))
+    };
+    let linear = |k: usize| match rank {
+        None => bounded(at[k], len),
+        Some(rank) => at[k * rank..][..rank]
+            .iter()
+            .zip(&shape)
+            .try_fold(0, |sum, (&i, &extent)| Ok(sum * extent + bounded(i, extent)?)),
+    };
+    let places = (0..count).map(linear).collect::<Result<Vec<_>, String>>()?;
+    let data = match &values.data {
+        Data::Float(given) => {
+            let mut dense = vec![0.0; len];
+            places.iter().zip(given.iter()).for_each(|(&i, &v)| dense[i] = v);
+            Data::Float(dense.into())
+        }
+        Data::Int(given) => {
+            let mut dense = vec![0; len];
+            places.iter().zip(given).for_each(|(&i, &v)| dense[i] = v);
+            Data::Int(dense)
+        }
+    };
+    Ok(Literal { shape, data, ty: values.ty })
 }
 
 fn decode(raw: &[u8], ty: DataType) -> Data {

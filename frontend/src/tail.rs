@@ -1,5 +1,7 @@
 //! What is left for the client: softmax and arg-max at the very end of a network.
 
+use std::fmt;
+
 use fhec_ir::tensor::Tensor;
 use fhec_ir::tensor::value::strides;
 
@@ -25,6 +27,17 @@ pub enum TailStep {
         /// Of equal maxima take the last instead of the first.
         last: bool,
     },
+}
+
+impl fmt::Display for TailStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |axes: &[usize]| axes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Softmax { axes } => write!(f, "softmax (axis {})", list(axes)),
+            Self::LogSoftmax { axes } => write!(f, "log-softmax (axis {})", list(axes)),
+            Self::ArgMax { axis, .. } => write!(f, "arg-max (axis {axis})"),
+        }
+    }
 }
 
 impl TailStep {

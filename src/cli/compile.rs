@@ -221,9 +221,11 @@ fn run(model: &Path, request: &Request, context: &Context, keep: &Keep<'_>) -> R
     let import = import(model)?;
     for (output, tail) in import.graph.outputs.iter().zip(&import.tails).filter(|(_, tail)| !tail.is_empty())
     {
+        let steps: Vec<String> = tail.iter().map(ToString::to_string).collect();
         context.remark(format!(
-            "output {:?} is given as it enters {tail:?}: apply that after decryption (`fhec eval` does)",
-            output.name
+            "output `{}` is given as it enters {}: apply that after decryption (`fhec eval` does)",
+            output.name,
+            steps.join(", then ")
         ));
     }
     let mut watching = Watching::new(context, keep);

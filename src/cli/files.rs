@@ -5,21 +5,35 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 #[cfg(feature = "compiler")]
 use fhec_frontend::{Import, ImportError};
-use fhec_ir::plan::{ClientSpec, Plan, PlanId};
+use fhec_ir::plan::{ClientSpec, Plan, PlanError, PlanId};
+
+use super::kind;
 
 /// Reads a plan; every error names the file.
 pub(crate) fn load_plan(path: &Path) -> Result<(Plan, PlanId)> {
-    Plan::load(path).with_context(|| path.display().to_string())
+    named(Plan::load(path), path, false)
 }
 
 /// Reads a client file or the client's part of a plan; every error names the file.
 pub(crate) fn load_spec(path: &Path) -> Result<ClientSpec> {
-    ClientSpec::load(path).with_context(|| path.display().to_string())
+    named(ClientSpec::load(path), path, true)
+}
+
+/// Puts the file before an error; says what it is if it is none of ours.
+fn named<T>(read: Result<T, PlanError>, path: &Path, client: bool) -> Result<T> {
+    let read = read.map_err(|error| match error {
+        PlanError::Magic { .. } => anyhow::Error::msg(kind::no_plan(path, client)),
+        error => error.into(),
+    });
+    read.with_context(|| path.display().to_string())
 }
 
 /// Reads a network; every error names the file.
 #[cfg(feature = "compiler")]
 pub(crate) fn import(model: &Path) -> Result<Import> {
+    if let Some(reason) = kind::no_network(model) {
+        return Err(anyhow::Error::msg(reason).context(model.display().to_string()));
+    }
     fhec_frontend::import(model, &fhec_frontend::Options::default()).map_err(|error| match error {
         ImportError::Io { .. } => error.into(),
         error => anyhow::Error::new(error).context(model.display().to_string()),

@@ -25,6 +25,16 @@ pub(crate) enum Stage {
     Schedule,
 }
 
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tensor => "tensor",
+            Self::Slot => "slot",
+            Self::Schedule => "schedule",
+        })
+    }
+}
+
 /// Show what a plan holds and costs.
 #[derive(Args)]
 #[command(after_help = "\
@@ -75,7 +85,7 @@ impl InspectArgs {
                 show_ir(&self.some(text.unwrap_or_else(|| text::print(schedule)))?, context);
                 return Ok(());
             }
-            Some(stage) => bail!("a plan holds the schedule only; give the .onnx to see the {stage:?} IR"),
+            Some(stage) => bail!("a plan holds the schedule only; give the .onnx to see the {stage} IR"),
             None => {}
         }
         let size = std::fs::metadata(&self.model).map_or(0, |m| m.len());
@@ -128,7 +138,7 @@ impl InspectArgs {
         let (compiled, mut watched) = self.compile.watched(&self.model, context, &keep)?;
         match (wanted, watched.dumps.pop()) {
             (Some(_), Some((_, text))) => show_ir(&self.some(text)?, context),
-            (Some(stage), None) => bail!("compilation does not reach the {stage:?} IR"),
+            (Some(stage), None) => bail!("compilation does not reach the {stage} IR"),
             (None, _) => {
                 let plan = compiled.plan.context("compilation stopped before there was a plan")?;
                 return self.show(&plan, plan.id()?, 0, context);

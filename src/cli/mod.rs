@@ -23,6 +23,7 @@ mod infer;
 mod inspect;
 #[cfg(feature = "client")]
 mod keygen;
+mod kind;
 #[cfg(feature = "client")]
 mod layers;
 #[cfg(feature = "compiler")]
@@ -34,10 +35,10 @@ mod run;
 #[cfg(feature = "client")]
 mod simulate;
 mod trace;
+mod verbs;
 #[cfg(feature = "compiler")]
 mod watching;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -128,7 +129,11 @@ enum Verb {
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     // Prints help and usage errors itself, with exit code 2 for the latter.
-    let cli = Cli::parse_from(with_default_verb(std::env::args_os().collect()));
+    let mut verbs = Cli::command();
+    let cli = match verbs::with_default(std::env::args_os().collect(), &verbs) {
+        Ok(args) => Cli::parse_from(args),
+        Err(message) => verbs.error(clap::error::ErrorKind::InvalidSubcommand, message).exit(),
+    };
     let context = Context::new(cli.global.quiet, cli.global.json, cli.global.verbose, cli.global.threads);
     if let Some(threads) = cli.global.threads {
         // Fails only if a pool exists, which none does yet.
@@ -141,24 +146,6 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
-}
-
-/// `fhec MODEL …` is `fhec compile MODEL …`: if the first word that is no option names no verb, the verb is put before it.
-fn with_default_verb(mut args: Vec<OsString>) -> Vec<OsString> {
-    let mut at = 1;
-    while let Some(arg) = args.get(at).and_then(|a| a.to_str()) {
-        match arg {
-            "--threads" => at += 2,
-            option if option.starts_with('-') => at += 1,
-            _ => break,
-        }
-    }
-    let is_verb =
-        |arg: &OsString| arg == "help" || Cli::command().get_subcommands().any(|c| arg == c.get_name());
-    if cfg!(feature = "compiler") && args.get(at).is_some_and(|a| !is_verb(a)) {
-        args.insert(1, "compile".into());
-    }
-    args
 }
 
 impl Verb {

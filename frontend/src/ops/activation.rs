@@ -104,6 +104,28 @@ pub(super) fn softmax(b: &mut Builder, call: &Call) -> Imported {
     Ok(vec![Value::Node(b.push(TensorOp::Mul, &[e, inverse])?)])
 }
 
+/// x / (Σ|x|^p)^(1/p), the sum over one axis.
+pub(super) fn lp_normalisation(b: &mut Builder, call: &Call) -> Imported {
+    let x = b.node(call.value(0)?)?;
+    let shape = b.shape(x).clone();
+    let axes = vec![axis(call.int("axis").unwrap_or(-1), shape.len())?];
+    let sum = TensorOp::Reduce { kind: ReduceKind::Sum, axes, keep: true };
+    let norm = match call.int("p").unwrap_or(2) {
+        1 => {
+            let magnitude = b.push(TensorOp::Activation(Activation::Abs), &[x])?;
+            b.push(sum, &[magnitude])?
+        }
+        2 => {
+            let square = b.poly(x, &[0.0, 0.0, 1.0])?;
+            let sum = b.push(sum, &[square])?;
+            b.push(TensorOp::Activation(Activation::Sqrt), &[sum])?
+        }
+        p => return Err(format!("the norm with p = {p}")),
+    };
+    let norm = b.expand(norm, &shape)?;
+    Ok(vec![Value::Node(b.push(TensorOp::Div, &[x, norm])?)])
+}
+
 /// x / (bias + alpha/size · Σ x²)^beta, the sum over neighbouring channels.
 pub(super) fn lrn(b: &mut Builder, call: &Call) -> Imported {
     let x = b.node(call.value(0)?)?;

@@ -1,5 +1,6 @@
 //! Arithmetic with broadcasting.
 
+use fhec_ir::tensor::value::{broadcast_steps, for_each_strided};
 use fhec_ir::tensor::{Activation, TensorOp};
 use fhec_ir::{Constant, ValueId};
 
@@ -31,7 +32,7 @@ fn aligned(b: &Builder, call: &Call) -> Imported<Value> {
         Value::Const(c) => {
             let mut shape = c.shape.clone();
             shape.resize(rank.saturating_sub(axis).max(shape.len()), 1);
-            Ok(Value::Const(Literal { shape, data: c.data.clone() }.into()))
+            Ok(Value::Const(c.reshaped(shape).into()))
         }
         Value::Node(_) => Err("broadcasting along an axis (opset < 7) of a computed value".into()),
     }
@@ -76,6 +77,65 @@ pub(super) fn binary(b: &mut Builder, call: &Call) -> Imported {
         (_, _, other) => return Err(format!("{other} is no arithmetic operator")),
     };
     Ok(vec![Value::Node(y)])
+}
+
+/// Where a known mask holds the second operand, elsewhere the third: mask·x + (1 − mask)·y.
+pub(super) fn select(b: &mut Builder, call: &Call) -> Imported {
+    let Value::Const(mask) = call.value(0)? else {
+        return Err("a choice that depends on the input is no polynomial".into());
+    };
+    let mask: Vec<bool> = mask.to_floats().iter().map(|&m| m != 0.0).collect();
+    let mask_shape = call.value(0).map(|m| b.shape_of(m).to_vec())?;
+    let mut out = mask_shape.clone();
+    for i in [1, 2] {
+        out = broadcast(&out, b.shape_of(call.value(i)?))?;
+    }
+    b.spend(out.iter().product())?;
+    let mut sum: Option<ValueId> = None;
+    // Computed values first, so that what is known is added to them.
+    let mut sides = [(call.value(1)?, true), (call.value(2)?, false)];
+    sides.sort_by_key(|(value, _)| matches!(value, Value::Const(_)));
+    for (value, side) in sides {
+        if mask.iter().all(|&m| m != side) {
+            continue;
+        }
+        let everywhere = mask.iter().all(|&m| m == side);
+        sum = Some(match (value, sum) {
+            // Numbers that are not chosen may be anything, infinities among them.
+            (Value::Const(c), Some(x)) => {
+                b.affine(x, None, Some(chosen(&mask, &mask_shape, side, c, &out)))?
+            }
+            (Value::Node(x), sum) => {
+                let factor = mask.iter().map(|&m| f32::from(u8::from(m == side))).collect::<Vec<_>>();
+                let factor = Constant::new(mask_shape.clone(), factor);
+                let x = b.expand(*x, &out)?;
+                let x = if everywhere { x } else { b.affine(x, Some(factor), None)? };
+                match sum {
+                    Some(sum) => b.push(TensorOp::Add, &[sum, x])?,
+                    None => x,
+                }
+            }
+            (Value::Const(c), None) => {
+                let known = Literal::floats(out.clone(), chosen(&mask, &mask_shape, side, c, &out).data);
+                b.node(&Value::Const(known.into()))?
+            }
+        });
+    }
+    Ok(vec![Value::Node(sum.ok_or("an empty choice")?)])
+}
+
+/// The constant where the mask says so, else 0; all of them of shape `out`.
+fn chosen(mask: &[bool], mask_shape: &[usize], side: bool, c: &Literal, out: &[usize]) -> Constant {
+    let mut data = vec![0.0; out.iter().product()];
+    let steps = |shape: &[usize]| broadcast_steps(&left_padded(shape, out.len()));
+    let numbers = c.to_floats();
+    for_each_strided(out, 0, &steps(&c.shape), |o, i| data[o] = numbers[i]);
+    for_each_strided(out, 0, &steps(mask_shape), |o, i| {
+        if mask[i] != side {
+            data[o] = 0.0;
+        }
+    });
+    Constant::new(out.to_vec(), data)
 }
 
 pub(super) fn neg(b: &mut Builder, call: &Call) -> Imported {

@@ -4,6 +4,7 @@ use fhec_ir::tensor::TensorOp;
 use fhec_ir::tensor::value::{broadcast_steps, for_each_strided};
 use fhec_ir::{ConstId, Constant, ValueId};
 
+use super::product;
 use super::window::{AutoPad, as_image, distribute, from_image, geometry};
 use crate::builder::{Builder, broadcast, left_padded};
 use crate::call::{Call, Imported, Value, count};
@@ -121,20 +122,22 @@ pub(super) fn gemm(b: &mut Builder, call: &Call) -> Imported {
     let (alpha, beta) = (call.float("alpha").unwrap_or(1.0), call.float("beta").unwrap_or(1.0));
     let (ta, tb) = (call.flag("transA", false)?, call.flag("transB", false)?);
     // Before opset 7 an attribute switched the broadcasting of C on; the shapes decide anyway.
-    let (mut y, mut fused) = (None, false);
     let addend = match call.optional(2) {
         Some(Value::Const(c)) if beta != 0.0 => Some(c.clone()),
         _ => None,
     };
-    match (call.value(0)?, call.value(1)?) {
+    let mut fused = false;
+    let matrix_operand = |b: &mut Builder, value: &Value, turn: bool| {
+        let x = b.node(value)?;
+        match b.shape(x).len() {
+            2 if turn => b.transpose(x, vec![1, 0]),
+            2 => Ok(x),
+            _ => Err(format!("operand of shape {:?}", b.shape(x))),
+        }
+    };
+    let mut y = match (call.value(0)?, call.value(1)?) {
         (a, Value::Const(weight)) => {
-            let mut x = b.node(a)?;
-            if b.shape(x).len() != 2 {
-                return Err(format!("operand of shape {:?}", b.shape(x)));
-            }
-            if ta {
-                x = b.transpose(x, vec![1, 0])?;
-            }
+            let x = matrix_operand(b, a, ta)?;
             let weight = matrix(weight, !tb, alpha)?;
             let outputs = weight.shape[0];
             let weight = b.add(weight)?;
@@ -150,24 +153,21 @@ pub(super) fn gemm(b: &mut Builder, call: &Call) -> Imported {
                 }
                 None => None,
             };
-            y = Some(b.push(TensorOp::Gemm { weight, bias }, &[x])?);
+            b.push(TensorOp::Gemm { weight, bias }, &[x])?
         }
-        (Value::Const(weight), Value::Node(x)) => {
+        (Value::Const(weight), x) => {
             // A·B = (Bᵀ·Aᵀ)ᵀ
-            let mut x = *x;
-            if b.shape(x).len() != 2 {
-                return Err(format!("operand of shape {:?}", b.shape(x)));
-            }
-            if !tb {
-                x = b.transpose(x, vec![1, 0])?;
-            }
+            let x = matrix_operand(b, x, !tb)?;
             let weight = b.add(matrix(weight, ta, alpha)?)?;
             let product = b.push(TensorOp::Gemm { weight, bias: None }, &[x])?;
-            y = Some(b.transpose(product, vec![1, 0])?);
+            b.transpose(product, vec![1, 0])?
         }
-        _ => {}
-    }
-    let mut y = y.ok_or("a product of two values computed from the input is not supported")?;
+        (left, right) => {
+            let (left, right) = (matrix_operand(b, left, ta)?, matrix_operand(b, right, tb)?);
+            let product = product::of_computed(b, left, right)?;
+            b.affine_scalar(product, alpha, 0.0)?
+        }
+    };
     match call.optional(2) {
         Some(Value::Node(c)) if beta != 0.0 => {
             let shape = b.shape(y).clone();
@@ -194,29 +194,31 @@ pub(super) fn matmul(b: &mut Builder, call: &Call) -> Imported {
             let x = b.node(x)?;
             right_product(b, x, w).map(|y| vec![Value::Node(y)])
         }
-        (Value::Const(w), Value::Node(x)) => {
-            // W·x = (xᵀ·Wᵀ)ᵀ over the last two axes.
-            let rank = b.shape(*x).len();
-            let (x, vector) = if rank == 1 {
-                let n = b.shape(*x)[0];
-                (b.reshape(*x, &[1, n])?, true)
-            } else {
-                (swap_last(b, *x)?, false)
-            };
-            let row = w.shape.len() == 1;
-            let y = right_product(b, x, &swapped(w)?)?;
-            let mut shape = b.shape(y).clone();
-            let y = if vector {
-                shape.remove(shape.len() - 2);
-                b.reshape(y, &shape)?
-            } else if row {
-                y
-            } else {
-                swap_last(b, y)?
-            };
+        (Value::Const(w), Value::Node(x)) => Ok(vec![Value::Node(left_product(b, w, *x)?)]),
+        (Value::Node(x), Value::Node(y)) => {
+            let y = product::of_computed(b, *x, *y)?;
             Ok(vec![Value::Node(y)])
         }
-        _ => Err("a product of two values computed from the input is not supported".into()),
+    }
+}
+
+/// W·x = (xᵀ·Wᵀ)ᵀ over the last two axes.
+pub(super) fn left_product(b: &mut Builder, w: &Literal, x: ValueId) -> Imported<ValueId> {
+    let (x, vector) = match b.shape(x)[..] {
+        [n] => (b.reshape(x, &[1, n])?, true),
+        [] => return Err("a matrix product of a scalar".into()),
+        _ => (swap_last(b, x)?, false),
+    };
+    let row = w.shape.len() == 1;
+    let y = right_product(b, x, &swapped(w)?)?;
+    let mut shape = b.shape(y).clone();
+    if vector {
+        shape.remove(shape.len() - 2);
+        b.reshape(y, &shape)
+    } else if row {
+        Ok(y)
+    } else {
+        swap_last(b, y)
     }
 }
 
@@ -244,7 +246,7 @@ fn repeated(shape: &[usize], out: &[usize]) -> Vec<usize> {
 }
 
 /// x·W for x [.., M, K] or [K] and W [.., K, N] or [K].
-fn right_product(b: &mut Builder, x: ValueId, w: &Literal) -> Imported<ValueId> {
+pub(super) fn right_product(b: &mut Builder, x: ValueId, w: &Literal) -> Imported<ValueId> {
     let xs = b.shape(x).clone();
     if xs.is_empty() || w.shape.is_empty() {
         return Err("a matrix product of a scalar".into());
@@ -259,7 +261,7 @@ fn right_product(b: &mut Builder, x: ValueId, w: &Literal) -> Imported<ValueId> 
     let given: usize = matrix_shape[..matrix_shape.len() - 2].iter().product();
     let n = matrix_shape[matrix_shape.len() - 1];
     if given <= 1 {
-        let flat = Literal { shape: vec![k, n], data: w.data.clone() };
+        let flat = w.reshaped(vec![k, n]);
         let weight = b.add(matrix(&flat, true, 1.0)?)?;
         let y = b.push(TensorOp::Gemm { weight, bias: None }, &[x])?;
         let mut shape = b.shape(y).clone();

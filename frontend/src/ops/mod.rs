@@ -2,7 +2,9 @@
 
 pub(crate) mod activation;
 mod arith;
+mod einsum;
 mod linear;
+mod product;
 mod resize;
 pub(crate) mod shape;
 mod window;
@@ -19,6 +21,7 @@ pub(crate) fn importer(op: &str) -> Option<Importer> {
         "ConvTranspose" => linear::conv_transpose,
         "Gemm" => linear::gemm,
         "MatMul" => linear::matmul,
+        "Einsum" => einsum::einsum,
         "BatchNormalization" => linear::batch_norm,
         "Relu" | "LeakyRelu" | "Elu" | "Selu" | "Sigmoid" | "Tanh" | "Erf" | "Softplus" | "Softsign"
         | "HardSwish" | "HardSigmoid" | "Mish" | "Swish" | "Gelu" | "ThresholdedRelu" | "Abs" | "Exp"
@@ -34,7 +37,9 @@ pub(crate) fn importer(op: &str) -> Option<Importer> {
         "Pow" => arith::pow,
         "AveragePool" | "MaxPool" => window::pool,
         "GlobalAveragePool" | "GlobalMaxPool" => window::global_pool,
-        "ReduceMean" | "ReduceSum" => shape::reduce,
+        "Where" => arith::select,
+        "ReduceMean" | "ReduceSum" | "ReduceSumSquare" | "ReduceL1" | "ReduceL2" => shape::reduce,
+        "LpNormalization" => activation::lp_normalisation,
         "Identity" | "Dropout" => shape::identity,
         "Cast" | "CastLike" => shape::cast,
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => shape::reshape,

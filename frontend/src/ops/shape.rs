@@ -1,6 +1,6 @@
-//! Operators that move, select or repeat elements.
+//! Operators that move, select, repeat or add up elements.
 
-use fhec_ir::tensor::{ReduceKind, TensorOp};
+use fhec_ir::tensor::{Activation, ReduceKind, TensorOp};
 
 use crate::builder::{Builder, broadcast};
 use crate::call::{Call, Imported, Value, axes, axis, count};
@@ -315,12 +315,21 @@ pub(super) fn reduce(b: &mut Builder, call: &Call) -> Imported {
     if given.is_empty() && call.flag("noop_with_empty_axes", false)? {
         return Ok(vec![Value::Node(x)]);
     }
+    // A reduction of a number over no axes still applies its function.
     let axes = if given.is_empty() { (0..rank).collect() } else { axes(&given, rank)? };
-    if axes.is_empty() {
-        return Ok(vec![Value::Node(x)]);
-    }
-    let kind = if call.proto.op_type == "ReduceMean" { ReduceKind::Mean } else { ReduceKind::Sum };
-    Ok(vec![Value::Node(b.push(TensorOp::Reduce { kind, axes, keep }, &[x])?)])
+    let op = call.proto.op_type.as_str();
+    let x = match op {
+        "ReduceSumSquare" | "ReduceL2" => b.poly(x, &[0.0, 0.0, 1.0])?,
+        "ReduceL1" => b.push(TensorOp::Activation(Activation::Abs), &[x])?,
+        _ => x,
+    };
+    let kind = if op == "ReduceMean" { ReduceKind::Mean } else { ReduceKind::Sum };
+    let y = if axes.is_empty() { x } else { b.push(TensorOp::Reduce { kind, axes, keep }, &[x])? };
+    Ok(vec![Value::Node(if op == "ReduceL2" {
+        b.push(TensorOp::Activation(Activation::Sqrt), &[y])?
+    } else {
+        y
+    })])
 }
 
 pub(super) fn blocks(b: &mut Builder, call: &Call) -> Imported {

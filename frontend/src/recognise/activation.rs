@@ -5,6 +5,9 @@ use std::f32::consts::{FRAC_1_SQRT_2, PI};
 use fhec_ir::tensor::{Activation, TensorGraph, TensorOp};
 use fhec_ir::{Constant, ValueId};
 
+/// Most affine nodes in a row that are looked through.
+const AFFINES: usize = 8;
+
 fn close(a: f32, b: f32) -> bool {
     (a - b).abs() <= 1e-5 * b.abs().max(1e-3)
 }
@@ -27,10 +30,11 @@ impl Matcher<'_> {
         }
     }
 
-    /// v = scale·x + shift with numbers, through any number of affine nodes; the deepest such x.
+    /// v = scale·x + shift with numbers, through a few affine nodes, as many as exporters write; the deepest such x.
     fn peel(&self, v: ValueId) -> (ValueId, f32, f32) {
         let (mut x, mut scale, mut shift) = (v, 1.0, 0.0);
-        while let (TensorOp::Affine { scale: s, shift: h }, args) = self.op(x) {
+        for _ in 0..AFFINES {
+            let (TensorOp::Affine { scale: s, shift: h }, args) = self.op(x) else { break };
             let uniform = |c: &Option<fhec_ir::ConstId>, neutral: f32| match c {
                 None => Some(neutral),
                 Some(c) => {
@@ -69,6 +73,9 @@ impl Matcher<'_> {
     fn bases(&self, v: ValueId) -> Vec<ValueId> {
         let mut bases = vec![v];
         while let (TensorOp::Affine { scale: Some(_), shift: None }, args) = self.op(bases[bases.len() - 1]) {
+            if bases.len() > AFFINES {
+                break;
+            }
             bases.push(args[0]);
         }
         bases

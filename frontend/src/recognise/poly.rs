@@ -4,17 +4,35 @@
 //! inside its region is the nearest value through which all of its inputs pass; relative to a dominator the value is a
 //! polynomial in one variable, with one coefficient vector per power (one entry, or one per channel). Dominators are
 //! lowest common ancestors in the dominator tree, as in any acyclic graph.
+//!
+//! # What is merged
+//! Multiplying out loses precision: coefficients become large and of alternating signs, and are kept in f32. So a region
+//! becomes one polynomial only if
+//!
+//! * it *is* a sum of powers as written: no product of two sums is multiplied out, no like terms are combined. Then the
+//!   coefficients are the network's own, and the polynomial cancels no more than what was written; or
+//! * its degree is at most [`MULTIPLIED_OUT`] = 4. By V. Markov's theorem no polynomial of degree 4 that stays below 1 on
+//!   [−1, 1], hence on any interval around 0 after scaling, has larger coefficients than the Chebyshev polynomials
+//!   T₄ = 8x⁴ − 8x² + 1 and T₃ = 4x³ − 3x: rounding them to f32 costs at most log₂(17 + 7) < 5 of 24 bits there.
+//!
+//! The rest, sums of Chebyshev polynomials and compositions among them, stays as the network has it.
 
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{ConstId, Constant, ValueId};
 
+use super::region::Regions;
+
 /// Highest degree that is recognised.
 const MAX_DEGREE: usize = 64;
+/// Highest degree up to which a polynomial is multiplied out.
+const MULTIPLIED_OUT: usize = 4;
 
 /// A polynomial per channel: `powers[k][c]`, each power with one entry or one per channel.
 #[derive(Clone, Debug)]
 struct Symbolic {
     powers: Vec<Vec<f64>>,
+    /// The network writes it as this sum of powers.
+    as_written: bool,
 }
 
 fn zip(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
@@ -22,28 +40,44 @@ fn zip(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     (0..a.len().max(b.len())).map(|i| f(at(a, i), at(b, i))).collect()
 }
 
+fn present(power: &[f64]) -> bool {
+    power.iter().any(|&c| c != 0.0)
+}
+
 impl Symbolic {
     fn variable() -> Self {
-        Self { powers: vec![vec![0.0], vec![1.0]] }
+        Self { powers: vec![vec![0.0], vec![1.0]], as_written: true }
+    }
+
+    fn constant(c: &[f64]) -> Self {
+        Self { powers: vec![c.to_vec()], as_written: true }
     }
 
     fn degree(&self) -> usize {
         self.powers.len() - 1
     }
 
-    fn trimmed(mut self) -> Self {
-        while self.powers.len() > 1 && self.powers.last().is_some_and(|p| p.iter().all(|&c| c == 0.0)) {
-            self.powers.pop();
-        }
-        self
+    fn single_term(&self) -> bool {
+        self.powers.iter().filter(|p| present(p)).count() <= 1
     }
 
-    fn add(&self, other: &Self, sign: f64) -> Self {
+    /// Without leading zeros; None if it should stay as the network has it.
+    fn kept(mut self) -> Option<Self> {
+        while self.powers.len() > 1 && self.powers.last().is_some_and(|p| !present(p)) {
+            self.powers.pop();
+        }
+        (self.as_written || self.degree() <= MULTIPLIED_OUT).then_some(self)
+    }
+
+    fn add(&self, other: &Self, sign: f64) -> Option<Self> {
         let zero = [0.0];
         let at = |p: &Self, k: usize| p.powers.get(k).map_or(zero.to_vec(), Clone::clone);
         let len = self.powers.len().max(other.powers.len());
         let powers = (0..len).map(|k| zip(&at(self, k), &at(other, k), |a, b| a + sign * b)).collect();
-        Self { powers }.trimmed()
+        // Constants may meet: their sum is no larger than the values that they are added to.
+        let mut pairs = self.powers.iter().zip(&other.powers).skip(1);
+        let like = pairs.any(|(a, b)| present(a) && present(b));
+        Self { powers, as_written: self.as_written && other.as_written && !like }.kept()
     }
 
     fn mul(&self, other: &Self) -> Option<Self> {
@@ -56,17 +90,27 @@ impl Symbolic {
                 powers[i + j] = zip(&powers[i + j], &zip(a, b, |x, y| x * y), |x, y| x + y);
             }
         }
-        Some(Self { powers }.trimmed())
+        let distributes = self.single_term() || other.single_term();
+        Self { powers, as_written: self.as_written && other.as_written && distributes }.kept()
     }
 
     /// self(inner(x)), by Horner's rule.
     fn compose(&self, inner: &Self) -> Option<Self> {
-        let constant = |c: &Vec<f64>| Self { powers: vec![c.clone()] };
-        let mut result = constant(self.powers.last()?);
+        let mut result = Self::constant(self.powers.last()?);
+        result.as_written = self.as_written;
         for c in self.powers.iter().rev().skip(1) {
-            result = result.mul(inner)?.add(&constant(c), 1.0);
+            result = result.mul(inner)?.add(&Self::constant(c), 1.0)?;
         }
         Some(result)
+    }
+
+    /// Coefficients for a `Poly`, rows of `channels`; None if f32 cannot hold one.
+    fn coefficients(&self) -> Option<Constant> {
+        let channels = self.powers.iter().map(Vec::len).max().unwrap_or(1);
+        let row = |p: &Vec<f64>| p.iter().copied().cycle().take(channels).collect::<Vec<f64>>();
+        let data: Vec<f64> = self.powers.iter().flat_map(row).collect();
+        let fits = |&c: &f64| c == 0.0 || (c as f32).is_normal();
+        data.iter().all(fits).then(|| Constant::from_f64(vec![self.powers.len(), channels], &data))
     }
 }
 
@@ -85,15 +129,16 @@ fn apply(graph: &TensorGraph, op: &TensorOp, args: &[&Symbolic]) -> Option<Symbo
                 Some(id) => per_channel(graph, *id),
                 None => Some(vec![neutral]),
             };
-            Symbolic { powers: vec![vector(shift, 0.0)?, vector(scale, 1.0)?] }.compose(args[0])
+            let powers = vec![vector(shift, 0.0)?, vector(scale, 1.0)?];
+            Symbolic { powers, as_written: true }.compose(args[0])
         }
         TensorOp::Poly { coeffs } => {
             let c = graph.constant(*coeffs);
             let powers = c.data.chunks(c.shape[1]).map(|p| p.iter().map(|&x| f64::from(x)).collect());
-            Symbolic { powers: powers.collect() }.trimmed().compose(args[0])
+            Symbolic { powers: powers.collect(), as_written: true }.kept()?.compose(args[0])
         }
-        TensorOp::Add => Some(args[0].add(args[1], 1.0)),
-        TensorOp::Sub => Some(args[0].add(args[1], -1.0)),
+        TensorOp::Add => args[0].add(args[1], 1.0),
+        TensorOp::Sub => args[0].add(args[1], -1.0),
         TensorOp::Mul => args[0].mul(args[1]),
         _ => None,
     }
@@ -104,12 +149,15 @@ struct Dominators {
     parent: Vec<Option<ValueId>>,
     depth: Vec<usize>,
     step: Vec<Option<Symbolic>>,
+    /// Some value between this one and the end of its region is no affine map of its dominator.
+    curved: Vec<bool>,
 }
 
 impl Dominators {
     fn new(graph: &TensorGraph) -> Self {
         let n = graph.len();
-        let mut this = Self { parent: vec![None; n], depth: vec![0; n], step: vec![None; n] };
+        let mut this =
+            Self { parent: vec![None; n], depth: vec![0; n], step: vec![None; n], curved: vec![false; n] };
         for (id, node) in graph.iter() {
             let Some(&first) = node.args.first() else { continue };
             let rest = &node.args[1..];
@@ -119,6 +167,7 @@ impl Dominators {
             if let Some(step) = apply(graph, &node.op, &args.iter().collect::<Vec<_>>()) {
                 this.parent[id.index()] = Some(top);
                 this.depth[id.index()] = this.depth[top.index()] + 1;
+                this.curved[id.index()] = step.degree() > 1 || this.curved[top.index()];
                 this.step[id.index()] = Some(step);
             }
         }
@@ -148,14 +197,18 @@ impl Dominators {
 }
 
 /// The base of the largest region that `root` may be replaced with, if that gains anything.
-fn base_of(graph: &TensorGraph, users: &[Vec<ValueId>], doms: &Dominators, root: ValueId) -> Option<ValueId> {
+fn base_of(graph: &TensorGraph, regions: &mut Regions, doms: &Dominators, root: ValueId) -> Option<ValueId> {
+    if !doms.curved[root.index()] {
+        return None;
+    }
     let mut chain = vec![root];
     let mut base = root;
     let mut degree = 1;
     while let Some(next) = doms.parent[base.index()] {
         // Two polynomials of higher degree in sequence cost less than their composition.
         let step = doms.step[base.index()].as_ref().map_or(1, Symbolic::degree);
-        if (degree > 1 && step > 1) || !closed(graph, users, root, next) {
+        let above = chain.len().checked_sub(2).map(|k| chain[k]);
+        if (degree > 1 && step > 1) || !regions.extends(above, base, next) {
             break;
         }
         degree = degree.max(step);
@@ -170,26 +223,9 @@ fn base_of(graph: &TensorGraph, users: &[Vec<ValueId>], doms: &Dominators, root:
     (degree > 1 && base != root).then_some(base)
 }
 
-/// The values strictly between `base` and `root`, if nothing outside uses them.
-fn closed(graph: &TensorGraph, users: &[Vec<ValueId>], root: ValueId, base: ValueId) -> bool {
-    let mut inner = vec![root];
-    let mut seen = std::collections::HashSet::from([root, base]);
-    let mut k = 0;
-    while k < inner.len() {
-        for &arg in &graph.node(inner[k]).args {
-            if seen.insert(arg) {
-                inner.push(arg);
-            }
-        }
-        k += 1;
-    }
-    let output = |v: ValueId| graph.outputs.iter().any(|o| o.value == v);
-    inner[1..].iter().all(|&v| !output(v) && users[v.index()].iter().all(|u| seen.contains(u)))
-}
-
 pub(super) fn run(graph: &TensorGraph) -> TensorGraph {
     let mut out = graph.clone();
-    let users = graph.users();
+    let mut regions = Regions::new(graph);
     let doms = Dominators::new(graph);
     let mut covered = vec![false; graph.len()];
     for root in graph.ids().rev() {
@@ -197,23 +233,11 @@ pub(super) fn run(graph: &TensorGraph) -> TensorGraph {
         {
             continue;
         }
-        let Some(base) = base_of(graph, &users, &doms, root) else { continue };
-        let Some(poly) = doms.relative(root, base) else { continue };
-        if poly.degree() < 2 {
-            continue;
-        }
+        let Some(base) = base_of(graph, &mut regions, &doms, root) else { continue };
+        let Some(poly) = doms.relative(root, base).filter(|p| p.degree() > 1) else { continue };
+        let Some(coeffs) = poly.coefficients() else { continue };
         cover(graph, root, base, &mut covered);
-        let channels = poly.powers.iter().map(Vec::len).max().unwrap_or(1);
-        let one = [1.0];
-        let data: Vec<f64> = poly
-            .powers
-            .iter()
-            .flat_map(|p| zip(p, &one, |a, _| a).into_iter().cycle().take(channels))
-            .collect();
-        if data.iter().any(|c| !(*c as f32).is_finite()) {
-            continue;
-        }
-        let coeffs = out.add_constant(Constant::from_f64(vec![poly.powers.len(), channels], &data));
+        let coeffs = out.add_constant(coeffs);
         let node = out.node_mut(root);
         node.op = TensorOp::Poly { coeffs };
         node.args = vec![base];

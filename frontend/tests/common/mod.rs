@@ -17,6 +17,17 @@ pub(crate) fn shared() -> Option<PathBuf> {
     }
 }
 
+/// A folder of `../shared/cases`, if they are there: networks with inputs and onnxruntime's outputs.
+pub(crate) fn case(name: &str) -> Option<PathBuf> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/cases");
+    if cases.is_dir() {
+        Some(cases.join(name))
+    } else {
+        eprintln!("skipped: {} is missing", cases.display());
+        None
+    }
+}
+
 /// Files of a folder with an extension, sorted.
 pub(crate) fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));

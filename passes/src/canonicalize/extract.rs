@@ -48,11 +48,36 @@ impl Set {
         fresh
     }
 
-    fn iter(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().enumerate().flat_map(|(k, &bits)| {
-            std::iter::successors((bits != 0).then_some(bits), |b| Some(b & (b - 1)).filter(|b| *b != 0))
-                .map(move |b| k * 64 + b.trailing_zeros() as usize)
-        })
+    fn remove(&mut self, i: usize) {
+        self.0[i / 64] &= !(1 << (i % 64));
+    }
+
+    /// Number of elements that both sets have.
+    fn common(&self, other: &Self) -> u64 {
+        self.0.iter().zip(&other.0).map(|(a, b)| u64::from((a & b).count_ones())).sum()
+    }
+}
+
+/// The e-classes by the price of their present choice. There are few prices, so a sum over a set of e-classes takes as many
+/// steps as the set has words.
+struct Prices {
+    words: usize,
+    classes: Vec<(u64, Set)>,
+}
+
+impl Prices {
+    /// Notes a choice in place of the former one.
+    fn choose(&mut self, class: usize, price: u64) {
+        self.classes.iter_mut().for_each(|(_, set)| set.remove(class));
+        let at = self.classes.iter().position(|(p, _)| *p == price).unwrap_or_else(|| {
+            self.classes.push((price, Set(vec![0; self.words])));
+            self.classes.len() - 1
+        });
+        self.classes[at].1.insert(class);
+    }
+
+    fn sum(&self, set: &Set) -> u64 {
+        self.classes.iter().map(|(price, classes)| price * classes.common(set)).sum()
     }
 }
 
@@ -88,6 +113,7 @@ pub(super) fn extract(graph: &TensorGraph, network: &Network) -> TensorGraph {
     let words = classes.len().div_ceil(64);
     let op = |enode: &ENode| &egraph.analysis.ops[enode.op as usize];
     let mut best: Vec<Option<Choice>> = classes.iter().map(|_| None).collect();
+    let mut prices = Prices { words, classes: Vec::new() };
     // Prices only fall, so this ends; ids are nearly topological, so it ends soon.
     loop {
         let mut changed = false;
@@ -98,16 +124,23 @@ pub(super) fn extract(graph: &TensorGraph, network: &Network) -> TensorGraph {
                 let mut set = Set(vec![0; words]);
                 let children = enode.children.iter().map(|c| best[index[&egraph.find(*c)]].as_ref());
                 let known = children.map(|c| c.map(|c| set.join(&c.set))).collect::<Option<Vec<()>>>();
-                // An e-class that needs itself is a cycle.
-                if known.is_none() || !set.insert(k) {
+                if known.is_none() {
                     continue;
                 }
-                let others = set.iter().filter(|i| *i != k);
-                let sum: u64 = others.map(|i| best[i].as_ref().map_or(0, |c| price(op(&c.enode)))).sum();
-                let total = sum + price(op(enode));
-                // The sets may be older than the choices: look before closing a cycle.
-                let cheaper = best[k].as_ref().is_none_or(|b| total < b.total);
-                if cheaper && !reaches(&best, enode, k, |c| index[&egraph.find(c)]) {
+                let others = prices.sum(&set);
+                // An e-class that needs itself is a cycle.
+                if !set.insert(k) {
+                    continue;
+                }
+                let total = others + price(op(enode));
+                // The sets may be older than the choices: look before closing a cycle. Before its first choice nothing
+                // is computed from an e-class.
+                let chosen = match &best[k] {
+                    None => true,
+                    Some(b) => total < b.total && !reaches(&best, enode, k, |c| index[&egraph.find(c)]),
+                };
+                if chosen {
+                    prices.choose(k, price(op(enode)));
                     best[k] = Some(Choice { enode: enode.clone(), set, total });
                     changed = true;
                 }

@@ -188,10 +188,16 @@ pub(super) fn affine_of_poly(network: &mut Network, outer: &View, _: usize, inne
     Some(Term::Node(op, vec![Term::Class(inner.children[0])], inner.name.clone()))
 }
 
+/// Highest degree at which a shift is multiplied out: beyond, coefficients of alternating signs may cancel in f32.
+const SHIFTED_DEGREE: usize = 4;
+
 /// p(scale·x + shift) is a polynomial.
 pub(super) fn poly_of_affine(network: &mut Network, outer: &View, _: usize, inner: &View) -> Option<Term> {
     let TensorOp::Poly { coeffs } = outer.op else { return None };
     let (mut p, scale, shift) = poly_parts(network, coeffs, &inner.op, outer.children[0])?;
+    if p.len() > SHIFTED_DEGREE + 1 && shift.iter().any(|&h| h != 0.0) {
+        return None;
+    }
     compose(&mut p, &scale, &shift);
     let op = poly(network, &p)?;
     Some(Term::Node(op, vec![Term::Class(inner.children[0])], outer.name.clone()))

@@ -1,15 +1,20 @@
 //! Constant folding: what a node computes from constants, or from shapes alone.
 //!
 //! Operators that only move elements are run on the *positions* of the elements, and the result looks them up: so
-//! integers stay exact and no operator is written twice. Float arithmetic runs through the interpreter.
+//! integers stay exact and no operator is written twice. Float arithmetic that networks do runs through the interpreter;
+//! [`pointwise`], [`reduce`] and [`quantise`] have what only constants know.
+
+mod pointwise;
+mod quantise;
+mod reduce;
 
 use std::path::Path;
 use std::rc::Rc;
 
 use tract_onnx::pb::tensor_proto::DataType;
 
-use crate::builder::{Builder, broadcast, left_padded};
-use crate::call::{Call, Imported, Value, axes, count};
+use crate::builder::Builder;
+use crate::call::{Call, Imported, Value};
 use crate::literal::{self, Data, Literal};
 use crate::ops;
 
@@ -62,49 +67,81 @@ pub(crate) fn fold(b: &mut Builder, call: &Call, base: Option<&Path>) -> Importe
             if shape.iter().product::<usize>() != given[0].len() {
                 return Err(format!("{:?} does not reshape to {shape:?}", given[0].shape));
             }
-            one(Literal { shape, data: given[0].data.clone() })
+            one(given[0].reshaped(shape))
         }
         "Gather" | "Concat" | "Slice" | "Split" | "Transpose" | "Expand" | "Tile" => {
             moved(b, call, &given).map(Some)
         }
         "Range" => one(range(b, &given)?),
-        "Where" if given.len() == 3 => one(select(b, &given)?),
-        "Not" => {
-            let data = given[0].to_ints()?.iter().map(|&x| i64::from(x == 0)).collect();
-            one(Literal::ints(given[0].shape.clone(), data))
+        "Where" if given.len() == 3 => one(pointwise::select(b, &given)?),
+        "QuantizeLinear" | "DequantizeLinear" => {
+            b.spend(given[0].len())?;
+            let rounds = call.proto.op_type == "QuantizeLinear";
+            one(if rounds { quantise::quantise(call, &given)? } else { quantise::dequantise(call, &given)? })
         }
-        "Floor" | "Ceil" | "Round" => {
-            let op = call.proto.op_type.as_str();
-            let round = |x: &f32| match op {
-                "Floor" => x.floor(),
-                "Ceil" => x.ceil(),
-                _ => x.round_ties_even(),
-            };
-            let data: Vec<f32> = given[0].to_floats().iter().map(round).collect();
-            one(Literal::floats(given[0].shape.clone(), data))
+        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Xor" => {
+            one(pointwise::compare(b, call, &given)?)
         }
-        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" => {
-            one(compare(b, call, &given)?)
+        "ReduceSum" if integers => one(reduce::reduce(call, given[0])?),
+        "ReduceProd" | "ReduceMax" | "ReduceMin" | "ReduceLogSum" | "ReduceLogSumExp" => {
+            one(reduce::reduce(call, given[0])?)
         }
-        "ReduceProd" | "ReduceMax" | "ReduceMin" | "ReduceSum" if integers => one(reduce(call, &given)?),
         "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Max" | "Min" if integers => {
-            one(arithmetic(b, call, &given)?)
+            one(pointwise::arithmetic(b, call, &given)?)
         }
         "Neg" if integers => {
             let data = given[0].to_ints()?.iter().map(|x| x.wrapping_neg()).collect();
             one(Literal::ints(given[0].shape.clone(), data))
         }
-        op => match ops::importer(op) {
-            Some(importer) => b.fold(|b| importer(b, call)).map(Some),
-            None => Ok(None),
+        op => match (pointwise::function(op), ops::importer(op)) {
+            (Some(f), _) => {
+                b.spend(given[0].len())?;
+                one(f(given[0])?)
+            }
+            (None, Some(importer)) => b.fold(|b| importer(b, call)).map(Some),
+            (None, None) => Ok(None),
         },
     }
+}
+
+/// True for operators that are folded on constants and have no importer for computed values.
+pub(crate) fn on_constants_only(op: &str) -> bool {
+    let known = matches!(
+        op,
+        "Constant"
+            | "Shape"
+            | "Size"
+            | "ConstantOfShape"
+            | "Range"
+            | "Equal"
+            | "Greater"
+            | "Less"
+            | "GreaterOrEqual"
+            | "LessOrEqual"
+            | "And"
+            | "Or"
+            | "Xor"
+            | "ReduceProd"
+            | "ReduceMax"
+            | "ReduceMin"
+            | "ReduceLogSum"
+            | "ReduceLogSumExp"
+            | "Mod"
+            | "QuantizeLinear"
+            | "DequantizeLinear"
+    );
+    known || pointwise::function(op).is_some()
 }
 
 /// The value of a `Constant` node.
 fn constant(b: &mut Builder, call: &Call, base: Option<&Path>) -> Imported<Literal> {
     if let Some(tensor) = call.tensor("value") {
         let literal = literal::from_proto(tensor, base, b.budget)?;
+        b.spend(literal.len())?;
+        return Ok(literal);
+    }
+    if let Some(tensor) = call.sparse_tensor("sparse_value") {
+        let literal = literal::from_sparse(tensor, base, b.budget)?;
         b.spend(literal.len())?;
         return Ok(literal);
     }
@@ -120,7 +157,7 @@ fn constant(b: &mut Builder, call: &Call, base: Option<&Path>) -> Imported<Liter
     if let Some(x) = call.ints("value_ints") {
         return Ok(Literal::ints(vec![x.len()], x.to_vec()));
     }
-    Err("a constant without a dense numeric value".into())
+    Err("a constant without numbers".into())
 }
 
 fn filled(b: &mut Builder, call: &Call, base: Option<&Path>) -> Imported<Literal> {
@@ -137,18 +174,27 @@ fn filled(b: &mut Builder, call: &Call, base: Option<&Path>) -> Imported<Literal
 
 fn cast(x: &Literal, to: i64) -> Imported<Literal> {
     let to = i32::try_from(to).ok().and_then(|t| DataType::try_from(t).ok());
+    let to = to.filter(|t| *t != DataType::String).ok_or("a cast to a type without numbers")?;
     let shape = x.shape.clone();
-    Ok(match (to, &x.data) {
-        (Some(DataType::Float | DataType::Float16 | DataType::Double | DataType::Bfloat16), _) => {
+    let cast = match (to, &x.data) {
+        (DataType::Float | DataType::Float16 | DataType::Double | DataType::Bfloat16, _) => {
             Literal::floats(shape, x.to_floats())
         }
-        (Some(DataType::Bool), _) => {
+        (DataType::Bool, _) => {
             Literal::ints(shape, x.to_floats().iter().map(|&v| i64::from(v != 0.0)).collect())
         }
-        (Some(DataType::String) | None, _) => return Err("a cast to a type without numbers".into()),
-        (_, Data::Int(_)) => x.clone(),
+        (_, Data::Int(d)) => {
+            let (lo, hi) = quantise::bounds(to).unwrap_or((i64::MIN, i64::MAX));
+            // Integers keep their low bits.
+            let wrap = |&v: &i64| match hi.checked_sub(lo).and_then(|d| d.checked_add(1)) {
+                Some(span) => (v.wrapping_sub(lo)).rem_euclid(span) + lo,
+                None => v,
+            };
+            Literal::ints(shape, d.iter().map(wrap).collect())
+        }
         (_, Data::Float(d)) => Literal::ints(shape, d.iter().map(|&v| v.trunc() as i64).collect()),
-    })
+    };
+    Ok(Literal { ty: to, ..cast })
 }
 
 /// Runs an operator that only moves elements on their positions.
@@ -190,105 +236,12 @@ fn moved(b: &mut Builder, call: &Call, given: &[&Literal]) -> Imported {
             Value::Const(Rc::new(if floats {
                 Literal::floats(shape, at.map(|i| float_data[i]).collect::<Vec<_>>())
             } else {
-                Literal::ints(shape, at.map(|i| int_data[i]).collect())
+                Literal { ty: given[0].ty, ..Literal::ints(shape, at.map(|i| int_data[i]).collect()) }
             }))
         }
         node => node,
     };
     Ok(results.into_iter().map(look_up).collect())
-}
-
-/// Broadcasts operands and applies `f` to each tuple of elements.
-fn pointwise<T: Copy, U>(
-    b: &mut Builder,
-    shapes: &[&[usize]],
-    data: &[&[T]],
-    f: impl Fn(&[T]) -> U,
-) -> Imported<(Vec<usize>, Vec<U>)> {
-    let mut shape: Vec<usize> = Vec::new();
-    for s in shapes {
-        shape = broadcast(&shape, s)?;
-    }
-    let (shape, len) = literal::checked_len(&shape.iter().map(|&d| d as i64).collect::<Vec<_>>(), b.budget)?;
-    b.spend(len)?;
-    let strides = fhec_ir::tensor::value::strides(&shape);
-    let steps: Vec<Vec<isize>> = shapes
-        .iter()
-        .map(|s| fhec_ir::tensor::value::broadcast_steps(&left_padded(s, shape.len())))
-        .collect();
-    let mut tuple = Vec::with_capacity(data.len());
-    let element = |i: usize| {
-        tuple.clear();
-        for (d, steps) in data.iter().zip(&steps) {
-            let at: usize = (0..shape.len()).map(|k| i / strides[k] % shape[k] * steps[k] as usize).sum();
-            tuple.push(d[at]);
-        }
-        f(&tuple)
-    };
-    let out = (0..len).map(element).collect();
-    Ok((shape, out))
-}
-
-fn arithmetic(b: &mut Builder, call: &Call, given: &[&Literal]) -> Imported<Literal> {
-    let data = given.iter().map(|c| c.to_ints()).collect::<Imported<Vec<_>>>()?;
-    let op = call.proto.op_type.as_str();
-    let divides = matches!(op, "Div" | "Mod");
-    if given.len() < 2 && !matches!(op, "Max" | "Min") || divides && data[1].contains(&0) {
-        return Err(if divides { "division by a constant 0".into() } else { "an operand is missing".into() });
-    }
-    let fold = |xs: &[i64]| {
-        let combine = |a: i64, b: i64| match op {
-            "Add" => a.wrapping_add(b),
-            "Sub" => a.wrapping_sub(b),
-            "Mul" => a.wrapping_mul(b),
-            "Div" => a.wrapping_div(b),
-            "Mod" => a.wrapping_rem(b).wrapping_add(b).wrapping_rem(b),
-            "Max" => a.max(b),
-            _ => a.min(b),
-        };
-        xs.iter().copied().reduce(combine).unwrap_or_default()
-    };
-    let shapes: Vec<&[usize]> = given.iter().map(|c| &c.shape[..]).collect();
-    let data: Vec<&[i64]> = data.iter().map(|d| &d[..]).collect();
-    let (shape, out) = pointwise(b, &shapes, &data, fold)?;
-    Ok(Literal::ints(shape, out))
-}
-
-fn compare(b: &mut Builder, call: &Call, given: &[&Literal]) -> Imported<Literal> {
-    let [x, y] = given else { return Err("two operands are needed".into()) };
-    // i64 values beyond 2^53 are compared as f64: sizes stay far below.
-    let wide = |c: &Literal| -> Vec<f64> {
-        match &c.data {
-            Data::Float(d) => d.iter().map(|&v| f64::from(v)).collect(),
-            Data::Int(d) => d.iter().map(|&v| v as f64).collect(),
-        }
-    };
-    let op = call.proto.op_type.as_str();
-    let test = |v: &[f64]| {
-        i64::from(match op {
-            "Equal" => v[0] == v[1],
-            "Greater" => v[0] > v[1],
-            "Less" => v[0] < v[1],
-            "GreaterOrEqual" => v[0] >= v[1],
-            "LessOrEqual" => v[0] <= v[1],
-            "And" => v[0] != 0.0 && v[1] != 0.0,
-            _ => v[0] != 0.0 || v[1] != 0.0,
-        })
-    };
-    let (shape, out) = pointwise(b, &[&x.shape, &y.shape], &[&wide(x), &wide(y)], test)?;
-    Ok(Literal::ints(shape, out))
-}
-
-fn select(b: &mut Builder, given: &[&Literal]) -> Imported<Literal> {
-    let shapes: Vec<&[usize]> = given.iter().map(|c| &c.shape[..]).collect();
-    if let [Data::Int(c), Data::Int(x), Data::Int(y)] = [&given[0].data, &given[1].data, &given[2].data] {
-        let (shape, out) = pointwise(b, &shapes, &[c, x, y], |v| if v[0] != 0 { v[1] } else { v[2] })?;
-        return Ok(Literal::ints(shape, out));
-    }
-    let data = given.iter().map(|c| c.to_floats()).collect::<Vec<_>>();
-    let data: Vec<&[f32]> = data.iter().map(|d| &d[..]).collect();
-    let (shape, out) = pointwise(b, &shapes, &data, |v| if v[0] != 0.0 { v[1] } else { v[2] })?;
-    Ok(Literal::floats(shape, out))
 }
 
 fn range(b: &mut Builder, given: &[&Literal]) -> Imported<Literal> {
@@ -313,37 +266,4 @@ fn range(b: &mut Builder, given: &[&Literal]) -> Imported<Literal> {
             Literal::floats(vec![len], (0..len).map(value).collect::<Vec<_>>())
         }
     })
-}
-
-fn reduce(call: &Call, given: &[&Literal]) -> Imported<Literal> {
-    let x = given[0];
-    let rank = x.shape.len();
-    let data = x.to_ints()?;
-    let chosen = match call.ints_or_input("axes", 1)? {
-        Some(a) if !a.is_empty() => axes(&a, rank)?,
-        _ => (0..rank).collect(),
-    };
-    let keep = call.flag("keepdims", true)?;
-    let kept: Vec<usize> = (0..rank).map(|k| if chosen.contains(&k) { 1 } else { x.shape[k] }).collect();
-    let (strides, out_strides) =
-        (fhec_ir::tensor::value::strides(&x.shape), fhec_ir::tensor::value::strides(&kept));
-    let mut out: Vec<Option<i64>> = vec![None; kept.iter().product()];
-    for (i, &v) in data.iter().enumerate() {
-        let at: usize = (0..rank)
-            .filter(|k| !chosen.contains(k))
-            .map(|k| i / strides[k] % x.shape[k] * out_strides[k])
-            .sum();
-        out[at] = Some(match (out[at], call.proto.op_type.as_str()) {
-            (None, _) => v,
-            (Some(a), "ReduceProd") => a.wrapping_mul(v),
-            (Some(a), "ReduceSum") => a.wrapping_add(v),
-            (Some(a), "ReduceMax") => a.max(v),
-            (Some(a), _) => a.min(v),
-        });
-    }
-    let out = out.into_iter().collect::<Option<Vec<i64>>>().ok_or("a reduction of nothing")?;
-    let shape =
-        if keep { kept } else { (0..rank).filter(|k| !chosen.contains(k)).map(|k| x.shape[k]).collect() };
-    count(out.len() as i64, "a reduction")?;
-    Ok(Literal::ints(shape, out))
 }
