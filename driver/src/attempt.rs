@@ -120,6 +120,7 @@ impl Passes<'_> {
             moduli: chain.moduli(),
             scale: chain.scale(),
             bootstrap: chain.bootstrap_header(),
+            ranges: vec![],
         };
         config.chain = Box::new(move |_| Ok(given.clone()));
         config
