@@ -14,7 +14,7 @@ use crate::budget::{Fitted, fitted};
 use crate::candidates::{Candidate, Designs, LevelledChain, Placements, dense_shapes, fewer_keys, sparse};
 use crate::emission::Emission;
 use crate::error::CompileError;
-use crate::facts::slot_ranges;
+use crate::facts::{BOOTSTRAP_MARGIN, slot_ranges};
 use crate::observer::Stage;
 use crate::search::{Fitting, Next, Search};
 
@@ -32,7 +32,7 @@ pub(crate) fn compile(
     let graph = packed.slot_graph()?;
     let shapes = dense_shapes(request);
     let (ranges, chains) = rayon::join(
-        || watch.stage(Stage::Bounds, |_| slot_ranges(graph, emission.samples)),
+        || watch.stage(Stage::Bounds, |_| slot_ranges(graph, emission.samples, BOOTSTRAP_MARGIN)),
         || designs.chains(request.bootstrap_key_bytes, &shapes),
     );
     let ranges = ranges.ok_or(CompileError::Samples { samples: emission.samples.len() })?;
@@ -71,7 +71,7 @@ pub(crate) fn compile(
                         search.take(&best.summary);
                         let (run, fitted) = best.lowered;
                         let packed = packings.swap_remove(best.candidate.packing);
-                        return Ok((packed.followed_by(run, fitted.schedule), plan));
+                        return Ok((packed.followed_by(run).ending_in(fitted.schedule), plan));
                     }
                     Err(refusal) => search.refuse(&best.summary, refusal),
                 }

@@ -17,15 +17,18 @@ pub(crate) struct Emission<'c> {
     pub(crate) request: &'c Request,
     pub(crate) objective: &'c dyn Objective,
     pub(crate) watch: Watch<'c>,
-    /// What the network is run on in clear for the precision: the last one.
+    /// What the network is run on in clear: for the room of values all, for the precision the last one.
     pub(crate) samples: &'c [Vec<Tensor<f64>>],
+    /// By input, a bound on the numbers that the plan is for.
+    pub(crate) input_bounds: Vec<f64>,
 }
 
 impl Emission<'_> {
     /// The plan of a schedule that was lowered for a chain, with what is known of bootstraps and memory budget.
     ///
     /// # Errors
-    /// Of the backend: a defect of the compiler.
+    /// [`EmitError::Room`](fhec_backend::EmitError::Room) if a sample gives values that do not fit their moduli; others of
+    /// the backend are defects of the compiler.
     pub(crate) fn plan(
         &self,
         chain: &Chain,
@@ -35,7 +38,8 @@ impl Emission<'_> {
     ) -> Result<Plan, CompileError> {
         let options = EmitOptions {
             normalisations: self.request.normalisations.clone(),
-            samples: self.samples[self.samples.len() - 1..].to_vec(),
+            samples: self.samples.to_vec(),
+            input_bounds: self.input_bounds.clone(),
             costs: self.request.costs.clone(),
             placement,
             budget,

@@ -1,5 +1,6 @@
 //! Why there is no plan.
 
+use fhec_backend::EmitError;
 use fhec_ir::plan::MemoryReport;
 use fhec_passes::PassError;
 use fhec_passes::pipeline::PASSES;
@@ -73,6 +74,24 @@ pub enum CompileError {
         /// Widest base modulus.
         bits: u32,
     },
+}
+
+impl CompileError {
+    /// Bits that moduli are too short by for some value, if that is the reason.
+    pub(crate) fn missing_bits(&self) -> Option<f64> {
+        match self {
+            Self::Pass(PassError::Room { missing, .. }) | Self::Emit(EmitError::Room { missing, .. }) => {
+                Some(*missing)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether another scale will not mend it.
+    pub(crate) fn is_defect(&self) -> bool {
+        let of_scale = matches!(self, Self::Precision { .. } | Self::Declined);
+        !of_scale && self.missing_bits().is_none()
+    }
 }
 
 fn gb(bytes: u64) -> f64 {

@@ -385,7 +385,10 @@ mod tests {
                 key_bytes: None,
             };
             if log_slots < 3 {
-                assert!(matches!(designer.search(&request), Err(BootstrapError::Slots { .. })), "{log_slots}");
+                assert!(
+                    matches!(designer.search(&request), Err(BootstrapError::Slots { .. })),
+                    "{log_slots}"
+                );
                 continue;
             }
             let candidates = designer.candidates(&request).unwrap();

@@ -4,11 +4,19 @@ use fhec_ir::Verified;
 use fhec_ir::slot::{self, SlotGraph};
 use fhec_ir::tensor::{Tensor, TensorGraph, run};
 
-/// Room above the largest magnitude seen in the samples.
-const RANGE_MARGIN: f64 = 1.5;
+/// Room above the largest magnitude seen in the samples, where bootstraps lose precision for it.
+pub(crate) const BOOTSTRAP_MARGIN: f64 = 1.5;
 
-/// Bounds on the slots of every value, from the samples on which the network stays finite; None if there is none.
-pub(crate) fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Option<Vec<f64>> {
+/// The same without bootstraps: bits of the base modulus are cheap.
+pub(crate) const LEVELLED_MARGIN: f64 = 3.0;
+
+/// Bounds on the slots of every value, so many times what is seen in the samples on which the network stays finite; None if
+/// there is none.
+pub(crate) fn slot_ranges(
+    graph: &Verified<SlotGraph>,
+    samples: &[Vec<Tensor<f64>>],
+    margin: f64,
+) -> Option<Vec<f64>> {
     let mut seen = vec![vec![None; graph.len()]; samples.len()];
     slot::interp::run_by_entries(graph, samples, &mut |sample, id, slots| {
         let slots = slots.iter().flatten();
@@ -20,7 +28,7 @@ pub(crate) fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64
     let finite: Vec<_> =
         seen.into_iter().filter(|seen| seen.iter().flatten().all(|x| x.is_finite())).collect();
     // What was not computed may not be bootstrapped.
-    let size = |seen: &Vec<Option<f64>>, k: usize| seen[k].unwrap_or(f64::INFINITY) * RANGE_MARGIN;
+    let size = |seen: &Vec<Option<f64>>, k: usize| seen[k].unwrap_or(f64::INFINITY) * margin;
     let range = |k: usize| finite.iter().map(|seen| size(seen, k)).fold(0.0, f64::max);
     (!finite.is_empty()).then(|| (0..graph.len()).map(range).collect())
 }

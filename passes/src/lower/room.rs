@@ -27,13 +27,14 @@ pub(super) fn stray(config: &Config, types: &[ScheduleType], raised: &BTreeSet<V
     if config.bootstrap.is_some() || config.ranges.len() != types.len() {
         return None;
     }
-    let room = room(&config.moduli);
+    let room = scale::room(&config.moduli);
     let values = || types.iter().zip(&config.ranges).enumerate();
     let excess = values().map(|(k, (ty, range))| {
         let limit = room[ty.level as usize] - range.log2();
         (k, ty.scale.log2() - limit)
     });
-    if let Some((k, bits)) = excess.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, bits)| *bits > SLACK_BITS) {
+    if let Some((k, bits)) = excess.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, bits)| *bits > SLACK_BITS)
+    {
         // A little more than needed, so that rounding does not leave it above.
         return Some(Stray { id: id(k), by: bits.exp2() * (1.0 + scale::TOLERANCE) });
     }
@@ -51,15 +52,6 @@ fn id(k: usize) -> ValueId {
     ValueId(k as u32)
 }
 
-/// log2 of half the modulus product, by level.
-fn room(moduli: &[f64]) -> Vec<f64> {
-    let sums = moduli.iter().scan(-1.0, |sum, q| {
-        *sum += q.log2();
-        Some(*sum)
-    });
-    sums.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use fhec_ir::schedule::Kind;
@@ -67,7 +59,9 @@ mod tests {
     use super::*;
 
     fn types(logs: &[(u32, f64)]) -> Vec<ScheduleType> {
-        logs.iter().map(|(level, log)| ScheduleType { kind: Kind::Ct, level: *level, scale: log.exp2() }).collect()
+        logs.iter()
+            .map(|(level, log)| ScheduleType { kind: Kind::Ct, level: *level, scale: log.exp2() })
+            .collect()
     }
 
     #[test]
@@ -75,7 +69,8 @@ mod tests {
         let mut config = Config::nominal(2, 30, 37);
         config.ranges = vec![1.0; 3];
         let none = BTreeSet::new();
-        let stray = |logs: &[(u32, f64)], raised: &BTreeSet<ValueId>| super::stray(&config, &types(logs), raised);
+        let stray =
+            |logs: &[(u32, f64)], raised: &BTreeSet<ValueId>| super::stray(&config, &types(logs), raised);
         assert!(stray(&[(2, 60.0), (1, 40.0), (0, 36.0)], &none).is_none());
         let high = stray(&[(2, 60.0), (1, 70.0), (0, 44.0)], &none).unwrap();
         assert_eq!((high.id.0, high.by.log2().round()), (2, 8.0));
