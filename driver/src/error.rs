@@ -63,10 +63,21 @@ pub enum CompileError {
         /// What was asked for.
         name: String,
     },
+    /// Results too large for the precision asked for, whatever the parameters are.
+    #[error(
+        "results of up to {largest:.3e} cannot have {wanted} bits after the binary point: scale the network down, its outputs or \
+         the inputs (--input-range), or ask for less (--precision-bits)"
+    )]
+    Magnitude {
+        /// Largest output seen.
+        largest: f64,
+        /// Bits asked for.
+        wanted: f64,
+    },
     /// Results too large for any base modulus.
     #[error(
-        "results of up to {largest:.3e} do not fit a base modulus of {bits} bits at any supported scale: \
-         scale the network's outputs down"
+        "results of up to {largest:.3e} do not fit a base modulus of {bits} bits at any supported scale: scale the network's \
+         outputs down, or its inputs (--input-range)"
     )]
     Range {
         /// Largest output seen.
