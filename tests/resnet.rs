@@ -103,6 +103,7 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain, pair: f64, part: f64)
         moduli: chain.moduli(),
         scale: chain.scale(),
         bootstrap: Some(header),
+        floor: 0,
         ranges: vec![],
     };
     let mut config = config();

@@ -53,6 +53,8 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     }
     room::check(&schedule, &largest)?;
     let mut numbers = report::report(&schedule, &costs, &facts);
+    numbers.samples = (options.samples.len() - diverging) as u32;
+    numbers.diverging = diverging as u32;
     numbers.threads = options.costs.threads as u32;
     numbers.speedup = options.costs.speedup;
     numbers.placement = options.placement.clone();

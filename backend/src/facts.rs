@@ -69,10 +69,22 @@ pub struct Measured {
     /// Root mean square over the slots of every value in the last run, which the forecast of the precision is for; 1 without
     /// a run.
     pub rms: Vec<f64>,
-    /// Largest magnitude of a slot of every value, over all runs in which all values are finite; 0 if there is none.
+    /// Largest magnitude of a slot of every value, over the runs that do not diverge; 0 if there is none.
     pub largest: Vec<f64>,
-    /// Runs in which a value is not finite.
+    /// Runs that diverge.
     pub diverging: usize,
+}
+
+/// A run diverges if a value is so many times as large as any in half of the runs.
+const DIVERGED: f64 = (1u64 << 20) as f64;
+
+/// Which runs do not diverge, by the largest magnitude of any value in each. Polynomials that are made for a range can
+/// leave any bounds on an image unlike those they were made for; such a run bounds nothing.
+pub fn tame(largest: &[f64]) -> Vec<bool> {
+    let mut sorted: Vec<f64> = largest.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted.get((sorted.len().max(1) - 1) / 2).copied().unwrap_or(0.0);
+    largest.iter().map(|x| x.is_finite() && *x <= median.max(1.0) * DIVERGED).collect()
 }
 
 /// Runs at once: what a plaintext is evaluated for, and what memory the values take.
@@ -118,6 +130,7 @@ pub fn measure(schedule: &Verified<Schedule>, samples: &[Vec<Tensor<f64>>]) -> R
         return Ok(Measured { facts: plain_facts(schedule)?, rms: vec![1.0; values], ..measured });
     }
     measured.rms = vec![0.0; values];
+    let mut runs: Vec<Vec<f64>> = Vec::with_capacity(samples.len());
     for batch in samples.chunks(BATCH) {
         let pack = |sample: &Vec<Tensor<f64>>| -> Packed {
             schedule.header.inputs.iter().zip(sample).map(|(input, t)| input.layout.pack(&t.data)).collect()
@@ -130,13 +143,26 @@ pub fn measure(schedule: &Verified<Schedule>, samples: &[Vec<Tensor<f64>>]) -> R
             largest: vec![vec![0.0; values]; batch.len()],
         };
         interpret_all(schedule, &packed, &mut seen).map_err(|e| e.to_string())?;
-        for run in seen.largest {
-            if run.iter().all(|x| x.is_finite()) {
-                measured.largest.iter_mut().zip(run).for_each(|(most, x)| *most = most.max(x));
-            } else {
-                measured.diverging += 1;
-            }
-        }
+        runs.append(&mut seen.largest);
+    }
+    let most = |run: &Vec<f64>| run.iter().copied().fold(0.0, f64::max);
+    let tame = tame(&runs.iter().map(most).collect::<Vec<_>>());
+    measured.diverging = tame.iter().filter(|tame| !**tame).count();
+    for (run, _) in runs.into_iter().zip(tame).filter(|(_, tame)| *tame) {
+        measured.largest.iter_mut().zip(run).for_each(|(most, x)| *most = most.max(x));
     }
     Ok(measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tame;
+
+    #[test]
+    fn runs_unlike_most_others_diverge() {
+        assert_eq!(tame(&[0.0, 4e29, 3.0, 6.0, f64::INFINITY]), [true, false, true, true, false]);
+        assert_eq!(tame(&[3e22, 2e22, 1e22]), [true; 3]);
+        assert_eq!(tame(&[f64::INFINITY]), [false]);
+        assert!(tame(&[]).is_empty());
+    }
 }

@@ -137,6 +137,7 @@ impl Passes<'_> {
             moduli: chain.moduli(),
             scale: chain.scale(),
             bootstrap: chain.bootstrap_header(),
+            floor: chain.floor,
             ranges: ranges.to_vec(),
         };
         config.chain = Box::new(move |_| Ok(given.clone()));

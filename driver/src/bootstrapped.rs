@@ -16,7 +16,6 @@ use crate::emission::Emission;
 use crate::error::CompileError;
 use crate::facts::{BOOTSTRAP_MARGIN, slot_ranges};
 use crate::observer::Stage;
-use crate::request::Request;
 use crate::search::{Fitting, Next, Search};
 
 /// Compiles with bootstraps a network that is ready for `place`.
@@ -37,7 +36,7 @@ pub(crate) fn compile(
         || designs.chains(request.bootstrap_key_bytes, &shapes),
     );
     let ranges = ranges.ok_or(CompileError::Samples { samples: emission.samples.len() })?;
-    check_magnitude(request, graph.outputs.iter().map(|o| ranges[o.value.index()]).fold(0.0, f64::max))?;
+    emission.check_magnitude(graph.outputs.iter().map(|o| ranges[o.value.index()]).fold(0.0, f64::max))?;
     let placements = Placements { request, watch, ranges: &ranges };
     let placer = Placer::new(graph);
     let mut candidates = placements.on(chains?, (0, &placer))?;
@@ -116,19 +115,6 @@ fn plan(
     let (Candidate { chain, report, .. }, (_, fitted)) = (&best.candidate, &best.lowered);
     let cost = slower.map(|slower| fitted.cost(emission.request.memory_budget, slower));
     emission.plan(chain, &fitted.schedule, Some(report.clone()), cost)
-}
-
-/// Most bits that results may have before and after the binary point together: scales have no more, and noise takes some.
-const MOST_BITS: f64 = 40.0;
-
-/// Whether results of this size can have the precision asked for.
-fn check_magnitude(request: &Request, largest: f64) -> Result<(), CompileError> {
-    let wanted = request.precision_bits;
-    if largest.log2() + wanted <= MOST_BITS {
-        Ok(())
-    } else {
-        Err(CompileError::Magnitude { largest, wanted })
-    }
 }
 
 /// Whether a plan holds what was asked for.

@@ -23,6 +23,9 @@ pub(crate) struct Emission<'c> {
     pub(crate) input_bounds: Vec<f64>,
 }
 
+/// Most bits that results may have before and after the binary point together: scales have no more, and noise takes some.
+const MOST_BITS: f64 = 40.0;
+
 impl Emission<'_> {
     /// The plan of a schedule that was lowered for a chain, with what is known of bootstraps and memory budget.
     ///
@@ -46,6 +49,16 @@ impl Emission<'_> {
         };
         let emit = || fhec_backend::emit(chain, schedule.clone(), &options);
         Ok(self.watch.stage(Stage::Emission, |_| emit())?)
+    }
+
+    /// Whether results of this size can have the precision asked for.
+    ///
+    /// # Errors
+    /// [`CompileError::Magnitude`] if not, whatever the parameters are.
+    pub(crate) fn check_magnitude(&self, largest: f64) -> Result<(), CompileError> {
+        let wanted = self.request.precision_bits;
+        let bits = if self.request.scale_bits.is_some() { 0.0 } else { largest.log2() + wanted };
+        if bits <= MOST_BITS { Ok(()) } else { Err(CompileError::Magnitude { largest, wanted }) }
     }
 
     /// Whether a plan keeps within the memory budget.

@@ -26,6 +26,9 @@ const SCALES: [u32; 7] = [28, 30, 32, 34, 37, 40, 43];
 /// Bits that the base modulus has more than the scale at least.
 const LEAST_HEADROOM: u32 = 7;
 
+/// Widest base modulus: two primes.
+const MAX_BASE_BITS: u32 = 2 * MAX_PRIME_BITS;
+
 /// Compiles a network without bootstraps. Samples are those of `emission`.
 ///
 /// # Errors
@@ -66,7 +69,7 @@ pub(crate) fn compile(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(A
             let wider = why.missing_bits().map(|bits| headroom_bits + bits.ceil().max(1.0) as u32);
             let is_defect = why.is_defect();
             refusals.note(why);
-            match wider.filter(|bits| scale_bits + bits <= MAX_PRIME_BITS) {
+            match wider.filter(|bits| scale_bits + bits <= MAX_BASE_BITS) {
                 Some(wider) => headroom_bits = wider,
                 None if is_defect => return Err(refusals.into_error(request)),
                 None => break,
@@ -94,14 +97,11 @@ fn scales(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(Vec<u32>, u32
     let largest = passes.watch.stage(Stage::Bounds, |_| largest_output(passes.network, emission.samples));
     // One bit for the sign, two for images that give more than the synthetic ones.
     let headroom_bits = (largest * 8.0).log2().ceil().max(f64::from(LEAST_HEADROOM)) as u32;
-    let fits = |bits: &u32| bits.saturating_add(headroom_bits) <= MAX_PRIME_BITS;
-    let scales: Vec<u32> = match passes.request.scale_bits {
-        Some(bits) => vec![bits],
-        None => SCALES.to_vec(),
-    };
-    let scales: Vec<u32> = scales.into_iter().filter(fits).collect();
-    if scales.is_empty() {
-        return Err(CompileError::Range { largest, bits: MAX_PRIME_BITS });
+    emission.check_magnitude(largest)?;
+    let scales = passes.request.scale_bits.map_or_else(|| SCALES.to_vec(), |bits| vec![bits]);
+    // Narrow scales come first, so that those which need a second prime come last.
+    if scales[0].saturating_add(headroom_bits) > MAX_BASE_BITS {
+        return Err(CompileError::Range { largest, bits: MAX_BASE_BITS });
     }
     Ok((scales, headroom_bits))
 }

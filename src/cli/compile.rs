@@ -255,6 +255,13 @@ fn run(model: &Path, request: &Request, context: &Context, keep: &Keep<'_>) -> R
     let mut watching = Watching::new(context, keep);
     let compiled = Driver::new(&import, request).observer(&mut watching).run()?;
     let watched = watching.finish();
+    if let Some(report) = compiled.plan.as_ref().map(|p| &p.report).filter(|r| r.diverging > 0) {
+        context.remark(format!(
+            "the network diverges on {} of {} samples: on inputs like these results are garbage, encrypted or not",
+            report.diverging,
+            report.diverging + report.samples
+        ));
+    }
     if let Some(plan) = compiled.plan.as_ref().filter(|_| request.samples.is_empty()) {
         context.remark(bounded_by(request, plan));
     }

@@ -19,6 +19,7 @@ pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
         "predicted_peak_bytes": report.memory.total(), "predicted_memory": report.memory,
         "placement": report.placement, "budget": report.budget,
         "predicted_precision_bits": plan.client.precision_bits,
+        "samples": report.samples, "diverging_samples": report.diverging,
         "input_bounds": plan.client.inputs.iter().map(|i| i.bound).collect::<Vec<_>>(),
         "output_bounds": plan.client.outputs.iter().map(|o| o.bound).collect::<Vec<_>>(),
     });

@@ -1,5 +1,6 @@
 //! How large values get, as far as samples tell.
 
+use fhec_backend::facts::tame;
 use fhec_ir::Verified;
 use fhec_ir::slot::{self, SlotGraph};
 use fhec_ir::tensor::{Tensor, TensorGraph, run};
@@ -10,7 +11,7 @@ pub(crate) const BOOTSTRAP_MARGIN: f64 = 1.5;
 /// The same without bootstraps: bits of the base modulus are cheap.
 pub(crate) const LEVELLED_MARGIN: f64 = 3.0;
 
-/// Bounds on the slots of every value, so many times what is seen in the samples on which the network stays finite; None if
+/// Bounds on the slots of every value, so many times what is seen in the samples on which the network does not diverge; None if
 /// there is none.
 pub(crate) fn slot_ranges(
     graph: &Verified<SlotGraph>,
@@ -25,16 +26,20 @@ pub(crate) fn slot_ranges(
         seen[sample][id.index()] = Some(slots.map(size).fold(0.0, f64::max));
     })
     .ok()?;
-    let finite: Vec<_> =
-        seen.into_iter().filter(|seen| seen.iter().flatten().all(|x| x.is_finite())).collect();
+    let most = |seen: &Vec<Option<f64>>| seen.iter().flatten().copied().fold(0.0, f64::max);
+    let tame = tame(&seen.iter().map(most).collect::<Vec<_>>());
+    let tame: Vec<_> = seen.into_iter().zip(tame).filter(|(_, tame)| *tame).map(|(seen, _)| seen).collect();
     // What was not computed may not be bootstrapped.
     let size = |seen: &Vec<Option<f64>>, k: usize| seen[k].unwrap_or(f64::INFINITY) * margin;
-    let range = |k: usize| finite.iter().map(|seen| size(seen, k)).fold(0.0, f64::max);
-    (!finite.is_empty()).then(|| (0..graph.len()).map(range).collect())
+    let range = |k: usize| tame.iter().map(|seen| size(seen, k)).fold(0.0, f64::max);
+    (!tame.is_empty()).then(|| (0..graph.len()).map(range).collect())
 }
 
-/// Largest absolute value of any output over the samples.
+/// Largest absolute value of any output over the samples on which the network does not diverge.
 pub(crate) fn largest_output(graph: &Verified<TensorGraph>, samples: &[Vec<Tensor<f64>>]) -> f64 {
-    let outputs = samples.iter().filter_map(|s| run(graph, s).ok()).flatten();
-    outputs.flat_map(|o| o.data).filter(|x| x.is_finite()).fold(0.0, |m, x| m.max(x.abs()))
+    let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
+    let largest =
+        |outputs: Vec<Tensor<f64>>| outputs.iter().flat_map(|o| &o.data).map(size).fold(0.0, f64::max);
+    let runs: Vec<f64> = samples.iter().filter_map(|s| run(graph, s).ok()).map(largest).collect();
+    runs.iter().zip(tame(&runs)).filter(|(_, tame)| *tame).fold(0.0, |most, (x, _)| most.max(*x))
 }

@@ -352,6 +352,10 @@ pub struct Report {
     pub placement: Option<PlacementReport>,
     /// What the memory budget cost; None if it cost nothing.
     pub budget: Option<BudgetReport>,
+    /// Samples that bound the values.
+    pub samples: u32,
+    /// Samples beside them that bound nothing, since the network diverges on them.
+    pub diverging: u32,
     /// By layer, in order.
     pub layers: Vec<LayerReport>,
 }

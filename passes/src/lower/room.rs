@@ -28,11 +28,10 @@ pub(super) fn stray(config: &Config, types: &[ScheduleType], raised: &BTreeSet<V
         return None;
     }
     let room = scale::room(&config.moduli);
+    // A scale beyond the modulus is none, however small the values are.
+    let limit = |ty: &ScheduleType, range: f64| room[ty.level as usize] - range.max(1.0).log2();
     let values = || types.iter().zip(&config.ranges).enumerate();
-    let excess = values().map(|(k, (ty, range))| {
-        let limit = room[ty.level as usize] - range.log2();
-        (k, ty.scale.log2() - limit)
-    });
+    let excess = values().map(|(k, (ty, range))| (k, ty.scale.log2() - limit(ty, *range)));
     if let Some((k, bits)) = excess.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, bits)| *bits > SLACK_BITS)
     {
         // A little more than needed, so that rounding does not leave it above.
@@ -40,7 +39,7 @@ pub(super) fn stray(config: &Config, types: &[ScheduleType], raised: &BTreeSet<V
     }
     let low = values().filter(|(k, _)| !raised.contains(&id(*k)));
     let (k, (ty, range)) = low.min_by(|a, b| a.1.0.scale.total_cmp(&b.1.0.scale))?;
-    let wanted = config.scale.log2().min(room[ty.level as usize] - range.log2());
+    let wanted = config.scale.log2().min(limit(ty, *range));
     let lost = wanted - ty.scale.log2();
     (lost > f64::from(MAX_LOST_BITS)).then(|| Stray { id: id(k), by: (-lost).exp2() })
 }
