@@ -14,7 +14,7 @@ use crate::budget::{Fitted, fitted};
 use crate::candidates::{Candidate, Designs, LevelledChain, Placements, dense_shapes, fewer_keys, sparse};
 use crate::emission::Emission;
 use crate::error::CompileError;
-use crate::facts::{BOOTSTRAP_MARGIN, slot_ranges};
+use crate::facts::{BOOTSTRAP_MARGIN, Ranges, slot_ranges};
 use crate::observer::Stage;
 use crate::search::{Fitting, Next, Search};
 
@@ -35,7 +35,11 @@ pub(crate) fn compile(
         || watch.stage(Stage::Bounds, |_| slot_ranges(graph, emission.samples, BOOTSTRAP_MARGIN)),
         || designs.chains(request.bootstrap_key_bytes, &shapes),
     );
-    let ranges = ranges.ok_or(CompileError::Samples { samples: emission.samples.len() })?;
+    let samples = emission.samples.len();
+    let Ranges { bounds: ranges, diverging } = ranges.ok_or(CompileError::Samples { samples })?;
+    if diverging * MOST_DIVERGING > samples {
+        return Err(CompileError::Diverges { diverging, samples });
+    }
     emission.check_magnitude(graph.outputs.iter().map(|o| ranges[o.value.index()]).fold(0.0, f64::max))?;
     let placements = Placements { request, watch, ranges: &ranges };
     let placer = Placer::new(graph);
@@ -81,6 +85,10 @@ pub(crate) fn compile(
         }
     }
 }
+
+/// What part of the samples the network may diverge on, as a divisor: where it does, it is no use encrypted, where nobody
+/// sees it.
+const MOST_DIVERGING: usize = 8;
 
 /// A schedule, fitted to the budget, and the run of the passes behind it.
 type Lowered = (Attempt, Fitted);

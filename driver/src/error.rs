@@ -48,6 +48,17 @@ pub enum CompileError {
     /// The caller's objective declines every plan there is.
     #[error("the objective declines every plan that fits and is precise enough")]
     Declined,
+    /// The network itself is not to be trusted.
+    #[error(
+        "the network diverges on {diverging} of {samples} samples: values leave the range of its polynomials and grow without \
+         bound; scale it down, or give the inputs that it is made for (--input-range, --samples)"
+    )]
+    Diverges {
+        /// Samples on which it does.
+        diverging: usize,
+        /// Samples tried.
+        samples: usize,
+    },
     /// No sample bounds the values of a network with bootstraps.
     #[error(
         "none of {samples} samples bounds the network's values: they do not fit its input, or it diverges on all of \

@@ -11,13 +11,21 @@ pub(crate) const BOOTSTRAP_MARGIN: f64 = 1.5;
 /// The same without bootstraps: bits of the base modulus are cheap.
 pub(crate) const LEVELLED_MARGIN: f64 = 3.0;
 
+/// What samples tell of a graph's values.
+pub(crate) struct Ranges {
+    /// By value, a bound on its slots.
+    pub(crate) bounds: Vec<f64>,
+    /// Samples on which the network diverges, which bound nothing.
+    pub(crate) diverging: usize,
+}
+
 /// Bounds on the slots of every value, so many times what is seen in the samples on which the network does not diverge; None if
 /// there is none.
 pub(crate) fn slot_ranges(
     graph: &Verified<SlotGraph>,
     samples: &[Vec<Tensor<f64>>],
     margin: f64,
-) -> Option<Vec<f64>> {
+) -> Option<Ranges> {
     let mut seen = vec![vec![None; graph.len()]; samples.len()];
     slot::interp::run_by_entries(graph, samples, &mut |sample, id, slots| {
         let slots = slots.iter().flatten();
@@ -32,7 +40,8 @@ pub(crate) fn slot_ranges(
     // What was not computed may not be bootstrapped.
     let size = |seen: &Vec<Option<f64>>, k: usize| seen[k].unwrap_or(f64::INFINITY) * margin;
     let range = |k: usize| tame.iter().map(|seen| size(seen, k)).fold(0.0, f64::max);
-    (!tame.is_empty()).then(|| (0..graph.len()).map(range).collect())
+    let diverging = samples.len() - tame.len();
+    (!tame.is_empty()).then(|| Ranges { bounds: (0..graph.len()).map(range).collect(), diverging })
 }
 
 /// Largest absolute value of any output over the samples on which the network does not diverge.

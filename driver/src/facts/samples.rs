@@ -22,31 +22,50 @@ enum Kind {
     Grey,
 }
 
+const KINDS: [Kind; 6] = [Kind::Blank, Kind::Full, Kind::Sparse, Kind::Dense, Kind::Opposite, Kind::Grey];
+
+/// Grey images more for networks that are deep: what grows with every layer shows on some of them.
+const MORE_GREY: usize = 7;
+
 /// Blank, full, sparse, dense and grey noise images within the domain of the inputs: inputs of the network. Grey noise
 /// comes last: of these it is the closest to what real images are like.
 pub(crate) fn synthetic(graph: &Verified<TensorGraph>, request: &Request) -> Vec<Vec<Tensor<f64>>> {
     let mut rng = ChaCha8Rng::seed_from_u64(request.seed);
-    let mut sample = |kind: Kind| -> Vec<Tensor<f64>> {
-        let inputs = graph.inputs().enumerate().map(|(k, (id, _))| {
-            let shape = graph.ty(id).clone();
-            let channels = shape.get(1).copied().unwrap_or(1).max(1);
-            let plane = shape.iter().skip(2).product::<usize>().max(1);
-            let mut pixel = || match kind {
-                Kind::Blank => 0.0,
-                Kind::Full => 1.0,
-                Kind::Sparse => f64::from(u8::from(rng.random_bool(0.15))),
-                Kind::Dense => f64::from(u8::from(rng.random_bool(0.5))),
-                Kind::Opposite => f64::from(u8::from(k % 2 == 0)),
-                Kind::Grey => rng.random::<f64>(),
-            };
-            let numbers = 0..shape.iter().product::<usize>();
-            let data = numbers.map(|i| number(request, k, i / plane % channels, pixel()));
-            let data = data.collect();
-            Tensor::new(shape, data)
-        });
-        inputs.collect()
-    };
     let several = graph.inputs().count() > 1;
-    let kinds = [Kind::Blank, Kind::Full, Kind::Sparse, Kind::Dense, Kind::Opposite, Kind::Grey];
-    kinds.into_iter().filter(|kind| several || !matches!(kind, Kind::Opposite)).map(&mut sample).collect()
+    let kinds = KINDS.into_iter().filter(|kind| several || !matches!(kind, Kind::Opposite));
+    kinds.map(|kind| image(graph, request, kind, &mut rng)).collect()
+}
+
+/// The same with more grey noise.
+pub(crate) fn many_synthetic(graph: &Verified<TensorGraph>, request: &Request) -> Vec<Vec<Tensor<f64>>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(request.seed.wrapping_add(1));
+    let grey = (0..MORE_GREY).map(|_| image(graph, request, Kind::Grey, &mut rng));
+    grey.collect::<Vec<_>>().into_iter().chain(synthetic(graph, request)).collect()
+}
+
+/// An image of a kind for every input.
+fn image(
+    graph: &Verified<TensorGraph>,
+    request: &Request,
+    kind: Kind,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Tensor<f64>> {
+    let inputs = graph.inputs().enumerate().map(|(k, (id, _))| {
+        let shape = graph.ty(id).clone();
+        let channels = shape.get(1).copied().unwrap_or(1).max(1);
+        let plane = shape.iter().skip(2).product::<usize>().max(1);
+        let mut pixel = || match kind {
+            Kind::Blank => 0.0,
+            Kind::Full => 1.0,
+            Kind::Sparse => f64::from(u8::from(rng.random_bool(0.15))),
+            Kind::Dense => f64::from(u8::from(rng.random_bool(0.5))),
+            Kind::Opposite => f64::from(u8::from(k % 2 == 0)),
+            Kind::Grey => rng.random::<f64>(),
+        };
+        let numbers = 0..shape.iter().product::<usize>();
+        let data = numbers.map(|i| number(request, k, i / plane % channels, pixel()));
+        let data = data.collect();
+        Tensor::new(shape, data)
+    });
+    inputs.collect()
 }
