@@ -70,7 +70,14 @@ pub(crate) fn compile(
             }
             Some(Next::Take(best)) => {
                 let slower = best.candidate.report.seconds - search.fastest();
-                let plan = plan(emission, &best, widened.then_some(slower))?;
+                let plan = match plan(emission, &best, widened.then_some(slower)) {
+                    // Some value has no room on this chain.
+                    Err(refusal) if refusal.missing_bits().is_some() => {
+                        search.refuse(&best.summary, refusal);
+                        continue;
+                    }
+                    made => made?,
+                };
                 match check(emission, &plan) {
                     Ok(()) => {
                         search.take(&best.summary);

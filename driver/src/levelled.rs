@@ -66,12 +66,15 @@ pub(crate) fn compile(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(A
             };
             watch.tell(|o| o.candidate_refused(&summary, &why));
             // A wider base gives all values room, as far as primes go.
-            let wider = why.missing_bits().map(|bits| headroom_bits + bits.ceil().max(1.0) as u32);
-            let is_defect = why.is_defect();
+            let wider = why
+                .missing_bits()
+                .map(|bits| headroom_bits + bits.ceil().clamp(1.0, f64::from(MAX_BASE_BITS)) as u32);
+            if why.is_defect() {
+                return Err(why);
+            }
             refusals.note(why);
             match wider.filter(|bits| scale_bits + bits <= MAX_BASE_BITS) {
                 Some(wider) => headroom_bits = wider,
-                None if is_defect => return Err(refusals.into_error(request)),
                 None => break,
             }
         }
