@@ -28,8 +28,8 @@ use super::{Context, decrypt};
 #[command(after_help = "\
 With several inputs of a one-input network, or a range of records, all are run with one set of keys and a summary
 follows. --check also runs in clear and compares: against the network itself if an .onnx is given, else against
-the plan's schedule; an error beyond what the plan's precision allows the worst slot is a failure. --layers gives the seconds of each layer, summed over its instructions, each on its threads (the
-prediction is for one thread), and −log2 of the rms and the largest difference of its slots from those in clear.
+the plan's schedule; an error beyond what the plan's precision allows the worst slot is a failure. --layers gives the
+seconds of each layer, summed over its instructions, each on its threads (the prediction is for one thread), and −log2 of the rms and the largest difference of its slots from those in clear.
 
 Examples:
   fhec infer model.plan --input cat.png
