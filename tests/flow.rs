@@ -170,6 +170,40 @@ fn check_trace(path: &Path) -> f64 {
     spans.iter().map(|e| number(e, "dur") * 1e-6).sum()
 }
 
+/// A plan whose client part was changed.
+fn write_changed(folder: &Folder, change: impl FnOnce(&mut Plan)) {
+    let mut plan = plan_of(folder, "model.plan");
+    change(&mut plan);
+    plan.save(&folder.path("changed.plan")).unwrap();
+}
+
+#[test]
+fn what_lies_beyond_the_bounds_or_the_precision_is_a_failure() {
+    let folder = Folder::new();
+    write_plan(&folder, "model.plan", KERNEL);
+    write_image(&folder);
+    write_changed(&folder, |plan| plan.client.inputs[0].bound = 0.1);
+    folder.ok("keygen changed.plan -o keys");
+    let encrypt = "encrypt changed.plan --key keys/secret.key --input image.u8 -o image.ct";
+    folder.fails(encrypt, "--allow-out-of-range");
+    folder.fails("infer changed.plan --input image.u8", "the plan was made for magnitudes of up to 0.1000");
+    folder.ok(&format!("{encrypt} --allow-out-of-range"));
+    folder.ok("infer changed.plan --input image.u8 --allow-out-of-range");
+
+    write_changed(&folder, |plan| plan.client.outputs[0].bound = 0.1);
+    folder.ok(encrypt);
+    folder.ok("run changed.plan --keys keys/evaluation.keys --input image.ct -o result.ct");
+    let decrypt = "decrypt changed.plan --key keys/secret.key --input result.ct";
+    folder.fails(decrypt, "not to be trusted");
+    folder.fails("infer changed.plan --input image.u8", "not to be trusted");
+    folder.ok(&format!("{decrypt} --allow-out-of-range"));
+
+    write_changed(&folder, |plan| plan.client.precision_bits = 40.0);
+    folder.ok("infer changed.plan --input image.u8");
+    folder.fails("infer changed.plan --input image.u8 --check", "allows 7.28e-12");
+    folder.fails("infer changed.plan --input image.u8 --input image.u8 --check", "allows 7.28e-12");
+}
+
 #[test]
 fn layers_and_traces() {
     let folder = Folder::new();

@@ -99,7 +99,13 @@ fn compile(network: &Verified<TensorGraph>, chain: &Chain, pair: f64, part: f64)
         period: header.period as usize,
         ranges: ranges(&packed),
     };
-    let lowered = lower::Config { moduli: chain.moduli(), scale: chain.scale(), bootstrap: Some(header) };
+    let lowered = lower::Config {
+        moduli: chain.moduli(),
+        scale: chain.scale(),
+        bootstrap: Some(header),
+        floor: 0,
+        ranges: vec![],
+    };
     let mut config = config();
     config.place.bootstrap = Some(bootstrap);
     config.chain = Box::new(move |_| Ok(lowered.clone()));

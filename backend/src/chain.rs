@@ -70,6 +70,8 @@ pub struct Chain {
     pub data: ParameterData,
     /// What a bootstrap costs, if the chain is made for one.
     pub bootstrap: Option<BootstrapCosts>,
+    /// The level of results without bootstraps: the base modulus is the product of the primes up to it.
+    pub floor: u32,
 }
 
 /// Why there are no parameters.
@@ -124,13 +126,20 @@ impl From<BootstrapError> for ChainError {
 }
 
 impl ChainRequest {
+    /// Widths of the base's primes: two where one would be too wide.
+    fn base_bits(&self) -> Vec<u32> {
+        match self.scale_bits + self.headroom_bits {
+            base @ ..=MAX_PRIME_BITS => vec![base],
+            base => vec![base.div_ceil(2); 2],
+        }
+    }
+
     fn q_bits(&self) -> Vec<u32> {
-        let base = self.scale_bits + self.headroom_bits;
-        std::iter::once(base).chain(std::iter::repeat_n(self.scale_bits, self.levels)).collect()
+        self.base_bits().into_iter().chain(std::iter::repeat_n(self.scale_bits, self.levels)).collect()
     }
 
     fn check_widths(&self) -> Result<(), ChainError> {
-        let widths = [("scale", self.scale_bits), ("base", self.scale_bits + self.headroom_bits)];
+        let widths = [("scale", self.scale_bits), ("base", self.base_bits()[0])];
         for (what, bits) in widths {
             if !(MIN_PRIME_BITS..=MAX_PRIME_BITS).contains(&bits) {
                 return Err(ChainError::Width { what, bits });
@@ -200,7 +209,8 @@ pub fn select(request: &ChainRequest) -> Result<Chain, ChainError> {
 
 impl Chain {
     fn new(parameters: Parameters, request: &ChainRequest) -> Self {
-        Self::from_parameters(parameters, request.scale_bits, request.shared_gadget)
+        let floor = request.base_bits().len() as u32 - 1;
+        Self { floor, ..Self::from_parameters(parameters, request.scale_bits, request.shared_gadget) }
     }
 
     /// Describes a parameter set that was made otherwise.
@@ -225,7 +235,7 @@ impl Chain {
             gadgets: (0..parameters.q().len()).map(gadget).collect(),
             bootstrap: None,
         };
-        Self { parameters, data, bootstrap: None }
+        Self { parameters, data, bootstrap: None, floor: 0 }
     }
 
     /// What a schedule for this chain says about its bootstrap.
@@ -281,8 +291,18 @@ mod tests {
         assert!(message.contains("93 bits too many"), "{message}");
         assert!(select(&request(95, 40)).is_err());
         assert!(matches!(select(&request(2, 60)), Err(ChainError::Width { what: "scale", .. })));
-        assert!(matches!(select(&request(2, 45)), Err(ChainError::Width { what: "base", .. })));
+        let endless = ChainRequest { headroom_bits: 60, ..request(2, 45) };
+        assert!(matches!(select(&endless), Err(ChainError::Width { what: "base", .. })));
         assert!(select(&ChainRequest { log_n: Some(9), ..request(1, 30) }).is_err());
+    }
+
+    #[test]
+    fn a_base_too_wide_for_a_prime_has_two() {
+        let chain = select(&ChainRequest { headroom_bits: 20, ..request(3, 40) }).unwrap();
+        assert_eq!((chain.floor, chain.data.q.len()), (1, 5));
+        let base: f64 = chain.moduli()[..2].iter().map(|q| q.log2()).sum();
+        assert!((base - 60.0).abs() < 0.1, "{base}");
+        assert_eq!(select(&request(3, 40)).unwrap().floor, 0);
     }
 
     #[test]

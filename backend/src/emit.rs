@@ -1,8 +1,6 @@
 //! The last step of compilation.
 
-use fhec_ir::plan::{
-    BudgetReport, KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, PlanError, Report,
-};
+use fhec_ir::plan::{BudgetReport, KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, Report};
 use fhec_ir::schedule::Schedule;
 use fhec_ir::schedule::keys::key_needs;
 use fhec_ir::tensor::Tensor;
@@ -10,9 +8,10 @@ use fhec_ir::{Verified, Violations};
 
 use crate::chain::Chain;
 use crate::cost::{CostModel, CostTable};
+use crate::error::EmitError;
 use crate::facts::{self, Measured};
 use crate::memory::memory;
-use crate::{order, report};
+use crate::{order, report, room};
 
 /// What [`emit`] needs besides schedule and parameters.
 #[derive(Clone, Debug, Default)]
@@ -25,33 +24,17 @@ pub struct EmitOptions {
     pub placement: Option<PlacementReport>,
     /// What the memory budget cost so far, if there is one: as many plaintexts are kept as it leaves room for.
     pub budget: Option<BudgetReport>,
-    /// Inputs of the network, one tensor for each, whose runs in clear give the values' magnitudes for the predicted
-    /// precision; without any, values are taken to be of size 1.
+    /// Inputs of the network, one tensor for each, whose runs in clear give the values' magnitudes: for the predicted
+    /// precision the last one, for the room that values need all. Without any, values are taken to be of size 1, and to fit.
     pub samples: Vec<Vec<Tensor<f64>>>,
-}
-
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EmitError {
-    /// The schedule was lowered for other primes than the chain's.
-    #[error("the schedule was planned for other parameters")]
-    Chain,
-    /// A plaintext cannot be computed.
-    #[error("{0}")]
-    Recipe(String),
-    /// Reordering broke the schedule: a bug here.
-    #[error("internal: {0}")]
-    Order(#[from] Violations),
-    /// The parts of the plan contradict each other.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
+    /// By input, a bound on the numbers that the samples stand for; none for missing ones.
+    pub input_bounds: Vec<f64>,
 }
 
 /// Orders the instructions, counts, predicts, and puts the plan together.
 ///
 /// # Errors
-/// If the schedule was not lowered for `chain`, or a plaintext cannot be computed.
+/// If the schedule was not lowered for `chain`, a plaintext cannot be computed, or a sample gives values that do not fit.
 pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) -> Result<Plan, EmitError> {
     let header = &schedule.header;
     if header.moduli != chain.moduli()
@@ -63,8 +46,15 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let bootstrap = chain.bootstrap.unwrap_or_default();
     let costs = CostModel::new(&chain.data, &options.costs).with_bootstrap(&bootstrap);
     let schedule = order::order(schedule, &costs)?;
-    let Measured { facts, rms } = facts::measure(&schedule, &options.samples).map_err(EmitError::Recipe)?;
+    let measured = facts::measure(&schedule, &options.samples).map_err(EmitError::Recipe)?;
+    let Measured { facts, rms, largest, diverging } = measured;
+    if diverging > 0 && diverging == options.samples.len() {
+        return Err(EmitError::Diverges(diverging));
+    }
+    room::check(&schedule, &largest)?;
     let mut numbers = report::report(&schedule, &costs, &facts);
+    numbers.samples = (options.samples.len() - diverging) as u32;
+    numbers.diverging = diverging as u32;
     numbers.threads = options.costs.threads as u32;
     numbers.speedup = options.costs.speedup;
     numbers.placement = options.placement.clone();
@@ -73,6 +63,7 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let precision = report::precision_bits(&schedule, &chain.data, &facts, &rms);
     let (data, normalisations) = (chain.data.clone(), &options.normalisations);
     let mut plan = Plan::assemble(data, schedule, normalisations, numbers, precision, bootstrap.key_bytes)?;
+    room::bound(&mut plan.client, &plan.schedule, &options.input_bounds, &largest);
     plan.report.memory.keys = plan.keys.bytes();
     plan.report.memory.matrices = bootstrap.matrix_bytes;
     if let Some(budget) = &options.budget {

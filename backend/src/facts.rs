@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fhec_ir::schedule::interp::{Observer, interpret_observed};
+use fhec_ir::schedule::interp::{Observer, Packed, interpret_all};
 use fhec_ir::schedule::recipes::{RecipeVectors, Vector};
 use fhec_ir::schedule::{Recipe, Schedule};
 use fhec_ir::tensor::Tensor;
@@ -66,25 +66,52 @@ pub fn estimated_facts(schedule: &Schedule) -> Facts {
 pub struct Measured {
     /// Its plaintexts.
     pub facts: Facts,
-    /// Root mean square over the slots of every value, the largest of the runs; 1 without a run.
+    /// Root mean square over the slots of every value in the last run, which the forecast of the precision is for; 1 without
+    /// a run.
     pub rms: Vec<f64>,
+    /// Largest magnitude of a slot of every value, over the runs that do not diverge; 0 if there is none.
+    pub largest: Vec<f64>,
+    /// Runs that diverge.
+    pub diverging: usize,
 }
 
-/// Sees one run.
+/// A run diverges if a value is so many times as large as any in half of the runs.
+const DIVERGED: f64 = (1u64 << 20) as f64;
+
+/// Which runs do not diverge, by the largest magnitude of any value in each. Polynomials that are made for a range can
+/// leave any bounds on an image unlike those they were made for; such a run bounds nothing.
+pub fn tame(largest: &[f64]) -> Vec<bool> {
+    let mut sorted: Vec<f64> = largest.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted.get((sorted.len().max(1) - 1) / 2).copied().unwrap_or(0.0);
+    largest.iter().map(|x| x.is_finite() && *x <= median.max(1.0) * DIVERGED).collect()
+}
+
+/// Runs at once: what a plaintext is evaluated for, and what memory the values take.
+const BATCH: usize = 8;
+
+/// Sees the runs of a batch.
 struct Seen<'m> {
     slots: f64,
-    measured: &'m mut Measured,
+    facts: &'m mut Facts,
+    rms: &'m mut [f64],
+    /// By run and value.
+    largest: Vec<Vec<f64>>,
 }
 
 impl Observer for Seen<'_> {
-    fn value(&mut self, id: ValueId, slots: &[f64]) {
-        let rms = &mut self.measured.rms[id.index()];
-        *rms = rms.max(root_mean_square(slots));
+    fn value(&mut self, sample: usize, id: ValueId, slots: &[f64]) {
+        // What is not a number would get lost in a maximum.
+        let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
+        self.largest[sample][id.index()] = slots.iter().map(size).fold(0.0, f64::max);
+        if sample + 1 == self.largest.len() {
+            self.rms[id.index()] = root_mean_square(slots);
+        }
     }
 
     fn plaintext(&mut self, recipe: &Recipe, vector: &Vector) {
         let facts = || PlainFacts::of(vector, self.slots);
-        self.measured.facts.entry(*recipe).or_insert_with(facts);
+        self.facts.entry(*recipe).or_insert_with(facts);
     }
 }
 
@@ -97,15 +124,45 @@ fn root_mean_square(x: &[f64]) -> f64 {
 /// # Errors
 /// If a sample does not fit the schedule, or what is wrong with a recipe.
 pub fn measure(schedule: &Verified<Schedule>, samples: &[Vec<Tensor<f64>>]) -> Result<Measured, String> {
+    let values = schedule.len();
+    let mut measured = Measured { largest: vec![0.0; values], ..Measured::default() };
     if samples.is_empty() {
-        return Ok(Measured { facts: plain_facts(schedule)?, rms: vec![1.0; schedule.len()] });
+        return Ok(Measured { facts: plain_facts(schedule)?, rms: vec![1.0; values], ..measured });
     }
-    let mut measured = Measured { facts: HashMap::new(), rms: vec![0.0; schedule.len()] };
-    for sample in samples {
-        let packed: Vec<_> =
-            schedule.header.inputs.iter().zip(sample).map(|(input, t)| input.layout.pack(&t.data)).collect();
-        let mut seen = Seen { slots: schedule.header.slots as f64, measured: &mut measured };
-        interpret_observed(schedule, &packed, &mut seen).map_err(|e| e.to_string())?;
+    measured.rms = vec![0.0; values];
+    let mut runs: Vec<Vec<f64>> = Vec::with_capacity(samples.len());
+    for batch in samples.chunks(BATCH) {
+        let pack = |sample: &Vec<Tensor<f64>>| -> Packed {
+            schedule.header.inputs.iter().zip(sample).map(|(input, t)| input.layout.pack(&t.data)).collect()
+        };
+        let packed: Vec<Packed> = batch.iter().map(pack).collect();
+        let mut seen = Seen {
+            slots: schedule.header.slots as f64,
+            facts: &mut measured.facts,
+            rms: &mut measured.rms,
+            largest: vec![vec![0.0; values]; batch.len()],
+        };
+        interpret_all(schedule, &packed, &mut seen).map_err(|e| e.to_string())?;
+        runs.append(&mut seen.largest);
+    }
+    let most = |run: &Vec<f64>| run.iter().copied().fold(0.0, f64::max);
+    let tame = tame(&runs.iter().map(most).collect::<Vec<_>>());
+    measured.diverging = tame.iter().filter(|tame| !**tame).count();
+    for (run, _) in runs.into_iter().zip(tame).filter(|(_, tame)| *tame) {
+        measured.largest.iter_mut().zip(run).for_each(|(most, x)| *most = most.max(x));
     }
     Ok(measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tame;
+
+    #[test]
+    fn runs_unlike_most_others_diverge() {
+        assert_eq!(tame(&[0.0, 4e29, 3.0, 6.0, f64::INFINITY]), [true, false, true, true, false]);
+        assert_eq!(tame(&[3e22, 2e22, 1e22]), [true; 3]);
+        assert_eq!(tame(&[f64::INFINITY]), [false]);
+        assert!(tame(&[]).is_empty());
+    }
 }

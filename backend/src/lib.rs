@@ -6,6 +6,7 @@
 //! * [`facts`]: what is known of plaintexts and values.
 //! * [`memory`]: what lives when.
 //! * [`order`]: the order of instructions.
+//! * [`room`]: whether every value fits the modulus of its level.
 //! * [`report`]: counts, times and precision by layer.
 //! * [`emit`]: all of it, to a [`Plan`](fhec_ir::plan::Plan).
 //!
@@ -16,11 +17,14 @@ pub mod bootstrap;
 pub mod chain;
 pub mod cost;
 mod emit;
+mod error;
 pub mod facts;
 pub mod memory;
 pub mod order;
 pub mod report;
+pub mod room;
 
 pub use bootstrap::{BootstrapRequest, select_bootstrapped};
 pub use chain::{BootstrapCosts, Chain, ChainError, ChainRequest, select};
-pub use emit::{EmitError, EmitOptions, Forecast, emit, forecast};
+pub use emit::{EmitOptions, Forecast, emit, forecast};
+pub use error::EmitError;

@@ -37,10 +37,15 @@ impl Attempt {
         }
     }
 
-    /// This and the run of the passes after it, whose schedule another one took the place of.
-    pub(crate) fn followed_by(self, rest: Self, schedule: Verified<Schedule>) -> Self {
+    /// This and the run of the passes after it.
+    pub(crate) fn followed_by(self, rest: Self) -> Self {
         let snapshots = self.snapshots.into_iter().chain(rest.snapshots).collect();
-        Self { program: Program::Schedule(schedule), snapshots }
+        Self { program: rest.program, snapshots }
+    }
+
+    /// The same with another schedule in place of the last program.
+    pub(crate) fn ending_in(self, schedule: Verified<Schedule>) -> Self {
+        Self { program: Program::Schedule(schedule), ..self }
     }
 }
 
@@ -79,11 +84,23 @@ impl Passes<'_> {
         self.packed(config, last.map(|last| names[last]))
     }
 
-    /// Runs all passes for a chain without bootstraps.
-    pub(crate) fn all(&self, chain: &Chain) -> Result<Attempt, PassError> {
-        let config = self.for_chain(chain);
-        let network = Program::Tensor(self.network.clone());
-        self.run(network, config, &|_| {}, &mut || {})
+    /// Runs the passes up to the one before `lower`.
+    pub(crate) fn before_lower(&self, log_n: u32) -> Result<Attempt, PassError> {
+        let names = self.names();
+        let last = names.iter().position(|name| *name == "lower").and_then(|at| at.checked_sub(1));
+        self.packed(self.config(log_n), last.map(|last| names[last]))
+    }
+
+    /// Runs the passes from `lower` on for a chain without bootstraps; `ranges` bound the placed values.
+    pub(crate) fn lower(
+        &self,
+        placed: &Attempt,
+        chain: &Chain,
+        ranges: &[f64],
+    ) -> Result<Attempt, PassError> {
+        let config = self.for_chain(chain, ranges);
+        let start = |pipeline: &mut Pipeline| pipeline.start_at("lower");
+        self.run(placed.program.clone(), config, &start, &mut || {})
     }
 
     /// Runs the passes from `place` on, which is configured for the chain.
@@ -93,7 +110,7 @@ impl Passes<'_> {
         chain: &Chain,
         place: &place::Config,
     ) -> Result<Attempt, PassError> {
-        let mut config = self.for_chain(chain);
+        let mut config = self.for_chain(chain, &[]);
         config.place = place.clone();
         let start = |pipeline: &mut Pipeline| pipeline.start_at("place");
         self.run(packed.program.clone(), config, &start, &mut || {})
@@ -114,12 +131,14 @@ impl Passes<'_> {
         config
     }
 
-    fn for_chain(&self, chain: &Chain) -> Config {
+    fn for_chain(&self, chain: &Chain, ranges: &[f64]) -> Config {
         let mut config = self.config(chain.data.log_n);
         let given = lower::Config {
             moduli: chain.moduli(),
             scale: chain.scale(),
             bootstrap: chain.bootstrap_header(),
+            floor: chain.floor,
+            ranges: ranges.to_vec(),
         };
         config.chain = Box::new(move |_| Ok(given.clone()));
         config

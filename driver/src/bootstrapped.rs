@@ -14,7 +14,7 @@ use crate::budget::{Fitted, fitted};
 use crate::candidates::{Candidate, Designs, LevelledChain, Placements, dense_shapes, fewer_keys, sparse};
 use crate::emission::Emission;
 use crate::error::CompileError;
-use crate::facts::slot_ranges;
+use crate::facts::{BOOTSTRAP_MARGIN, Ranges, slot_ranges};
 use crate::observer::Stage;
 use crate::search::{Fitting, Next, Search};
 
@@ -32,10 +32,15 @@ pub(crate) fn compile(
     let graph = packed.slot_graph()?;
     let shapes = dense_shapes(request);
     let (ranges, chains) = rayon::join(
-        || watch.stage(Stage::Bounds, |_| slot_ranges(graph, emission.samples)),
+        || watch.stage(Stage::Bounds, |_| slot_ranges(graph, emission.samples, BOOTSTRAP_MARGIN)),
         || designs.chains(request.bootstrap_key_bytes, &shapes),
     );
-    let ranges = ranges.ok_or(CompileError::Samples { samples: emission.samples.len() })?;
+    let samples = emission.samples.len();
+    let Ranges { bounds: ranges, diverging } = ranges.ok_or(CompileError::Samples { samples })?;
+    if diverging * MOST_DIVERGING > samples {
+        return Err(CompileError::Diverges { diverging, samples });
+    }
+    emission.check_magnitude(graph.outputs.iter().map(|o| ranges[o.value.index()]).fold(0.0, f64::max))?;
     let placements = Placements { request, watch, ranges: &ranges };
     let placer = Placer::new(graph);
     let mut candidates = placements.on(chains?, (0, &placer))?;
@@ -65,13 +70,20 @@ pub(crate) fn compile(
             }
             Some(Next::Take(best)) => {
                 let slower = best.candidate.report.seconds - search.fastest();
-                let plan = plan(emission, &best, widened.then_some(slower))?;
+                let plan = match plan(emission, &best, widened.then_some(slower)) {
+                    // Some value has no room on this chain.
+                    Err(refusal) if refusal.missing_bits().is_some() => {
+                        search.refuse(&best.summary, refusal);
+                        continue;
+                    }
+                    made => made?,
+                };
                 match check(emission, &plan) {
                     Ok(()) => {
                         search.take(&best.summary);
                         let (run, fitted) = best.lowered;
                         let packed = packings.swap_remove(best.candidate.packing);
-                        return Ok((packed.followed_by(run, fitted.schedule), plan));
+                        return Ok((packed.followed_by(run).ending_in(fitted.schedule), plan));
                     }
                     Err(refusal) => search.refuse(&best.summary, refusal),
                 }
@@ -80,6 +92,10 @@ pub(crate) fn compile(
         }
     }
 }
+
+/// What part of the samples the network may diverge on, as a divisor: where it does, it is no use encrypted, where nobody
+/// sees it.
+const MOST_DIVERGING: usize = 8;
 
 /// A schedule, fitted to the budget, and the run of the passes behind it.
 type Lowered = (Attempt, Fitted);

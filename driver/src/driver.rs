@@ -13,7 +13,7 @@ use fhec_passes::pipeline::Program;
 use crate::attempt::{Attempt, Passes};
 use crate::emission::Emission;
 use crate::error::CompileError;
-use crate::facts::{needs_bootstraps, synthetic};
+use crate::facts::{input_bounds, many_synthetic, needs_bootstraps, synthetic};
 use crate::objective::{LeastTime, Objective};
 use crate::observer::Observer;
 use crate::request::Request;
@@ -122,17 +122,17 @@ fn without_plan(passes: &Passes<'_>, stop_after: Option<&str>) -> Result<Attempt
 /// The passes down to a schedule, and its plan.
 fn planned(passes: &Passes<'_>, objective: &dyn Objective) -> Result<(Attempt, Plan), CompileError> {
     let Passes { request, watch, network, .. } = *passes;
-    let synthetic = match &request.samples[..] {
-        [] => synthetic(network, &request.normalisations, request.seed),
-        _ => vec![],
-    };
-    let samples = if request.samples.is_empty() { &synthetic } else { &request.samples };
-    let emission = Emission { request, objective, watch, samples };
+    let input_bounds = input_bounds(request, network.inputs().count());
+    let emission =
+        |samples| Emission { request, objective, watch, samples, input_bounds: input_bounds.clone() };
+    let given = Some(&request.samples).filter(|samples| !samples.is_empty());
     if request.bootstrap != Some(false) {
         let packed = passes.before_place(request.bootstrap_log_n(), 1.0)?;
         if request.bootstrap == Some(true) || needs_bootstraps(packed.slot_graph()?)? {
-            return bootstrapped::compile(passes, &emission, packed);
+            let synthetic = if given.is_none() { many_synthetic(network, request) } else { vec![] };
+            return bootstrapped::compile(passes, &emission(given.unwrap_or(&synthetic)), packed);
         }
     }
-    levelled::compile(passes, &emission)
+    let synthetic = if given.is_none() { synthetic(network, request) } else { vec![] };
+    levelled::compile(passes, &emission(given.unwrap_or(&synthetic)))
 }

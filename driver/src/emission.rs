@@ -17,15 +17,21 @@ pub(crate) struct Emission<'c> {
     pub(crate) request: &'c Request,
     pub(crate) objective: &'c dyn Objective,
     pub(crate) watch: Watch<'c>,
-    /// What the network is run on in clear for the precision: the last one.
+    /// What the network is run on in clear: for the room of values all, for the precision the last one.
     pub(crate) samples: &'c [Vec<Tensor<f64>>],
+    /// By input, a bound on the numbers that the plan is for.
+    pub(crate) input_bounds: Vec<f64>,
 }
+
+/// Most bits that results may have before and after the binary point together: scales have no more, and noise takes some.
+const MOST_BITS: f64 = 40.0;
 
 impl Emission<'_> {
     /// The plan of a schedule that was lowered for a chain, with what is known of bootstraps and memory budget.
     ///
     /// # Errors
-    /// Of the backend: a defect of the compiler.
+    /// [`EmitError::Room`](fhec_backend::EmitError::Room) if a sample gives values that do not fit their moduli; others of
+    /// the backend are defects of the compiler.
     pub(crate) fn plan(
         &self,
         chain: &Chain,
@@ -35,13 +41,24 @@ impl Emission<'_> {
     ) -> Result<Plan, CompileError> {
         let options = EmitOptions {
             normalisations: self.request.normalisations.clone(),
-            samples: self.samples[self.samples.len() - 1..].to_vec(),
+            samples: self.samples.to_vec(),
+            input_bounds: self.input_bounds.clone(),
             costs: self.request.costs.clone(),
             placement,
             budget,
         };
         let emit = || fhec_backend::emit(chain, schedule.clone(), &options);
         Ok(self.watch.stage(Stage::Emission, |_| emit())?)
+    }
+
+    /// Whether results of this size can have the precision asked for.
+    ///
+    /// # Errors
+    /// [`CompileError::Magnitude`] if not, whatever the parameters are.
+    pub(crate) fn check_magnitude(&self, largest: f64) -> Result<(), CompileError> {
+        let wanted = self.request.precision_bits;
+        let bits = if self.request.scale_bits.is_some() { 0.0 } else { largest.log2() + wanted };
+        if bits <= MOST_BITS { Ok(()) } else { Err(CompileError::Magnitude { largest, wanted }) }
     }
 
     /// Whether a plan keeps within the memory budget.

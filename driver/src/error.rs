@@ -1,5 +1,6 @@
 //! Why there is no plan.
 
+use fhec_backend::EmitError;
 use fhec_ir::plan::MemoryReport;
 use fhec_passes::PassError;
 use fhec_passes::pipeline::PASSES;
@@ -47,6 +48,17 @@ pub enum CompileError {
     /// The caller's objective declines every plan there is.
     #[error("the objective declines every plan that fits and is precise enough")]
     Declined,
+    /// The network itself is not to be trusted.
+    #[error(
+        "the network diverges on {diverging} of {samples} samples: values leave the range of its polynomials and grow without \
+         bound; scale it down, or give the inputs that it is made for (--input-range, --samples)"
+    )]
+    Diverges {
+        /// Samples on which it does.
+        diverging: usize,
+        /// Samples tried.
+        samples: usize,
+    },
     /// No sample bounds the values of a network with bootstraps.
     #[error(
         "none of {samples} samples bounds the network's values: they do not fit its input, or it diverges on all of \
@@ -62,10 +74,21 @@ pub enum CompileError {
         /// What was asked for.
         name: String,
     },
+    /// Results too large for the precision asked for, whatever the parameters are.
+    #[error(
+        "results of up to {largest:.3e} cannot have {wanted} bits after the binary point: scale the network down, its outputs or \
+         the inputs (--input-range), or ask for less (--precision-bits)"
+    )]
+    Magnitude {
+        /// Largest output seen.
+        largest: f64,
+        /// Bits asked for.
+        wanted: f64,
+    },
     /// Results too large for any base modulus.
     #[error(
-        "results of up to {largest:.3e} do not fit a base modulus of {bits} bits at any supported scale: \
-         scale the network's outputs down"
+        "results of up to {largest:.3e} do not fit a base modulus of {bits} bits at any supported scale: scale the network's \
+         outputs down, or its inputs (--input-range)"
     )]
     Range {
         /// Largest output seen.
@@ -73,6 +96,24 @@ pub enum CompileError {
         /// Widest base modulus.
         bits: u32,
     },
+}
+
+impl CompileError {
+    /// Bits that moduli are too short by for some value, if that is the reason.
+    pub(crate) fn missing_bits(&self) -> Option<f64> {
+        match self {
+            Self::Pass(PassError::Room { missing, .. }) | Self::Emit(EmitError::Room { missing, .. }) => {
+                Some(*missing)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether another scale will not mend it.
+    pub(crate) fn is_defect(&self) -> bool {
+        let of_scale = matches!(self, Self::Precision { .. } | Self::Declined);
+        !of_scale && self.missing_bits().is_none()
+    }
 }
 
 fn gb(bytes: u64) -> f64 {

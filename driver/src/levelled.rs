@@ -2,24 +2,32 @@
 //!
 //! Levels depend on the layouts, layouts on the ring, the ring on the levels: from the smallest ring up until they agree.
 //! Scales are tried from the narrowest up until the results are precise enough: a narrow one leaves more of the modulus
-//! to the special primes, so that key switches have fewer digits.
+//! to the special primes, so that key switches have fewer digits. The base modulus has room for the results in the samples
+//! and more; where other values, which pools and squares leave near the bottom, still do not fit, it gets wider.
 
 use fhec_backend::chain::LOG_N;
 use fhec_backend::{Chain, ChainRequest};
 use fhec_ckks::params::MAX_PRIME_BITS;
 use fhec_ir::plan::{MemoryReport, Plan};
+use fhec_ir::tensor::Tensor;
 use fhec_passes::lower;
 
 use crate::attempt::{Attempt, Passes};
 use crate::emission::Emission;
 use crate::error::CompileError;
-use crate::facts::largest_output;
+use crate::facts::{LEVELLED_MARGIN, largest_output, slot_ranges};
 use crate::observer::Stage;
 use crate::refusals::Refusals;
 use crate::summary::Summary;
 
 /// Scales to try, in bits.
 const SCALES: [u32; 7] = [28, 30, 32, 34, 37, 40, 43];
+
+/// Bits that the base modulus has more than the scale at least.
+const LEAST_HEADROOM: u32 = 7;
+
+/// Widest base modulus: two primes.
+const MAX_BASE_BITS: u32 = 2 * MAX_PRIME_BITS;
 
 /// Compiles a network without bootstraps. Samples are those of `emission`.
 ///
@@ -29,72 +37,128 @@ pub(crate) fn compile(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(A
     let (request, watch) = (passes.request, passes.watch);
     let (scales, headroom_bits) = scales(passes, emission)?;
     let mut refusals = Refusals::default();
-    let mut log_n = request.log_n.unwrap_or(*LOG_N.start() + 1);
+    let mut placed = Placed::new(passes, request.log_n.unwrap_or(*LOG_N.start() + 1))?;
     for (number, scale_bits) in scales.iter().copied().enumerate() {
         watch.tell(|o| o.stage_progress(Stage::Search, number, scales.len()));
-        let chain = chain(passes, log_n, scale_bits, headroom_bits)?;
-        // Wider scales need no smaller ring.
-        log_n = chain.data.log_n;
-        let mut summary = summary(number, &chain);
-        watch.tell(|o| o.candidate_considered(&summary));
-        let attempt = watch.stage(Stage::Search, |_| passes.all(&chain))?;
-        let plan = emission.plan(&chain, attempt.schedule()?, None, None)?;
-        summary.seconds = plan.report.predicted_seconds;
-        summary.memory = plan.report.memory;
-        watch.tell(|o| o.candidate_lowered(&summary));
-        // A scale that was asked for is taken whatever comes of it.
-        let precise = if request.scale_bits.is_some() { Ok(()) } else { emission.check_precision(&plan) };
-        match precise.and_then(|()| emission.check_accepted(&plan)) {
-            Ok(()) => {
-                watch.tell(|o| o.candidate_taken(&summary));
-                return Ok((attempt, plan));
+        let mut headroom_bits = headroom_bits;
+        loop {
+            let chain = placed.chain(passes, emission, scale_bits, headroom_bits)?;
+            let mut summary = summary(number, &chain);
+            watch.tell(|o| o.candidate_considered(&summary));
+            let made = attempt(passes, emission, &placed, &chain);
+            let precise = made.and_then(|(attempt, plan)| {
+                summary.seconds = plan.report.predicted_seconds;
+                summary.memory = plan.report.memory;
+                watch.tell(|o| o.candidate_lowered(&summary));
+                // A scale that was asked for is taken whatever comes of it.
+                if request.scale_bits.is_none() {
+                    emission.check_precision(&plan)?;
+                }
+                emission.check_accepted(&plan)?;
+                Ok((attempt, plan))
+            });
+            let why = match precise {
+                Ok((attempt, plan)) => {
+                    watch.tell(|o| o.candidate_taken(&summary));
+                    return Ok((placed.attempt.followed_by(attempt), plan));
+                }
+                Err(why) => why,
+            };
+            watch.tell(|o| o.candidate_refused(&summary, &why));
+            // A wider base gives all values room, as far as primes go.
+            let wider = why
+                .missing_bits()
+                .map(|bits| headroom_bits + bits.ceil().clamp(1.0, f64::from(MAX_BASE_BITS)) as u32);
+            if why.is_defect() {
+                return Err(why);
             }
-            Err(why) => {
-                watch.tell(|o| o.candidate_refused(&summary, &why));
-                refusals.note(why);
+            refusals.note(why);
+            match wider.filter(|bits| scale_bits + bits <= MAX_BASE_BITS) {
+                Some(wider) => headroom_bits = wider,
+                None => break,
             }
         }
     }
     Err(refusals.into_error(request))
 }
 
+/// Lowers a placed network for a chain and makes a plan of it.
+fn attempt(
+    passes: &Passes<'_>,
+    emission: &Emission<'_>,
+    placed: &Placed,
+    chain: &Chain,
+) -> Result<(Attempt, Plan), CompileError> {
+    let attempt =
+        passes.watch.stage(Stage::Search, |_| passes.lower(&placed.attempt, chain, &placed.ranges))?;
+    let plan = emission.plan(chain, attempt.schedule()?, None, None)?;
+    Ok((attempt, plan))
+}
+
 /// Scales to try in order, and the bits by which the base modulus exceeds them so that it holds the results.
 fn scales(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(Vec<u32>, u32), CompileError> {
     let largest = passes.watch.stage(Stage::Bounds, |_| largest_output(passes.network, emission.samples));
     // One bit for the sign, two for images that give more than the synthetic ones.
-    let headroom_bits = ((largest * 8.0).log2().ceil().max(7.0)) as u32;
-    let fits = |bits: &u32| bits + headroom_bits <= MAX_PRIME_BITS;
-    let scales = match passes.request.scale_bits {
-        Some(bits) => vec![bits],
-        None => SCALES.into_iter().filter(fits).collect(),
-    };
-    if scales.is_empty() {
-        return Err(CompileError::Range { largest, bits: MAX_PRIME_BITS });
+    let headroom_bits = (largest * 8.0).log2().ceil().max(f64::from(LEAST_HEADROOM)) as u32;
+    emission.check_magnitude(largest)?;
+    let scales = passes.request.scale_bits.map_or_else(|| SCALES.to_vec(), |bits| vec![bits]);
+    // Narrow scales come first, so that those which need a second prime come last.
+    if scales[0].saturating_add(headroom_bits) > MAX_BASE_BITS {
+        return Err(CompileError::Range { largest, bits: MAX_BASE_BITS });
     }
     Ok((scales, headroom_bits))
 }
 
-/// A chain in the smallest ring from 2^`log_n` up in which the levels of the network, packed for that ring, are secure.
-fn chain(
-    passes: &Passes<'_>,
-    mut log_n: u32,
-    scale_bits: u32,
-    headroom_bits: u32,
-) -> Result<Chain, CompileError> {
-    loop {
-        let placed = passes.up_to(Some("place"), log_n)?;
-        let chain = fhec_backend::select(&ChainRequest {
-            levels: lower::top_level(placed.slot_graph()?) as usize,
-            scale_bits,
-            headroom_bits,
-            log_n: passes.request.log_n,
-            min_log_n: log_n,
-            ..ChainRequest::default()
-        })?;
-        if chain.data.log_n == log_n {
-            return Ok(chain);
+/// The network packed and placed for a ring.
+struct Placed {
+    log_n: u32,
+    attempt: Attempt,
+    levels: usize,
+    /// By value, a bound on its slots; empty until the ring is known to be large enough.
+    ranges: Vec<f64>,
+}
+
+impl Placed {
+    fn new(passes: &Passes<'_>, log_n: u32) -> Result<Self, CompileError> {
+        let attempt = passes.before_lower(log_n)?;
+        let levels = lower::top_level(attempt.slot_graph()?) as usize;
+        Ok(Self { log_n, attempt, levels, ranges: vec![] })
+    }
+
+    /// Runs the samples.
+    fn bound(&mut self, passes: &Passes<'_>, samples: &[Vec<Tensor<f64>>]) -> Result<(), CompileError> {
+        let graph = self.attempt.slot_graph()?;
+        let ranges = passes.watch.stage(Stage::Bounds, |_| slot_ranges(graph, samples, LEVELLED_MARGIN));
+        self.ranges = ranges.ok_or(CompileError::Samples { samples: samples.len() })?.bounds;
+        Ok(())
+    }
+
+    /// A chain in the smallest ring, of those not smaller than the last one, in which the levels of the network, packed for
+    /// that ring, are secure. Wider scales need no smaller ring.
+    fn chain(
+        &mut self,
+        passes: &Passes<'_>,
+        emission: &Emission<'_>,
+        scale_bits: u32,
+        headroom_bits: u32,
+    ) -> Result<Chain, CompileError> {
+        loop {
+            let chain = fhec_backend::select(&ChainRequest {
+                levels: self.levels,
+                scale_bits,
+                headroom_bits,
+                log_n: passes.request.log_n,
+                min_log_n: self.log_n,
+                ..ChainRequest::default()
+            })?;
+            if chain.data.log_n == self.log_n {
+                if self.ranges.is_empty() {
+                    self.bound(passes, emission.samples)?;
+                }
+                return Ok(chain);
+            }
+            *self = Self::new(passes, chain.data.log_n)?;
         }
-        log_n = chain.data.log_n;
     }
 }
 

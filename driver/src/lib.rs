@@ -14,8 +14,10 @@
 //! Once one has to, candidates with fewer keys compete with it. The first candidate is taken that no other can beat and
 //! whose plan is small and precise enough.
 //!
-//! Magnitudes come from samples run in clear, synthetic images if none are given: results must fit the base modulus,
-//! operands of bootstraps their range.
+//! Magnitudes come from samples run in clear, synthetic images within the domain of the inputs if none are given: every value
+//! must fit the modulus of its level, operands of bootstraps their range. Scales and base modulus follow from that, and
+//! before there is a plan all samples run through its schedule and are checked against its moduli, whatever was planned.
+//! Samples on which a network diverges bound nothing.
 //!
 //! Everything is decided by modelled costs, never by a clock: the same request gives the same plan. A caller in Rust
 //! watches through an [`Observer`], and says through an [`Objective`] what makes a candidate best and which plan to take.

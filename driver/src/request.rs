@@ -21,6 +21,9 @@ pub struct Request {
     pub stop_after: Option<String>,
     /// Seed of the synthetic images that estimate magnitudes; the same seed gives the same plan.
     pub seed: u64,
+    /// Least and largest number of the inputs, after any normalisation; None takes what normalisations make of bytes, and
+    /// samples beyond that.
+    pub input_range: Option<(f64, f64)>,
     /// Inputs of the network that estimate magnitudes instead, one tensor for each input.
     pub samples: Vec<Vec<Tensor<f64>>>,
     /// Whether to bootstrap; None does if more than 24 levels would be needed otherwise.
@@ -45,6 +48,7 @@ impl Default for Request {
             exact_activations: false,
             stop_after: None,
             seed: 0,
+            input_range: None,
             samples: vec![],
             bootstrap: None,
             levels: None,

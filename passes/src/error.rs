@@ -31,7 +31,7 @@ impl fmt::Display for Refusal {
 }
 
 /// Failure of a pass.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PassError {
     /// Nodes that cannot be compiled, all of them.
     #[error("{pass} refuses {} node(s):{}", nodes.len(), list(nodes))]
@@ -56,6 +56,23 @@ pub enum PassError {
         levels: u32,
         /// Why.
         reason: String,
+    },
+    /// The modulus of a value's level has no room for it, and its scale cannot be lower.
+    #[error(
+        "{node}: values of up to {range:.3e} at a scale of {scale_bits:.0} bits need {missing:.1} bits more than the modulus \
+         of level {level} has: scale the network's weights down before it"
+    )]
+    Room {
+        /// The value.
+        node: String,
+        /// Bound on its slots.
+        range: f64,
+        /// log2 of its scale.
+        scale_bits: f64,
+        /// Its level.
+        level: u32,
+        /// Bits that the modulus is too short by.
+        missing: f64,
     },
     /// A pass stands where its IR does not exist yet or no more.
     #[error("pass {pass} cannot run on the {ir} IR: check its place in the pipeline")]

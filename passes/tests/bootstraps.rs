@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use common::assert_close;
 use common::net::Net;
-use fhec_ir::schedule::interp::{Observer, interpret_observed};
+use fhec_ir::schedule::interp::{Observer, interpret_all};
 use fhec_ir::schedule::{Schedule, ScheduleOp};
 use fhec_ir::slot::{SlotGraph, SlotOp, interp};
 use fhec_ir::tensor::random::{self, Options};
@@ -57,7 +57,7 @@ fn repeats(slots: &[f64], period: usize) -> bool {
 struct Promises<'s>(&'s Schedule);
 
 impl Observer for Promises<'_> {
-    fn value(&mut self, id: ValueId, slots: &[f64]) {
+    fn value(&mut self, _: usize, id: ValueId, slots: &[f64]) {
         if let ScheduleOp::Bootstrap { period, .. } = self.0.node(id).op {
             assert!(repeats(slots, period as usize), "{}: period {period}", self.0.describe(id));
         }
@@ -81,7 +81,7 @@ fn check_lowered(
     let lowered = verify(lowered).unwrap_or_else(|e| panic!("{e}\n{}", fhec_ir::text::print(&**placed)));
     let packed: Vec<_> =
         lowered.header.inputs.iter().zip(inputs).map(|(v, x)| v.layout.pack(&x.data)).collect();
-    let got = interpret_observed(&lowered, &packed, &mut Promises(&lowered)).unwrap();
+    let got = interpret_all(&lowered, &[packed], &mut Promises(&lowered)).unwrap().remove(0);
     for ((want, got), packed) in want.iter().zip(&got).zip(&lowered.header.outputs) {
         assert_close(&want.data, &packed.layout.unpack(got), 1e-6, &|| placed.name.clone());
     }

@@ -71,11 +71,7 @@ impl ClearEngine {
 
     fn new(schedule: &Schedule, model: Option<NoiseModel>, seed: Option<u64>) -> Self {
         let header = schedule.header.clone();
-        let sums = header.moduli.iter().scan(-1.0, |sum, q| {
-            *sum += q.log2();
-            Some(*sum)
-        });
-        let room = sums.collect();
+        let room = scale::room(&header.moduli);
         Self { header, model, room, seed, overflows: AtomicUsize::new(0) }
     }
 

@@ -23,7 +23,11 @@ pub struct Client {
     spec: ClientSpec,
     parameters: Parameters,
     encoder: Encoder,
+    insists: bool,
 }
+
+/// Relative excess over a bound that rounding explains.
+const BOUND_SLACK: f64 = 1e-6;
 
 /// All keys of one client.
 pub struct Keys {
@@ -54,7 +58,14 @@ impl Client {
     pub fn with_parameters(spec: ClientSpec, parameters: Parameters) -> Result<Self, RunError> {
         ckks::check_identity(&parameters, &spec.parameters)?;
         let encoder = Encoder::new(&parameters);
-        Ok(Self { spec, parameters, encoder })
+        Ok(Self { spec, parameters, encoder, insists: false })
+    }
+
+    /// Encrypts what lies beyond the bounds that the plan was made for, and gives results beyond them, which otherwise are
+    /// errors.
+    #[must_use]
+    pub fn allow_out_of_range(self, allow: bool) -> Self {
+        Self { insists: allow, ..self }
     }
 
     /// What the plan says about inputs and outputs.
@@ -126,6 +137,10 @@ impl Client {
                     input.name
                 )));
             }
+            let (found, bound) = (magnitude(tensor), input.bound);
+            if !self.insists && found > bound * (1.0 + BOUND_SLACK) {
+                return Err(RunError::InputRange { input: input.name.clone(), found, bound });
+            }
             let slots = input.layout.pack(tensor);
             let encode = |v: &Vec<f64>| self.encoder.encode(v, input.level as usize, input.scale);
             let plains = slots.iter().map(encode).collect::<Result<Vec<_>, _>>();
@@ -139,7 +154,7 @@ impl Client {
     /// [`Client::encrypt_public`] and less noise.
     ///
     /// # Errors
-    /// If they do not fit the plan, or the system has no randomness.
+    /// If they do not fit the plan or lie beyond its bounds ([`RunError::InputRange`]), or the system has no randomness.
     pub fn encrypt_seeded(
         &self,
         secret: &SecretKey,
@@ -180,7 +195,8 @@ impl Client {
     /// [`Decryptor`] before publishing it.
     ///
     /// # Errors
-    /// If the bundle was made for another plan or with other keys, or is not of the form that the plan gives.
+    /// If the bundle was made for another plan or with other keys, is not of the form that the plan gives, or holds results
+    /// beyond the plan's bounds ([`RunError::OutputRange`]).
     pub fn decrypt(&self, keys: (&SecretKey, KeySetId), outputs: &Bundle) -> Result<Vec<Vec<f64>>, RunError> {
         let input = |m: String| RunError::Input(m);
         if outputs.plan != self.spec.plan {
@@ -204,7 +220,12 @@ impl Client {
             let slots = cts.iter().map(|ct| Ok(decode(ct)?.into_iter().map(|z| z.re).collect()));
             let slots: Vec<Vec<f64>> =
                 slots.collect::<Result<_, CkksError>>().map_err(|e| input(e.to_string()))?;
-            tensors.push(wanted.layout.unpack(&slots));
+            let tensor = wanted.layout.unpack(&slots);
+            let (found, bound) = (magnitude(&tensor), wanted.bound);
+            if !self.insists && found > bound {
+                return Err(RunError::OutputRange { output: name.clone(), found, bound });
+            }
+            tensors.push(tensor);
         }
         Ok(tensors)
     }
@@ -222,6 +243,12 @@ impl Client {
         let slots = Decryptor::new(secret).decode_for_self(&self.encoder, ct)?;
         Ok(Some(slots.into_iter().map(|z| z.re).collect()))
     }
+}
+
+/// Largest magnitude, that of what is no number being infinite.
+fn magnitude(tensor: &[f64]) -> f64 {
+    let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
+    tensor.iter().map(size).fold(0.0, f64::max)
 }
 
 fn each<P, C>(

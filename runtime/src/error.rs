@@ -46,6 +46,33 @@ pub enum RunError {
     /// Inputs are not what the plan takes.
     #[error("inputs do not fit the plan: {0}")]
     Input(String),
+    /// An input is larger than what the plan was made for: results may be wrong without a sign of it.
+    #[error(
+        "input {input:?} reaches {found:.4}, the plan was made for magnitudes of up to {bound:.4}: results could wrap around \
+         without a sign of it (compile with --input-range or --samples that cover it, or insist with --allow-out-of-range)"
+    )]
+    InputRange {
+        /// The input.
+        input: String,
+        /// Its number of largest magnitude.
+        found: f64,
+        /// The plan's bound.
+        bound: f64,
+    },
+    /// A result is larger than what the plan was made for.
+    #[error(
+        "output {output:?} reaches {found:.4e}, the plan was made for magnitudes of up to {bound:.4e}: some value has wrapped \
+         around or is about to, and the results are not to be trusted (compile with --input-range or --samples that cover \
+         such inputs, or see them with --allow-out-of-range)"
+    )]
+    OutputRange {
+        /// The output.
+        output: String,
+        /// Its number of largest magnitude.
+        found: f64,
+        /// The plan's bound.
+        bound: f64,
+    },
     /// A plaintext cannot be computed or encoded.
     #[error("plaintext of {place}: {message}")]
     Plaintext {

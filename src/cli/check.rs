@@ -38,8 +38,23 @@ impl Reference {
     }
 }
 
-/// Largest difference.
+/// Largest difference; infinite if one is no number.
 pub(crate) fn max_abs_error(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
     let pairs = a.iter().zip(b).flat_map(|(a, b)| a.iter().zip(b));
-    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    let difference = |(a, b): (&f64, &f64)| {
+        let difference = (a - b).abs();
+        if difference.is_nan() { f64::INFINITY } else { difference }
+    };
+    pairs.map(difference).fold(0.0, f64::max)
+}
+
+/// Bits by which the worst slot is less precise than the predicted root mean square: tails are not Gaussian, of bootstraps
+/// less so.
+const WORST_SLOT_BITS: (f64, f64) = (3.0, 4.0);
+
+/// The largest error that the plan's precision allows a result.
+pub(crate) fn allowed_error(plan: &Plan) -> f64 {
+    let (levelled, bootstrapped) = WORST_SLOT_BITS;
+    let slack = if plan.report.bootstraps > 0 { bootstrapped } else { levelled };
+    (slack - plan.client.precision_bits).exp2()
 }

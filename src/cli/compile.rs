@@ -52,6 +52,10 @@ pub(crate) struct ModelArgs {
     /// Bits after the binary point that the results should have.
     #[arg(long, value_name = "BITS", default_value_t = Request::default().precision_bits, help_heading = "Compilation")]
     precision_bits: f64,
+    /// Least and largest number of the inputs, as they enter the network: for inputs that are no bytes. By default what mean
+    /// and deviation make of bytes; `infer` widens that to the inputs it is given.
+    #[arg(long, value_name = "LO..HI", value_parser = parse_input_range, allow_hyphen_values = true, help_heading = "Compilation")]
+    input_range: Option<(f64, f64)>,
     /// Seed of the synthetic images that estimate magnitudes; the same seed gives the same plan.
     #[arg(long, default_value_t = 0, help_heading = "Compilation")]
     seed: u64,
@@ -129,6 +133,16 @@ pub(crate) struct CompileArgs {
     time_passes: bool,
 }
 
+/// Two finite numbers, the second one larger.
+fn parse_input_range(text: &str) -> Result<(f64, f64), String> {
+    let (low, high) = text.split_once("..").ok_or("expected LO..HI, such as -1..1")?;
+    let number = |s: &str| s.trim().parse::<f64>().map_err(|e| format!("{s:?}: {e}"));
+    match (number(low)?, number(high)?) {
+        (low, high) if low.is_finite() && high.is_finite() && low < high => Ok((low, high)),
+        _ => Err("the range is empty or not finite".into()),
+    }
+}
+
 pub(crate) fn pass(name: &str) -> Result<String, String> {
     if PASSES.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", PASSES.join(", "))) }
 }
@@ -155,11 +169,24 @@ impl NormArgs {
 }
 
 impl ModelArgs {
+    /// Whether it was said what inputs there are.
+    #[cfg(feature = "client")]
+    pub(crate) fn says_inputs(&self) -> bool {
+        self.samples.is_some() || self.input_range.is_some()
+    }
+
+    /// The same for inputs in this range.
+    #[cfg(feature = "client")]
+    pub(crate) fn with_input_range(&self, range: (f64, f64)) -> Self {
+        Self { input_range: Some(range), ..self.clone() }
+    }
+
     fn request(&self, model: &Path) -> Result<Request> {
         Ok(Request {
             log_n: self.log_n,
             scale_bits: self.scale_bits,
             precision_bits: self.precision_bits,
+            input_range: self.input_range,
             seed: self.seed,
             exact_activations: self.exact_activations,
             bootstrap: self.bootstrap,
@@ -231,12 +258,37 @@ fn run(model: &Path, request: &Request, context: &Context, keep: &Keep<'_>) -> R
     let mut watching = Watching::new(context, keep);
     let compiled = Driver::new(&import, request).observer(&mut watching).run()?;
     let watched = watching.finish();
-    if request.samples.is_empty() && compiled.plan.as_ref().is_some_and(|p| p.report.bootstraps > 0) {
-        context.remark(
-            "values are bounded by synthetic images: a bootstrap garbles larger ones; give real images with --samples",
-        );
+    if let Some(report) = compiled.plan.as_ref().map(|p| &p.report).filter(|r| r.diverging > 0) {
+        context.remark(format!(
+            "the network diverges on {} of {} samples: on inputs like these results are garbage, encrypted or not",
+            report.diverging,
+            report.diverging + report.samples
+        ));
+    }
+    if let Some(plan) = compiled.plan.as_ref().filter(|_| request.samples.is_empty()) {
+        context.remark(bounded_by(request, plan));
     }
     Ok((compiled, watched))
+}
+
+/// What bounds the values of a plan that was made without samples.
+fn bounded_by(request: &Request, plan: &Plan) -> String {
+    let bytes = request.normalisations.iter().all(|n| *n == Normalisation::default());
+    let inputs = match request.input_range {
+        Some((low, high)) => format!("{low}..{high}"),
+        None if bytes => {
+            "0..1 (bytes over 255: an assumption; --input-range or --mean and --std say otherwise)".into()
+        }
+        None => "what bytes become".into(),
+    };
+    let larger = if plan.report.bootstraps > 0 {
+        "a bootstrap garbles larger values"
+    } else {
+        "larger values may not fit"
+    };
+    format!(
+        "values are bounded by synthetic inputs within {inputs}: {larger}; give real inputs with --samples"
+    )
 }
 
 impl CompileArgs {

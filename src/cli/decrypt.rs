@@ -32,6 +32,9 @@ pub(crate) struct DecryptArgs {
     /// Encrypted results.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
+    /// Show results beyond what the plan was made for, which are wrong in all likelihood.
+    #[arg(long)]
+    allow_out_of_range: bool,
     /// Write out0.npy, out1.npy, … to this folder.
     #[arg(short, long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
@@ -57,6 +60,19 @@ pub(crate) fn shaped(outputs: &[ClientOutput], tensors: &[Vec<f64>]) -> Vec<(Vec
     outputs.iter().zip(tensors).map(|(o, t)| (o.layout.shape(), t.clone())).collect()
 }
 
+/// Warns of results that are more than half of what the plan was made for.
+pub(crate) fn warn_of_bounds(outputs: &[ClientOutput], tensors: &[Vec<f64>], context: &Context) {
+    for (output, tensor) in outputs.iter().zip(tensors) {
+        let largest = tensor.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+        if largest > output.bound / 2.0 {
+            context.remark(format!(
+                "output {:?} reaches {largest:.4e}, the plan was made for magnitudes of up to {:.4e}",
+                output.name, output.bound
+            ));
+        }
+    }
+}
+
 /// `name: 0.12 -3.4 …`, at most so many numbers.
 pub(crate) fn line(name: &str, values: &[f64]) -> String {
     const SHOWN: usize = 16;
@@ -67,12 +83,13 @@ pub(crate) fn line(name: &str, values: &[f64]) -> String {
 
 impl DecryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let client = Client::new(load_spec(&self.spec)?)?;
+        let client = Client::new(load_spec(&self.spec)?)?.allow_out_of_range(self.allow_out_of_range);
         let parameters = client.parameters();
         let (secret, id) = client::read_secret_key(&self.key, parameters)?;
         let bundle = Bundle::load(&self.input, Direction::Outputs, parameters, client.spec().plan)?;
         let tensors = client.decrypt((&secret, id), &bundle)?;
         let outputs = &client.spec().client.outputs;
+        warn_of_bounds(outputs, &tensors, context);
         if let Some(folder) = &self.output_dir {
             write_outputs(folder, &shaped(outputs, &tensors))?;
         }

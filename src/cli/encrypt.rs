@@ -36,6 +36,9 @@ pub(crate) struct EncryptArgs {
     /// Scale pictures of another size.
     #[arg(long)]
     resize: bool,
+    /// Insist on inputs beyond what the plan was made for, at the risk of wrong results.
+    #[arg(long)]
+    allow_out_of_range: bool,
     /// Where to write the ciphertexts.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -55,7 +58,7 @@ pub(crate) fn load_inputs(inputs: &[ClientInput], sources: &[String], resize: bo
 
 impl EncryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let client = Client::new(load_spec(&self.spec)?)?;
+        let client = Client::new(load_spec(&self.spec)?)?.allow_out_of_range(self.allow_out_of_range);
         let tensors = load_inputs(&client.spec().client.inputs, &self.input, self.resize)?;
         let parameters = client.parameters();
         match (&self.key, &self.public) {

@@ -54,6 +54,7 @@ fn plain_input(name: &str, shape: &[usize], normalisation: Normalisation) -> Cli
         normalisation,
         level: 0,
         scale: 1.0,
+        bound: f64::MAX,
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
         "predicted_peak_bytes": report.memory.total(), "predicted_memory": report.memory,
         "placement": report.placement, "budget": report.budget,
         "predicted_precision_bits": plan.client.precision_bits,
+        "samples": report.samples, "diverging_samples": report.diverging,
+        "input_bounds": plan.client.inputs.iter().map(|i| i.bound).collect::<Vec<_>>(),
+        "output_bounds": plan.client.outputs.iter().map(|o| o.bound).collect::<Vec<_>>(),
     });
     merge(&mut numbers, work(&report.layers));
     let layers = numbers["layers"].as_array_mut().into_iter().flatten();
@@ -91,6 +94,7 @@ pub(crate) fn table(plan: &Plan, numbers: &Value) -> Vec<String> {
             text("levels"),
             text("scale_bits"),
         ),
+        bounds(plan),
         format!("work       {}", work_line(numbers)),
         format!("keys       {} for rotation, {}", text("rotation_keys"), bytes(plan.keys.bytes())),
     ];
@@ -100,6 +104,13 @@ pub(crate) fn table(plan: &Plan, numbers: &Value) -> Vec<String> {
     lines.push(String::new());
     lines.extend(layers(&report.layers));
     lines
+}
+
+/// The line that says for what numbers the plan was made.
+fn bounds(plan: &Plan) -> String {
+    let inputs = plan.client.inputs.iter().map(|i| format!("|{}| ≤ {:.4}", i.name, i.bound));
+    let outputs = plan.client.outputs.iter().map(|o| format!("|{}| ≤ {:.4}", o.name, o.bound));
+    format!("made for   {}", inputs.chain(outputs).collect::<Vec<_>>().join(", "))
 }
 
 /// The line that says what foresight is worth.

@@ -14,7 +14,7 @@ use fhec_runtime::client::{Client, Keys};
 use fhec_runtime::server::{Server, plaintext_bytes};
 use serde_json::{Value, json};
 
-use super::check::{Reference, max_abs_error};
+use super::check::{Reference, allowed_error, max_abs_error};
 use super::encrypt::load_inputs;
 use super::files::load_plan;
 use super::layers::LayerTable;
@@ -28,8 +28,8 @@ use super::{Context, decrypt};
 #[command(after_help = "\
 With several inputs of a one-input network, or a range of records, all are run with one set of keys and a summary
 follows. --check also runs in clear and compares: against the network itself if an .onnx is given, else against
-the plan's schedule. --layers gives the seconds of each layer, summed over its instructions, each on its threads (the
-prediction is for one thread), and −log2 of the rms and the largest difference of its slots from those in clear.
+the plan's schedule; an error beyond what the plan's precision allows the worst slot is a failure. --layers gives the
+seconds of each layer, summed over its instructions, each on its threads (the prediction is for one thread), and −log2 of the rms and the largest difference of its slots from those in clear.
 
 Examples:
   fhec infer model.plan --input cat.png
@@ -59,6 +59,9 @@ pub(crate) struct InferArgs {
     /// Scale pictures of another size.
     #[arg(long)]
     resize: bool,
+    /// Insist on inputs and results beyond what the plan was made for, at the risk of wrong ones.
+    #[arg(long)]
+    allow_out_of_range: bool,
     /// Memory for encoded plaintexts, kept between inputs or made ahead of their use, in MiB; what the plan provides for if
     /// not given.
     #[arg(long, value_name = "MIB")]
@@ -167,6 +170,7 @@ impl Session<'_> {
         let run = self.server.run_observed(bundle, &options, &observe)?;
         drop(progress);
         let outputs = self.client.decrypt(secret, &run.outputs)?;
+        decrypt::warn_of_bounds(&plan.client.outputs, &outputs, self.context);
         let clear = self.check.then(|| self.model.reference.outputs(plan, &tensors)).transpose()?;
         if let Some(layers) = &mut self.layers {
             layers.add(&run.execution.spans, watch)?;
@@ -189,7 +193,7 @@ impl InferArgs {
             keys: keys.clone(),
             client: client.clone(),
         };
-        let client = Client::new(spec)?;
+        let client = Client::new(spec)?.allow_out_of_range(self.allow_out_of_range);
         let start = Instant::now();
         let progress = context.progress("generating keys");
         let keys = client.generate_keys(Some(&|done, total| progress.set(done, total)))?;
@@ -215,11 +219,38 @@ impl InferArgs {
         session.finish(result)
     }
 
+    /// Numbers that all inputs lie between, if some are beyond what the plan was made for and nobody said what inputs there
+    /// are.
+    #[cfg(feature = "compiler")]
+    fn beyond(&self, plan: &Plan) -> Result<Option<(f64, f64)>> {
+        if self.compile.says_inputs() || self.range.is_some() {
+            return Ok(None);
+        }
+        let inputs = &plan.client.inputs;
+        let mut beyond = false;
+        let mut all = (f64::INFINITY, f64::NEG_INFINITY);
+        for task in tasks(plan, &self.input, None, None)? {
+            for (tensor, input) in load_inputs(inputs, &task.sources, self.resize)?.iter().zip(inputs) {
+                let numbers = || tensor.iter().copied().filter(|x| x.is_finite());
+                beyond |= numbers().any(|x| x.abs() > input.bound);
+                all = numbers().fold(all, |(low, high), x| (low.min(x), high.max(x)));
+            }
+        }
+        // The usual domain is still one to compute on.
+        let bound = inputs.iter().map(|i| i.bound).fold(0.0, f64::max);
+        Ok(beyond.then_some((all.0.min(0.0), all.1.max(bound))))
+    }
+
     fn model(&self, context: &Context) -> Result<Model> {
         #[cfg(feature = "compiler")]
         if self.model.extension().is_some_and(|e| e == "onnx") {
-            let compiled = self.compile.compile(&self.model, context)?;
-            let plan = compiled.plan.context("compilation stopped before there was a plan")?;
+            let mut compiled = self.compile.compile(&self.model, context)?;
+            let mut plan = compiled.plan.take().context("compilation stopped before there was a plan")?;
+            if let Some(range) = self.beyond(&plan)? {
+                context.remark(format!("the inputs go beyond that: compiling for {}..{}", range.0, range.1));
+                compiled = self.compile.with_input_range(range).compile(&self.model, context)?;
+                plan = compiled.plan.take().context("compilation stopped before there was a plan")?;
+            }
             let id = plan.id()?;
             let reference = Reference::Network(Box::new(compiled.network));
             return Ok(Model { plan: Arc::new(plan), id, reference });
@@ -240,7 +271,17 @@ impl Session<'_> {
         if self.context.json {
             self.context.json(&result);
         }
-        self.trace.as_ref().map_or(Ok(()), Trace::save)
+        self.trace.as_ref().map_or(Ok(()), Trace::save)?;
+        let allowed = allowed_error(&self.model.plan);
+        match result["max_abs_error"].as_f64() {
+            // What is infinite is null in JSON.
+            error if self.check && error.is_none_or(|error| error > allowed) => bail!(
+                "the largest error against clear is {:.2e}, the plan's precision of {:.1} bits allows {allowed:.2e}",
+                error.unwrap_or(f64::INFINITY),
+                self.model.plan.client.precision_bits
+            ),
+            _ => Ok(()),
+        }
     }
 
     fn single(&mut self, task: &Task, seconds_keygen: f64) -> Result<Value> {

@@ -8,7 +8,7 @@ use fhec_ckks::keys::SecretKey;
 use fhec_ir::ValueId;
 use fhec_ir::plan::{LayerReport, Plan};
 use fhec_ir::schedule::Layers;
-use fhec_ir::schedule::interp::{Observer, Packed, interpret_observed};
+use fhec_ir::schedule::interp::{Observer, Packed, interpret_all};
 use fhec_runtime::Span;
 use fhec_runtime::ckks::CkksValue;
 use fhec_runtime::client::Client;
@@ -84,7 +84,7 @@ impl LayerTable {
     ) -> Result<Watch<'a>> {
         let layer: HashMap<_, _> = self.layers.results(&plan.schedule).into_iter().collect();
         let mut results = Results { layer, clear: HashMap::new() };
-        interpret_observed(&plan.schedule, packed, &mut results)?;
+        interpret_all(&plan.schedule, &[packed], &mut results)?;
         Ok(Watch { client, secret, clear: results.clear, noted: Mutex::default() })
     }
 
@@ -186,7 +186,7 @@ struct Results {
 }
 
 impl Observer for Results {
-    fn value(&mut self, id: ValueId, slots: &[f64]) {
+    fn value(&mut self, _: usize, id: ValueId, slots: &[f64]) {
         if let Some(layer) = self.layer.get(&id) {
             self.clear.insert(id, (*layer, slots.to_vec()));
         }

@@ -50,7 +50,7 @@ impl Context {
     }
 
     /// Something to know that is no failure, on standard error.
-    #[cfg(feature = "compiler")]
+    #[cfg(any(feature = "compiler", feature = "client"))]
     pub(crate) fn remark(&self, line: impl AsRef<str>) {
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "note: {}", line.as_ref());

@@ -202,7 +202,8 @@ impl Designer {
         let mut found = Vec::new();
         for (low, high) in TRANSFORM_LEVELS {
             let [low, high] = [low, high].map(|count| even_split(request.log_slots, count));
-            if low[0] > MAX_MERGED.0 || high[0] > MAX_MERGED.1 {
+            // Few slots have fewer stages than some of the splits have matrices.
+            if low[0] > MAX_MERGED.0 || high[0] > MAX_MERGED.1 || low.contains(&0) || high.contains(&0) {
                 continue;
             }
             for (degree, doublings) in EVAL_MODS {
@@ -365,4 +366,39 @@ fn rms_bits(circuit: &BootstrapCircuit) -> f64 {
     let parameters = circuit.parameters();
     let fresh = Estimate { variance: parameters.sigma().powi(2), message: 1.0 };
     circuit.estimate(fresh).rms_bits(circuit.spec().scale, parameters.n())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_slots_have_designs_without_empty_matrices() {
+        let mut designer = Designer::new(&KernelCosts::default());
+        for log_slots in 0..=6 {
+            let request = DesignRequest {
+                log_n: 16,
+                log_slots,
+                levels: 8,
+                level_bits: 40.0,
+                precision: 10.0,
+                key_bytes: None,
+            };
+            if log_slots < 3 {
+                assert!(
+                    matches!(designer.search(&request), Err(BootstrapError::Slots { .. })),
+                    "{log_slots}"
+                );
+                continue;
+            }
+            let candidates = designer.candidates(&request).unwrap();
+            assert!(!candidates.is_empty(), "2^{log_slots} slots");
+            for Candidate { spec, .. } in candidates {
+                for stages in [&spec.slots_to_coeffs, &spec.coeffs_to_slots] {
+                    assert!(!stages.contains(&0), "2^{log_slots} slots: {stages:?}");
+                    assert_eq!(stages.iter().sum::<u32>(), log_slots);
+                }
+            }
+        }
+    }
 }

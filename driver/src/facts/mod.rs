@@ -1,9 +1,11 @@
 //! What is known of a network before anything is decided.
 
 mod depth;
+mod domain;
 mod ranges;
 mod samples;
 
 pub(crate) use depth::needs_bootstraps;
-pub(crate) use ranges::{largest_output, slot_ranges};
-pub(crate) use samples::synthetic;
+pub(crate) use domain::input_bounds;
+pub(crate) use ranges::{BOOTSTRAP_MARGIN, LEVELLED_MARGIN, Ranges, largest_output, slot_ranges};
+pub(crate) use samples::{many_synthetic, synthetic};

@@ -1,14 +1,31 @@
 //! How large values get, as far as samples tell.
 
+use fhec_backend::facts::tame;
 use fhec_ir::Verified;
 use fhec_ir::slot::{self, SlotGraph};
 use fhec_ir::tensor::{Tensor, TensorGraph, run};
 
-/// Room above the largest magnitude seen in the samples.
-const RANGE_MARGIN: f64 = 1.5;
+/// Room above the largest magnitude seen in the samples, where bootstraps lose precision for it.
+pub(crate) const BOOTSTRAP_MARGIN: f64 = 1.5;
 
-/// Bounds on the slots of every value, from the samples on which the network stays finite; None if there is none.
-pub(crate) fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64>>]) -> Option<Vec<f64>> {
+/// The same without bootstraps: bits of the base modulus are cheap.
+pub(crate) const LEVELLED_MARGIN: f64 = 3.0;
+
+/// What samples tell of a graph's values.
+pub(crate) struct Ranges {
+    /// By value, a bound on its slots.
+    pub(crate) bounds: Vec<f64>,
+    /// Samples on which the network diverges, which bound nothing.
+    pub(crate) diverging: usize,
+}
+
+/// Bounds on the slots of every value, so many times what is seen in the samples on which the network does not diverge; None if
+/// there is none.
+pub(crate) fn slot_ranges(
+    graph: &Verified<SlotGraph>,
+    samples: &[Vec<Tensor<f64>>],
+    margin: f64,
+) -> Option<Ranges> {
     let mut seen = vec![vec![None; graph.len()]; samples.len()];
     slot::interp::run_by_entries(graph, samples, &mut |sample, id, slots| {
         let slots = slots.iter().flatten();
@@ -17,16 +34,21 @@ pub(crate) fn slot_ranges(graph: &Verified<SlotGraph>, samples: &[Vec<Tensor<f64
         seen[sample][id.index()] = Some(slots.map(size).fold(0.0, f64::max));
     })
     .ok()?;
-    let finite: Vec<_> =
-        seen.into_iter().filter(|seen| seen.iter().flatten().all(|x| x.is_finite())).collect();
+    let most = |seen: &Vec<Option<f64>>| seen.iter().flatten().copied().fold(0.0, f64::max);
+    let tame = tame(&seen.iter().map(most).collect::<Vec<_>>());
+    let tame: Vec<_> = seen.into_iter().zip(tame).filter(|(_, tame)| *tame).map(|(seen, _)| seen).collect();
     // What was not computed may not be bootstrapped.
-    let size = |seen: &Vec<Option<f64>>, k: usize| seen[k].unwrap_or(f64::INFINITY) * RANGE_MARGIN;
-    let range = |k: usize| finite.iter().map(|seen| size(seen, k)).fold(0.0, f64::max);
-    (!finite.is_empty()).then(|| (0..graph.len()).map(range).collect())
+    let size = |seen: &Vec<Option<f64>>, k: usize| seen[k].unwrap_or(f64::INFINITY) * margin;
+    let range = |k: usize| tame.iter().map(|seen| size(seen, k)).fold(0.0, f64::max);
+    let diverging = samples.len() - tame.len();
+    (!tame.is_empty()).then(|| Ranges { bounds: (0..graph.len()).map(range).collect(), diverging })
 }
 
-/// Largest absolute value of any output over the samples.
+/// Largest absolute value of any output over the samples on which the network does not diverge.
 pub(crate) fn largest_output(graph: &Verified<TensorGraph>, samples: &[Vec<Tensor<f64>>]) -> f64 {
-    let outputs = samples.iter().filter_map(|s| run(graph, s).ok()).flatten();
-    outputs.flat_map(|o| o.data).filter(|x| x.is_finite()).fold(0.0, |m, x| m.max(x.abs()))
+    let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
+    let largest =
+        |outputs: Vec<Tensor<f64>>| outputs.iter().flat_map(|o| &o.data).map(size).fold(0.0, f64::max);
+    let runs: Vec<f64> = samples.iter().filter_map(|s| run(graph, s).ok()).map(largest).collect();
+    runs.iter().zip(tame(&runs)).filter(|(_, tame)| *tame).fold(0.0, |most, (x, _)| most.max(*x))
 }

@@ -1,43 +1,71 @@
 //! Synthetic images: without sample data they stand for the inputs of a network.
 //!
-//! The base modulus must hold the results, and the precision forecast needs the size of what errors are multiplied with.
+//! Moduli must have room for every value, and the precision forecast needs the size of what errors are multiplied with.
 
 use fhec_ir::Verified;
-use fhec_ir::plan::Normalisation;
 use fhec_ir::tensor::{Tensor, TensorGraph};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Blank, full, sparse, dense and grey noise images that went through the inputs' normalisation: inputs of the network.
-/// Grey noise comes last: of these it is the closest to what real images are like.
-pub(crate) fn synthetic(
+use super::domain::number;
+use crate::request::Request;
+
+/// What an image is like.
+#[derive(Clone, Copy)]
+enum Kind {
+    Blank,
+    Full,
+    Sparse,
+    Dense,
+    /// The inputs in turn full and blank, so that differences of inputs are large.
+    Opposite,
+    Grey,
+}
+
+const KINDS: [Kind; 6] = [Kind::Blank, Kind::Full, Kind::Sparse, Kind::Dense, Kind::Opposite, Kind::Grey];
+
+/// Grey images more for networks that are deep: what grows with every layer shows on some of them.
+const MORE_GREY: usize = 7;
+
+/// Blank, full, sparse, dense and grey noise images within the domain of the inputs: inputs of the network. Grey noise
+/// comes last: of these it is the closest to what real images are like.
+pub(crate) fn synthetic(graph: &Verified<TensorGraph>, request: &Request) -> Vec<Vec<Tensor<f64>>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(request.seed);
+    let several = graph.inputs().count() > 1;
+    let kinds = KINDS.into_iter().filter(|kind| several || !matches!(kind, Kind::Opposite));
+    kinds.map(|kind| image(graph, request, kind, &mut rng)).collect()
+}
+
+/// The same with more grey noise.
+pub(crate) fn many_synthetic(graph: &Verified<TensorGraph>, request: &Request) -> Vec<Vec<Tensor<f64>>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(request.seed.wrapping_add(1));
+    let grey = (0..MORE_GREY).map(|_| image(graph, request, Kind::Grey, &mut rng));
+    grey.collect::<Vec<_>>().into_iter().chain(synthetic(graph, request)).collect()
+}
+
+/// An image of a kind for every input.
+fn image(
     graph: &Verified<TensorGraph>,
-    normalisations: &[Normalisation],
-    seed: u64,
-) -> Vec<Vec<Tensor<f64>>> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut sample = |kind: usize| -> Vec<Tensor<f64>> {
-        let inputs = graph.inputs().enumerate().map(|(k, (id, _))| {
-            let shape = graph.ty(id).clone();
-            let normalisation = normalisations.get(k).cloned().unwrap_or_default();
-            let channels = shape.get(1).copied().unwrap_or(1).max(1);
-            let plane = shape.iter().skip(2).product::<usize>().max(1);
-            let mut pixel = || match kind {
-                0 => 0.0,
-                1 => 1.0,
-                2 => f64::from(u8::from(rng.random_bool(0.15))),
-                3 => f64::from(u8::from(rng.random_bool(0.5))),
-                _ => rng.random::<f64>(),
-            };
-            let data = (0..shape.iter().product::<usize>()).map(|i| {
-                let channel = i / plane % channels;
-                let of = |v: &[f64], default| v.get(channel).or(v.first()).copied().unwrap_or(default);
-                (pixel() - of(&normalisation.mean, 0.0)) / of(&normalisation.std, 1.0)
-            });
-            let data = data.collect();
-            Tensor::new(shape, data)
-        });
-        inputs.collect()
-    };
-    (0..5).map(&mut sample).collect()
+    request: &Request,
+    kind: Kind,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Tensor<f64>> {
+    let inputs = graph.inputs().enumerate().map(|(k, (id, _))| {
+        let shape = graph.ty(id).clone();
+        let channels = shape.get(1).copied().unwrap_or(1).max(1);
+        let plane = shape.iter().skip(2).product::<usize>().max(1);
+        let mut pixel = || match kind {
+            Kind::Blank => 0.0,
+            Kind::Full => 1.0,
+            Kind::Sparse => f64::from(u8::from(rng.random_bool(0.15))),
+            Kind::Dense => f64::from(u8::from(rng.random_bool(0.5))),
+            Kind::Opposite => f64::from(u8::from(k % 2 == 0)),
+            Kind::Grey => rng.random::<f64>(),
+        };
+        let numbers = 0..shape.iter().product::<usize>();
+        let data = numbers.map(|i| number(request, k, i / plane % channels, pixel()));
+        let data = data.collect();
+        Tensor::new(shape, data)
+    });
+    inputs.collect()
 }

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::Verified;
 use crate::schedule::keys::{KeyNeeds, key_needs};
-use crate::schedule::{Schedule, ScheduleOp};
+use crate::schedule::{Schedule, ScheduleOp, scale};
+
+/// Bounds are no larger than this in bits, though long chains hold more: they are numbers that clients compute with.
+const MAX_BOUND_BITS: f64 = 512.0;
 
 impl KeyManifest {
     /// The keys for the given needs: per step and gadget one key, of the highest level at which it is used.
@@ -42,7 +45,8 @@ impl KeyManifest {
 
 impl ClientSection {
     /// Reads inputs and outputs off a schedule. `normalisations` are those of the inputs, in order; missing ones
-    /// are the default.
+    /// are the default. Bounds are what the moduli have room for, of results half of that: what is larger is about to wrap
+    /// around, or has.
     ///
     /// # Errors
     /// If the ciphertexts of one input differ in level or scale.
@@ -62,6 +66,11 @@ impl ClientSection {
                 }
             }
         }
+        let room = scale::room(&header.moduli);
+        let holds = |(level, scale): (u32, f64)| {
+            let bits = room.get(level as usize).map_or(0.0, |room| room - scale.log2());
+            bits.min(MAX_BOUND_BITS).exp2()
+        };
         let mut inputs = Vec::with_capacity(types.len());
         for (k, (packed, ty)) in header.inputs.iter().zip(types).enumerate() {
             let missing = || PlanError::Inconsistent(format!("input {:?} has no node", packed.name));
@@ -72,13 +81,14 @@ impl ClientSection {
                 normalisation: normalisations.get(k).cloned().unwrap_or_default(),
                 level,
                 scale,
+                bound: holds((level, scale)),
             });
         }
         let mut types = schedule.outputs.iter().map(|o| schedule.ty(o.value)).map(|t| (t.level, t.scale));
-        let outputs = header.outputs.iter().map(|packed| ClientOutput {
-            name: packed.name.clone(),
-            layout: packed.layout.clone(),
-            types: types.by_ref().take(packed.layout.ciphertexts).collect(),
+        let outputs = header.outputs.iter().map(|packed| {
+            let types: Vec<_> = types.by_ref().take(packed.layout.ciphertexts).collect();
+            let bound = types.iter().map(|ty| holds(*ty) / 2.0).fold(f64::MAX, f64::min);
+            ClientOutput { name: packed.name.clone(), layout: packed.layout.clone(), types, bound }
         });
         Ok(Self { network: schedule.name.clone(), inputs, outputs: outputs.collect(), precision_bits })
     }

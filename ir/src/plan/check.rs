@@ -102,11 +102,13 @@ fn check_client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientS
     let count = client.inputs.len().max(client.outputs.len());
     ensure(count <= MAX_VALUES && !client.outputs.is_empty(), || format!("{count} inputs or outputs"))?;
     let type_ok = |level: u32, scale: f64| level < levels && scale.is_finite() && scale > 0.0;
+    let bound_ok = |bound: f64| bound.is_finite() && bound > 0.0;
     let mut layouts = Vec::new();
     let mut names = HashSet::new();
     for input in &client.inputs {
         ensure(names.insert(&input.name), || format!("input {:?} occurs twice", input.name))?;
         ensure(type_ok(input.level, input.scale), || format!("level or scale of input {:?}", input.name))?;
+        ensure(bound_ok(input.bound), || format!("bound {} of input {:?}", input.bound, input.name))?;
         check_normalisation(&input.normalisation, &input.layout)
             .map_err(|e| format!("normalisation of input {:?}: {e}", input.name))?;
         layouts.push(&input.layout);
@@ -117,6 +119,7 @@ fn check_client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientS
         let types = output.types.len() == output.layout.ciphertexts
             && output.types.iter().all(|&(level, scale)| type_ok(level, scale));
         ensure(types, || format!("levels or scales of output {:?}", output.name))?;
+        ensure(bound_ok(output.bound), || format!("bound {} of output {:?}", output.bound, output.name))?;
         layouts.push(&output.layout);
     }
     let total = layouts.iter().map(|l| l.slots.saturating_mul(l.ciphertexts)).fold(0, usize::saturating_add);

@@ -199,6 +199,8 @@ pub struct ClientInput {
     pub level: u32,
     /// Scale at which to encrypt.
     pub scale: f64,
+    /// The largest magnitude of a number that the plan is made for: beyond it results may be wrong without a sign of it.
+    pub bound: f64,
 }
 
 /// A network output as the client decrypts it.
@@ -210,6 +212,8 @@ pub struct ClientOutput {
     pub layout: Layout,
     /// (level, scale) of each ciphertext.
     pub types: Vec<(u32, f64)>,
+    /// The largest magnitude of a result that the plan is made for: beyond it values have wrapped around somewhere.
+    pub bound: f64,
 }
 
 /// What a client needs to know of a network.
@@ -348,6 +352,10 @@ pub struct Report {
     pub placement: Option<PlacementReport>,
     /// What the memory budget cost; None if it cost nothing.
     pub budget: Option<BudgetReport>,
+    /// Samples that bound the values.
+    pub samples: u32,
+    /// Samples beside them that bound nothing, since the network diverges on them.
+    pub diverging: u32,
     /// By layer, in order.
     pub layers: Vec<LayerReport>,
 }

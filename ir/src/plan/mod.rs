@@ -1,6 +1,6 @@
 //! The plan file: a compiled network on disk.
 //!
-//! # Format (version 4, little endian)
+//! # Format (version 5, little endian)
 //! ```text
 //! magic 8 bytes | version u32 | sections u32 | file length u64
 //! per section: kind u32 | 0 u32 | offset u64 | length u64 | BLAKE3 of the section
@@ -45,15 +45,15 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With bootstraps of slots that repeat. Older ones are not read any more.
-    V4 = 4,
+    /// With bounds of inputs and results. Older ones are not read any more.
+    V5 = 5,
 }
 
 impl TryFrom<u32> for Version {
     type Error = u32;
     fn try_from(number: u32) -> Result<Self, u32> {
         match number {
-            4 => Ok(Self::V4),
+            5 => Ok(Self::V5),
             other => Err(other),
         }
     }

@@ -89,7 +89,7 @@ fn envelope_damage_is_named() {
     assert!(read(&bytes[..bytes.len() - 1]).contains("truncated"));
     assert!(read(&[&bytes[..], &[0]].concat()).contains("1 bytes follow"));
     let mut newer = bytes.clone();
-    for version in [1, 2, 3, 5] {
+    for version in [1, 2, 3, 4, 6] {
         newer[8] = version;
         assert!(read(&newer).contains(&format!("version {version}")));
     }
@@ -116,6 +116,10 @@ fn contradictions_are_found() {
     refuse(&|p| p.client.outputs[0].types[0].1 *= 2.0, "output levels or scales");
     refuse(&|p| p.client.inputs[0].normalisation.std = vec![0.0], "division by 0");
     refuse(&|p| p.client.inputs[0].name = "z".into(), "different inputs");
+    for bound in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        refuse(&|p| p.client.inputs[0].bound = bound, "bound");
+        refuse(&|p| p.client.outputs[0].bound = bound, "bound");
+    }
     refuse(&|p| p.parameters.gadgets[2].digit_limbs = 9, "Gadget");
 }
 
@@ -208,7 +212,7 @@ fn resealed(bytes: &[u8], section: usize, change: impl FnOnce(&mut Vec<u8>)) -> 
     let payloads = writers.iter().map(|w| w as Payload<'_>);
     let sections: Vec<_> = read::PLAN_SECTIONS.into_iter().zip(payloads).collect();
     let mut out = Vec::new();
-    container::write(&mut out, read::PLAN_MAGIC, Version::V4 as u32, &sections).unwrap();
+    container::write(&mut out, read::PLAN_MAGIC, Version::V5 as u32, &sections).unwrap();
     out
 }
 
@@ -253,7 +257,7 @@ proptest! {
         let payload: Payload<'_> = &|out: &mut dyn Write| out.write_all(&bytes);
         let mut file = Vec::new();
         let sections = [(read::CLIENT_SECTIONS[0], payload)];
-        container::write(&mut file, read::CLIENT_MAGIC, Version::V4 as u32, &sections).unwrap();
+        container::write(&mut file, read::CLIENT_MAGIC, Version::V5 as u32, &sections).unwrap();
         let _ = ClientSpec::from_bytes(&file);
     }
 }

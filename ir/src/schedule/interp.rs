@@ -6,6 +6,8 @@
 use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use rayon::prelude::*;
+
 use super::recipes::{RecipeVectors, Vector};
 use super::{Recipe, Schedule, ScheduleOp};
 use crate::slot::interp::multiply_accumulate;
@@ -36,13 +38,14 @@ pub type Packed = Vec<Vec<Vec<f64>>>;
 /// # Errors
 /// If the inputs do not fit, or a recipe cannot be evaluated.
 pub fn interpret(schedule: &Verified<Schedule>, inputs: &[Vec<Vec<f64>>]) -> Result<Packed, InterpError> {
-    interpret_observed(schedule, inputs, &mut ())
+    let outputs = interpret_all(schedule, &[inputs], &mut ())?;
+    Ok(outputs.into_iter().next().unwrap_or_default())
 }
 
 /// Sees what an interpretation computes.
 pub trait Observer {
-    /// The slots of a value.
-    fn value(&mut self, _: ValueId, _: &[f64]) {}
+    /// The slots of a value in the run of the sample of this number.
+    fn value(&mut self, _sample: usize, _: ValueId, _: &[f64]) {}
 
     /// The vector of a plaintext, each time it is used.
     fn plaintext(&mut self, _: &Recipe, _: &Vector) {}
@@ -50,16 +53,17 @@ pub trait Observer {
 
 impl Observer for () {}
 
-/// [`interpret`], observed.
+/// [`interpret`] for several samples side by side, so that plaintexts are computed once for all, observed. All samples'
+/// values are in memory at once.
 ///
 /// # Errors
 /// As [`interpret`].
-pub fn interpret_observed(
+pub fn interpret_all<S: AsRef<[Vec<Vec<f64>>]> + Sync>(
     schedule: &Verified<Schedule>,
-    inputs: &[Vec<Vec<f64>>],
+    samples: &[S],
     observer: &mut impl Observer,
-) -> Result<Packed, InterpError> {
-    check_inputs(schedule, inputs).map_err(InterpError::Input)?;
+) -> Result<Vec<Packed>, InterpError> {
+    samples.iter().try_for_each(|s| check_inputs(schedule, s.as_ref())).map_err(InterpError::Input)?;
     let recipes = RecipeVectors::new(schedule);
     let maps = maps(schedule);
     std::thread::scope(|scope| {
@@ -74,7 +78,7 @@ pub fn interpret_observed(
             };
             ahead.iter().all(evaluate)
         });
-        execute(schedule, inputs, observer, (recipes, &maps, evaluated))
+        execute(schedule, samples, observer, (recipes, &maps, evaluated))
     })
 }
 
@@ -91,15 +95,16 @@ fn maps(schedule: &Schedule) -> Vec<Recipe> {
 }
 
 /// `maps` are evaluated elsewhere, in this order, which tells so each time.
-fn execute(
+fn execute<S: AsRef<[Vec<Vec<f64>>]> + Sync>(
     schedule: &Verified<Schedule>,
-    inputs: &[Vec<Vec<f64>>],
+    samples: &[S],
     observer: &mut impl Observer,
     (recipes, maps, evaluated): (&RecipeVectors<'_>, &[Recipe], Receiver<()>),
-) -> Result<Packed, InterpError> {
+) -> Result<Vec<Packed>, InterpError> {
     let mut maps = maps.iter().peekable();
     let mut uses = remaining_uses(schedule);
-    let mut values: Vec<Option<Vec<f64>>> = vec![None; schedule.len()];
+    // By value and sample.
+    let mut values: Vec<Option<Vec<Vec<f64>>>> = vec![None; schedule.len()];
     for (id, node) in schedule.iter() {
         let mut plains = Vec::with_capacity(node.op.recipes().len());
         for recipe in node.op.recipes() {
@@ -112,15 +117,18 @@ fn execute(
                 vector.map_err(|message| InterpError::Recipe { place: schedule.describe(id), message })?,
             );
         }
-        let args: Vec<&[f64]> =
-            node.args.iter().map(|a| values[a.index()].as_deref().unwrap_or(&[])).collect();
         let plains: Vec<&Vector> = plains.iter().collect();
         node.op.recipes().iter().zip(&plains).for_each(|(recipe, plain)| observer.plaintext(recipe, plain));
-        let value = match &node.op {
-            ScheduleOp::Input { input, ct, .. } => inputs[*input as usize][*ct as usize].clone(),
-            op => apply(op, schedule.header.slots, &args, &plains),
+        let of = |(k, inputs): (usize, &S)| match &node.op {
+            ScheduleOp::Input { input, ct, .. } => inputs.as_ref()[*input as usize][*ct as usize].clone(),
+            op => {
+                let arg = |a: &ValueId| values[a.index()].as_ref().map_or(&[][..], |samples| &samples[k]);
+                let args: Vec<&[f64]> = node.args.iter().map(arg).collect();
+                apply(op, schedule.header.slots, &args, &plains)
+            }
         };
-        observer.value(id, &value);
+        let value: Vec<Vec<f64>> = samples.par_iter().enumerate().map(of).collect();
+        value.iter().enumerate().for_each(|(k, slots)| observer.value(k, id, slots));
         for arg in &node.args {
             uses[arg.index()] -= 1;
             if uses[arg.index()] == 0 {
@@ -131,8 +139,9 @@ fn execute(
             values[id.index()] = Some(value);
         }
     }
-    let of = |v: ValueId| values[v.index()].clone().unwrap_or_default();
-    Ok(group_outputs(schedule, schedule.outputs.iter().map(|o| of(o.value))))
+    let of = |v: ValueId, k: usize| values[v.index()].as_ref().map_or_else(Vec::new, |v| v[k].clone());
+    let outputs = |k| group_outputs(schedule, schedule.outputs.iter().map(|o| of(o.value, k)));
+    Ok((0..samples.len()).map(outputs).collect())
 }
 
 /// How often each value is still needed: by nodes, and once by each output that names it.

@@ -37,3 +37,12 @@ pub fn plain_scale_for(target: f64, scale: f64, modulus: f64) -> f64 {
 pub fn addable(a: f64, b: f64) -> bool {
     (a - b).abs() <= TOLERANCE * a.abs()
 }
+
+/// log2 of half the modulus product, by level: scale times slot stays below that.
+pub fn room(moduli: &[f64]) -> Vec<f64> {
+    let sums = moduli.iter().scan(-1.0, |sum, q| {
+        *sum += q.log2();
+        Some(*sum)
+    });
+    sums.collect()
+}

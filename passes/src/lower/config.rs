@@ -15,6 +15,12 @@ pub struct Config {
     /// What bootstraps do; None if there are none. Levels of the graph start at its `level_in`, and all bootstraps give
     /// `level_out`, which the chain reaches.
     pub bootstrap: Option<BootstrapHeader>,
+    /// Without bootstraps, the level of the schedule that level 0 of the graph stands for: more than 0 if one prime is no base
+    /// wide enough.
+    pub floor: u32,
+    /// By value of the graph, a bound on its slots, for which the modulus of its level shall have room; empty if none is
+    /// known. Graphs with bootstraps have scales that follow the ranges of these instead.
+    pub ranges: Vec<f64>,
 }
 
 impl Config {
@@ -23,11 +29,11 @@ impl Config {
         let scale = 2f64.powi(scale_bits as i32);
         let mut moduli = vec![2f64.powi(base_bits as i32)];
         moduli.extend((0..levels).map(|_| scale));
-        Self { moduli, scale, bootstrap: None }
+        Self { moduli, scale, bootstrap: None, floor: 0, ranges: vec![] }
     }
 
     /// The level of the schedule that level 0 of the graph stands for.
     pub(super) fn floor(&self) -> u32 {
-        self.bootstrap.map_or(0, |b| b.level_in)
+        self.bootstrap.map_or(self.floor, |b| b.level_in)
     }
 }

@@ -3,7 +3,8 @@
 //! Every packed value becomes single ciphertexts with exact levels and scales. Linear maps and polynomials that end in a
 //! plaintext product give any scale their result needs, at no price: the plaintext is encoded accordingly. Where an
 //! addition finds two scales, they are traced back to such products (or inputs) and the graph is lowered again with
-//! scales that make them meet ([`scales`]). The same way bootstraps get operands of the scale that their range asks for.
+//! scales that make them meet ([`scales`]). The same way bootstraps get operands of the scale that their range asks for, and
+//! values near the bottom of the chain scales that its moduli have room for ([`room`]).
 
 mod bootstrap;
 mod config;
@@ -13,6 +14,7 @@ mod lowering;
 mod ops;
 mod poly;
 mod refreshed;
+mod room;
 mod scales;
 mod settle;
 
@@ -34,8 +36,8 @@ pub fn top_level(graph: &SlotGraph) -> u32 {
 /// Lowers a placed graph with planned linear maps.
 ///
 /// # Errors
-/// Missing placement or plan, a chain that is too short or does not fit the bootstraps, or scales that cannot be made
-/// to meet.
+/// Missing placement or plan, a chain that is too short or does not fit the bootstraps, scales that cannot be made
+/// to meet, or values for which the modulus has no room ([`PassError::Room`]).
 pub fn run(graph: &Verified<SlotGraph>, config: &Config) -> Result<Schedule, PassError> {
     check(graph, config)?;
     let mut round = Round { graph, config, freed: scales::freed(graph), urgent: vec![] };

@@ -1,7 +1,7 @@
 //! Lowering op by op.
 
 use fhec_ir::ValueId;
-use fhec_ir::schedule::{PackedValue, Recipe, Schedule, ScheduleOp, scale};
+use fhec_ir::schedule::{PackedValue, Recipe, Schedule, ScheduleOp, ScheduleType, scale};
 use fhec_ir::slot::SlotOp;
 
 use super::config::PASS;
@@ -22,9 +22,18 @@ pub(super) enum Stop {
 
 type Lowered<T> = Result<T, Stop>;
 
+/// A schedule whose additions meet.
+pub(super) struct Outcome {
+    pub(super) schedule: Schedule,
+    /// The bootstraps in it.
+    pub(super) refreshed: Vec<Refreshed>,
+    /// By packed value, the type of its first ciphertext; the others are like it.
+    pub(super) types: Vec<ScheduleType>,
+}
+
 impl Lowering<'_> {
-    /// The schedule, and the bootstraps in it.
-    pub(super) fn run(mut self) -> Lowered<(Schedule, Vec<Refreshed>)> {
+    /// The schedule, and what is to be judged of its scales.
+    pub(super) fn run(mut self) -> Lowered<Outcome> {
         for id in self.graph.ids() {
             self.out.begin_layer(&self.graph.node(id).name);
             let value = self.lower(id)?;
@@ -33,6 +42,7 @@ impl Lowering<'_> {
             }
             self.values.push(value);
         }
+        let types = self.values.iter().map(|cts| self.out.ty(cts[0])).collect();
         let mut schedule = self.out.finish();
         for output in &self.graph.outputs {
             let layout = self.graph.ty(output.value).layout.clone();
@@ -41,7 +51,7 @@ impl Lowering<'_> {
                 schedule.add_output(format!("{}#{ct}", output.name), *value);
             }
         }
-        Ok((schedule, self.refreshed))
+        Ok(Outcome { schedule, refreshed: self.refreshed, types })
     }
 
     fn lower(&mut self, id: ValueId) -> Lowered<Vec<ValueId>> {

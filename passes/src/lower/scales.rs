@@ -95,17 +95,37 @@ impl Targets {
         self.divide(&[(id, 1.0)], by)
     }
 
-    /// Divides a product of powers of scales.
-    fn divide(&mut self, powers: &[(ValueId, f64)], by: f64) -> bool {
-        let mut difference = Monomial::new();
+    /// Divides the scale of a value as [`Targets::change`] does, but for now: no freedom is given up, and a later change
+    /// may change it again.
+    pub(super) fn nudge(&mut self, id: ValueId, by: f64) -> bool {
+        let Some((pivot, exponent)) = self.in_free_scales(&[(id, 1.0)]).pop_last() else { return false };
+        let change = -by.log2() / exponent;
+        for (id, monomial) in &self.bound {
+            if let Some(e) = monomial.get(&pivot) {
+                *self.logs.entry(*id).or_default() += change * e;
+            }
+        }
+        *self.logs.entry(pivot).or_default() += change;
+        true
+    }
+
+    /// A product of powers of scales as a monomial in those that are free still.
+    fn in_free_scales(&self, powers: &[(ValueId, f64)]) -> Monomial {
+        let mut product = Monomial::new();
         for (value, power) in powers {
             for (free, exponent) in &self.scales[value.index()] {
                 match self.bound.get(free) {
-                    Some(monomial) => add(&mut difference, monomial, power * exponent),
-                    None => add(&mut difference, &Monomial::from([(*free, 1.0)]), power * exponent),
+                    Some(monomial) => add(&mut product, monomial, power * exponent),
+                    None => add(&mut product, &Monomial::from([(*free, 1.0)]), power * exponent),
                 }
             }
         }
+        product
+    }
+
+    /// Divides a product of powers of scales.
+    fn divide(&mut self, powers: &[(ValueId, f64)], by: f64) -> bool {
+        let mut difference = self.in_free_scales(powers);
         // The last one changes least: what was computed before keeps its scale.
         let Some((pivot, exponent)) = difference.pop_last() else { return false };
         let change = -by.log2() / exponent;

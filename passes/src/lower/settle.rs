@@ -1,13 +1,16 @@
 //! Rounds of lowering, until all scales meet.
 
-use fhec_ir::schedule::Schedule;
+use std::collections::BTreeSet;
+
+use fhec_ir::schedule::{Schedule, ScheduleType};
 use fhec_ir::slot::SlotGraph;
 use fhec_ir::{ValueId, Verified};
 
 use super::config::{Config, PASS};
 use super::lowering::Lowering;
-use super::ops::Stop;
+use super::ops::{Outcome, Stop};
 use super::refreshed::{self, Refreshed};
+use super::room::{self, Stray};
 use super::scales::{self, Edge, Edges, Targets};
 use crate::PassError;
 
@@ -35,7 +38,8 @@ impl Round<'_> {
     pub(super) fn settle(&self) -> Result<Settled, PassError> {
         let mut targets = Targets::new(self.graph, &self.freed);
         let mut asked = false;
-        // Every pass that ends early settles one addition for good, so there is an end.
+        let (mut raised, mut nudges) = (BTreeSet::new(), 0);
+        // Every pass that ends early settles one addition for good, and nudges are counted, so there is an end.
         loop {
             match Lowering::new(self.graph, self.config, &targets, &self.freed).run() {
                 Err(Stop::Refused(error)) => return Err(error),
@@ -51,7 +55,19 @@ impl Round<'_> {
                         PassError::at(PASS, self.graph, at, reason)
                     });
                 }
-                Ok((schedule, refreshed)) => {
+                Ok(Outcome { schedule, refreshed, types }) => {
+                    if let Some(stray) = room::stray(self.config, &types, &raised) {
+                        nudges += 1;
+                        let moved = nudges <= MAX_NUDGES && targets.nudge(stray.id, stray.by);
+                        if stray.by < 1.0 {
+                            raised.insert(stray.id);
+                            continue;
+                        }
+                        if moved {
+                            continue;
+                        }
+                        return Err(self.no_room(stray, types[stray.id.index()]));
+                    }
                     if asked || refreshed.iter().all(Refreshed::fits_well) {
                         return self.judge(schedule, &refreshed);
                     }
@@ -59,6 +75,17 @@ impl Round<'_> {
                     refreshed::ask(&mut targets, refreshed, &self.urgent);
                 }
             }
+        }
+    }
+
+    /// That a value does not fit, whatever the scales are.
+    fn no_room(&self, stray: Stray, ty: ScheduleType) -> PassError {
+        PassError::Room {
+            node: self.graph.describe(stray.id),
+            range: self.config.ranges[stray.id.index()],
+            scale_bits: ty.scale.log2(),
+            level: ty.level,
+            missing: stray.by.log2(),
         }
     }
 
@@ -90,3 +117,6 @@ impl Round<'_> {
 
 /// Bits by which the scale of a bootstrap's operand may fall short before something is done about it.
 const MAX_LOST_BITS: f64 = 3.0;
+
+/// Changes of scales for the sake of room, over all rounds: each settles a value unless another one moves it again.
+const MAX_NUDGES: usize = 256;

@@ -23,6 +23,7 @@ fn input(shape: &[usize]) -> ClientInput {
         normalisation: Normalisation { divisor: 255.0, mean: vec![0.5], std: vec![0.25] },
         level: 1,
         scale: 1.0,
+        bound: f64::MAX,
     }
 }
 

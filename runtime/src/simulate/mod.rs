@@ -94,12 +94,9 @@ impl<'s> Simulator<'s> {
                 vectors.release(recipe);
             }
         }
-        let room = schedule.header.moduli.iter().scan(-1.0, |sum, q| {
-            *sum += q.log2();
-            Some(*sum)
-        });
+        let room = scale::room(&schedule.header.moduli);
         let noise = Some((NoiseModel::new(parameters), seed));
-        Ok(Self { schedule, plains: Arc::new(plains), noise, room: room.collect() })
+        Ok(Self { schedule, plains: Arc::new(plains), noise, room })
     }
 
     /// The same without noise: what the reference interpreter computes.
