@@ -26,13 +26,11 @@ ones too, are taken as they are. Shapes must agree with the network's up to axes
 }
 pub(crate) use inputs_help;
 
-/// Order of axes on the command line.
+/// Order of axes on the command line. Documents of the values would spread --help over pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Order {
-    /// Channels, height, width.
     #[value(alias = "nchw")]
     Chw,
-    /// Height, width, channels.
     #[value(alias = "nhwc")]
     Hwc,
 }
