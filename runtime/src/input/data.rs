@@ -104,12 +104,14 @@ impl Data {
     ) -> Result<Vec<f64>, String> {
         let k = self.number(k);
         let values = match &self.content {
-            Content::Array(array, order) => array.part(k, self.count).from_order(*order, input),
+            Content::Array(array, order) => array.part(k, self.count).reordered_from(*order, input),
             Content::Scaled(array, [from, to]) => match array.part(k, self.count) {
                 Values::Bytes(pixels) => Values::Bytes(picture::scaled(pixels, *from, *to)?),
                 numbers => numbers,
             },
-            Content::Cifar(cifar) => Values::Bytes(cifar.planes(k)).from_order(Some(AxisOrder::Chw), input),
+            Content::Cifar(cifar) => {
+                Values::Bytes(cifar.planes(k)).reordered_from(Some(AxisOrder::Chw), input)
+            }
             Content::Pictures(paths) => {
                 let path = paths.get(k).ok_or("there is no such picture")?;
                 Values::Bytes(picture::decode(&read_file(path)?, &input.shape, options.resize)?)

@@ -408,7 +408,7 @@ fn parse_as_everything(bytes: &[u8], input: &InputType) {
     let read = |array: Array| {
         let _ = array.labels();
         if let Ok(count) = fit::fit(array.shape(), &input.shape, None, true) {
-            let values: Values = array.part(0, count).from_order(Some(AxisOrder::Hwc), input);
+            let values: Values = array.part(0, count).reordered_from(Some(AxisOrder::Hwc), input);
             let _ = values.tensor(input);
         }
     };

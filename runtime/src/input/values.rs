@@ -16,7 +16,7 @@ pub(super) enum Values {
 
 impl Values {
     /// The elements in the network's order, if those of a file come in this one.
-    pub(super) fn from_order(self, order: Option<AxisOrder>, input: &InputType) -> Self {
+    pub(super) fn reordered_from(self, order: Option<AxisOrder>, input: &InputType) -> Self {
         let axes = ImageAxes::of(&input.shape).filter(|a| order.is_some_and(|order| order != a.order));
         match (axes, self) {
             (None, values) => values,
