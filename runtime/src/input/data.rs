@@ -8,8 +8,9 @@ use super::array::{Array, Dtype};
 use super::cifar::Cifar;
 use super::fit::fit;
 use super::source::{Source, extension, read_file};
+use super::types::{InputType, LoadOptions};
 use super::values::Values;
-use super::{InputType, LoadOptions, csv, folder, idx, npy, npz, picture};
+use super::{csv, folder, idx, npy, npz, picture};
 
 /// Where inputs come from.
 #[derive(Debug)]

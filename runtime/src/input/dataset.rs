@@ -6,7 +6,7 @@ use fhec_ir::plan::ImageAxes;
 
 use super::data::Data;
 use super::source::{Source, extension};
-use super::{InputError, InputType, LoadOptions};
+use super::types::{InputError, InputType, LoadOptions};
 
 /// Files that hold what a network takes, as many times as there are *records*: of each input of the network one.
 #[derive(Debug)]

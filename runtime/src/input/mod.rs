@@ -14,7 +14,7 @@
 //! All but pictures may be compressed with gzip. `FILE#17` is number 17 of what a file holds.
 //!
 //! **Bytes and numbers.** Pictures, records and arrays of `uint8` hold *bytes*, which are normalised: (x/divisor − mean)/std
-//! with the numbers of the input ([`Normalisation`]). Everything else, whole numbers of other types among it, holds
+//! with the numbers of the input ([`Normalisation`](fhec_ir::plan::Normalisation)). Everything else, whole numbers of other types among it, holds
 //! *numbers*, which are taken as they are.
 //!
 //! **Shapes** agree up to axes of length 1; nothing is reshaped otherwise, save records of bytes for networks that take
@@ -35,79 +35,14 @@ mod npy;
 mod npz;
 mod picture;
 mod source;
+mod types;
 mod values;
-
-use std::path::PathBuf;
-
-use fhec_ir::plan::{AxisOrder, ClientInput, Normalisation};
 
 pub use data::read_labels;
 pub use dataset::DataSet;
 pub use npy::write_npy;
 pub use source::{MAX_FILE, Source};
-
-/// Why an input cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum InputError {
-    /// A file cannot be read, or does not fit.
-    #[error("{}: {message}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        message: String,
-    },
-    /// Files for another number of inputs.
-    #[error("the network takes {} input(s) ({}), {given} given", names.len(), names.join(", "))]
-    Count {
-        /// The network's inputs.
-        names: Vec<String>,
-        /// How many files there are.
-        given: usize,
-    },
-    /// The files of several inputs hold different numbers of them.
-    #[error("{} holds {}, {} holds {}: a network with several inputs needs as many of each", a.0.display(), a.1, b.0.display(), b.1)]
-    Uneven {
-        /// A file and what it holds.
-        a: (PathBuf, usize),
-        /// Another one.
-        b: (PathBuf, usize),
-    },
-}
-
-impl InputError {
-    fn file(path: impl Into<PathBuf>) -> impl FnOnce(String) -> Self {
-        move |message| Self::File { path: path.into(), message }
-    }
-}
-
-/// What an input of a network takes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InputType {
-    /// Name in the network.
-    pub name: String,
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// From bytes to numbers.
-    pub normalisation: Normalisation,
-}
-
-impl From<&ClientInput> for InputType {
-    fn from(input: &ClientInput) -> Self {
-        let ClientInput { name, layout, normalisation, .. } = input;
-        Self { name: name.clone(), shape: layout.shape(), normalisation: normalisation.clone() }
-    }
-}
-
-/// How inputs are read.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LoadOptions {
-    /// Resize pictures of another size instead of refusing them.
-    pub resize: bool,
-    /// Order of the axes of arrays and rows; the network's if not given. Pictures and CIFAR records have one of their own.
-    pub layout: Option<AxisOrder>,
-}
+pub use types::{InputError, InputType, LoadOptions};
 
 /// Reads an input of a network: a row-major tensor of the input's shape.
 ///

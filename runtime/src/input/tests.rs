@@ -1,5 +1,6 @@
 use std::io::Write;
 
+use fhec_ir::plan::{AxisOrder, Normalisation};
 use proptest::prelude::*;
 
 use super::array::Array;

@@ -3,7 +3,7 @@
 use fhec_ir::plan::{AxisOrder, ImageAxes};
 use fhec_ir::text::shape_text;
 
-use super::InputType;
+use super::types::InputType;
 
 /// The elements of one input.
 #[derive(Clone, Debug, PartialEq)]
