@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn each_channel_has_its_numbers() {
         let n = normalisation(&[0.0, 1.0], &[1.0, 0.5]);
-        assert_eq!(n.apply(&[0, 255, 0, 255], &[1, 2, 2, 1]), [0.0, 1.0, -2.0, 0.0]);
+        assert_eq!(n.apply(&[0, 255, 0, 255], &[1, 2, 1, 2]), [0.0, 1.0, -2.0, 0.0]);
         let n = normalisation(&[0.0, 1.0, 0.0], &[1.0]);
         assert_eq!(n.apply(&[0, 255, 255, 255, 0, 0], &[1, 2, 1, 3]), [0.0, 0.0, 1.0, 1.0, -1.0, 0.0]);
         let refused = normalisation(&[0.1, 0.2, 0.3], &[]).check(&[1, 1, 28, 28]).unwrap_err();
