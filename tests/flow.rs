@@ -288,7 +288,7 @@ fn infer_inspect_and_simulate() {
     assert!(same("--threads 1") && same("--range 0..3 --threads 3") && !same("--seed 1"));
     folder.fails("simulate model.plan --data batch.bin --range 1..4", "3 records");
     folder.fails("infer model.plan --input batch.bin --range 0..4", "3 records");
-    folder.fails("infer model.plan --input image.u8 --input none.u8", "none.u8");
+    folder.fails("infer model.plan --input none.u8", "none.u8");
 
     let numbers = json(&folder.ok("inspect model.plan --json"));
     for key in [

@@ -2,47 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use fhec::pipeline::{PASSES, Program, Timing};
 use fhec::{Compiled, Driver, Request};
 use fhec_backend::cost::CostTable;
 use fhec_backend::facts::plain_facts;
 use fhec_backend::report::counts;
+use fhec_frontend::Import;
 use fhec_ir::plan::{Normalisation, Plan};
-use serde::Deserialize;
+use fhec_ir::tensor::Tensor;
 use serde_json::{Value, json};
 
 use super::files::import;
+use super::normalisation::{NormArgs, pictures};
 use super::output::bytes;
 use super::watching::{Keep, Watched, Watching, done};
 use super::{Context, constants, figures};
-
-/// How bytes become inputs, for all verbs that read a network.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct NormArgs {
-    /// Mean of the inputs by channel: bytes become (x/255 − mean)/std.
-    #[arg(
-        long,
-        value_name = "M,M,…",
-        value_delimiter = ',',
-        allow_hyphen_values = true,
-        help_heading = "Compilation"
-    )]
-    mean: Vec<f64>,
-    /// Standard deviation of the inputs by channel.
-    #[arg(long, value_name = "S,S,…", value_delimiter = ',', help_heading = "Compilation")]
-    std: Vec<f64>,
-    /// A TOML file with `mean`, `std` and `divisor` instead; MODEL.toml beside the network if there is one.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["mean", "std"], help_heading = "Compilation")]
-    norm: Option<PathBuf>,
-}
 
 /// How a network is compiled, for all verbs that do.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ModelArgs {
     #[command(flatten)]
-    norm: NormArgs,
+    pub(crate) norm: NormArgs,
     /// log2 of the ring degree, 12 to 17; the smallest secure one if not given.
     #[arg(long, value_name = "LOG_N", value_parser = clap::value_parser!(u32).range(12..=17), help_heading = "Compilation")]
     log_n: Option<u32>,
@@ -71,12 +53,12 @@ pub(crate) struct ModelArgs {
     /// Most memory that an evaluation with bootstraps may be predicted to take, keys included, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = Request::default().memory_budget >> 20, help_heading = "Compilation")]
     memory_budget: u64,
-    /// Records that bound the values of the network, instead of synthetic images: a file of records as for --input
-    /// (`infer --help`). Networks with bootstraps need real ones.
+    /// Inputs that bound the values of the network, instead of synthetic images: a file or folder of them as for --input
+    /// (`infer --help`), or one for each input. Networks with bootstraps need real ones.
     #[cfg(feature = "client")]
     #[arg(long, value_name = "FILE", help_heading = "Compilation")]
-    samples: Option<String>,
-    /// How many of these records.
+    samples: Vec<String>,
+    /// How many of these.
     #[cfg(feature = "client")]
     #[arg(
         long,
@@ -94,16 +76,6 @@ pub(crate) struct ModelArgs {
     exact_activations: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NormFile {
-    #[serde(default)]
-    mean: Vec<f64>,
-    #[serde(default)]
-    std: Vec<f64>,
-    divisor: Option<f64>,
-}
-
 /// Compile an ONNX network into a plan.
 #[derive(Args)]
 #[command(after_help = "\
@@ -119,6 +91,8 @@ pub(crate) struct CompileArgs {
     output: Option<PathBuf>,
     #[command(flatten)]
     options: ModelArgs,
+    #[command(flatten)]
+    data: SampleArgs,
     /// End after this pass.
     #[arg(long, value_name = "PASS", value_parser = pass, help_heading = "Passes")]
     stop_after: Option<String>,
@@ -147,32 +121,20 @@ pub(crate) fn pass(name: &str) -> Result<String, String> {
     if PASSES.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", PASSES.join(", "))) }
 }
 
-impl NormArgs {
-    pub(crate) fn normalisation(&self, model: &Path) -> Result<Normalisation> {
-        let mut normalisation =
-            Normalisation { mean: self.mean.clone(), std: self.std.clone(), ..Normalisation::default() };
-        // What the options leave open the file MODEL.toml beside the network says.
-        let beside = Some(model.with_extension("toml"));
-        let beside = beside.filter(|p| self.mean.is_empty() && self.std.is_empty() && p.is_file());
-        if let Some(path) = self.norm.as_ref().or(beside.as_ref()) {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            let file: NormFile = toml::from_str(&text).with_context(|| path.display().to_string())?;
-            normalisation.mean = file.mean;
-            normalisation.std = file.std;
-            normalisation.divisor = file.divisor.unwrap_or(normalisation.divisor);
-        }
-        if normalisation.std.iter().any(|s| s.is_nan() || *s <= 0.0) {
-            bail!("standard deviations are positive numbers");
-        }
-        Ok(normalisation)
-    }
-}
+/// What to read samples with.
+#[cfg(feature = "client")]
+pub(crate) type SampleArgs = super::records::DataArgs;
+
+/// Without the client no inputs are read.
+#[cfg(not(feature = "client"))]
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct SampleArgs {}
 
 impl ModelArgs {
     /// Whether it was said what inputs there are.
     #[cfg(feature = "client")]
     pub(crate) fn says_inputs(&self) -> bool {
-        self.samples.is_some() || self.input_range.is_some()
+        !self.samples.is_empty() || self.input_range.is_some()
     }
 
     /// The same for inputs in this range.
@@ -181,7 +143,8 @@ impl ModelArgs {
         Self { input_range: Some(range), ..self.clone() }
     }
 
-    fn request(&self, model: &Path) -> Result<Request> {
+    fn request(&self, model: &Path, import: &Import, data: SampleArgs, context: &Context) -> Result<Request> {
+        let normalisations = self.norm.of(model, &import.graph)?.all;
         Ok(Request {
             log_n: self.log_n,
             scale_bits: self.scale_bits,
@@ -193,59 +156,74 @@ impl ModelArgs {
             levels: self.levels,
             bootstrap_key_bytes: (self.bootstrap_keys as usize) << 20,
             memory_budget: self.memory_budget.saturating_mul(1 << 20),
-            normalisations: vec![self.norm.normalisation(model)?],
+            samples: self.samples(import, &normalisations, data, context)?,
+            normalisations,
             costs: self.costs.as_deref().map_or_else(|| Ok(CostTable::default()), CostTable::load)?,
             ..Request::default()
         })
     }
 
-    /// Reads the records that bound the network's values.
+    /// Reads the inputs that bound the network's values.
     #[cfg(feature = "client")]
-    fn add_samples(&self, model: &Path, request: &mut Request) -> Result<()> {
-        use fhec_runtime::input::RecordFile;
-        let Some(path) = &self.samples else { return Ok(()) };
-        let import = import(model)?;
-        let [(id, _)] = import.graph.inputs().collect::<Vec<_>>()[..] else {
-            bail!("--samples is for networks with one input");
-        };
-        let shape = import.graph.ty(id).clone();
-        let file = RecordFile::open(Path::new(path), &shape, false).map_err(anyhow::Error::msg)?;
-        let normalisation = request.normalisations.first().cloned().unwrap_or_default();
-        for record in 0..self.sample_count {
-            let bytes = file.record(record).map_err(anyhow::Error::msg)?;
-            let data =
-                fhec_runtime::input::normalise(&bytes, &shape, &normalisation).map_err(anyhow::Error::msg)?;
-            request.samples.push(vec![fhec_ir::tensor::Tensor::new(shape.clone(), data)]);
+    fn samples(
+        &self,
+        import: &Import,
+        normalisations: &[Normalisation],
+        data: SampleArgs,
+        context: &Context,
+    ) -> Result<Vec<Vec<Tensor<f64>>>> {
+        if self.samples.is_empty() {
+            return Ok(vec![]);
         }
-        Ok(())
+        let inputs = super::records::network_types(&import.graph, normalisations);
+        let set = data.open(inputs.clone(), &self.samples)?;
+        let (count, wanted) = (set.len().min(self.sample_count), self.sample_count);
+        if count < wanted {
+            context.remark(format!("--samples: {count} are all there are, of {wanted} that may be used"));
+        }
+        let shaped = |tensors: Vec<Vec<f64>>| {
+            inputs.iter().zip(tensors).map(|(i, t)| Tensor::new(i.shape.clone(), t)).collect()
+        };
+        (0..count).map(|k| Ok(shaped(set.tensors(k)?))).collect()
     }
 
     #[cfg(not(feature = "client"))]
-    fn add_samples(&self, _: &Path, _: &mut Request) -> Result<()> {
-        Ok(())
+    fn samples(
+        &self,
+        _: &Import,
+        _: &[Normalisation],
+        _: SampleArgs,
+        _: &Context,
+    ) -> Result<Vec<Vec<Tensor<f64>>>> {
+        Ok(vec![])
     }
 
     /// Compiles a network to a plan.
     #[cfg(feature = "client")]
-    pub(crate) fn compile(&self, model: &Path, context: &Context) -> Result<Compiled> {
-        Ok(self.watched(model, context, &|_, _| None)?.0)
+    pub(crate) fn compile(&self, model: &Path, data: SampleArgs, context: &Context) -> Result<Compiled> {
+        Ok(self.watched(model, data, context, &|_, _| None)?.0)
     }
 
     /// Compiles, keeping what `keep` makes of the programs after passes.
     pub(crate) fn watched(
         &self,
         model: &Path,
+        data: SampleArgs,
         context: &Context,
         keep: &Keep<'_>,
     ) -> Result<(Compiled, Watched)> {
-        let mut request = self.request(model)?;
-        self.add_samples(model, &mut request)?;
-        run(model, &request, context, keep)
+        let import = import(model)?;
+        let request = self.request(model, &import, data, context)?;
+        run(&import, &request, context, keep)
     }
 }
 
-fn run(model: &Path, request: &Request, context: &Context, keep: &Keep<'_>) -> Result<(Compiled, Watched)> {
-    let import = import(model)?;
+fn run(
+    import: &Import,
+    request: &Request,
+    context: &Context,
+    keep: &Keep<'_>,
+) -> Result<(Compiled, Watched)> {
     for (output, tail) in import.graph.outputs.iter().zip(&import.tails).filter(|(_, tail)| !tail.is_empty())
     {
         let steps: Vec<String> = tail.iter().map(ToString::to_string).collect();
@@ -256,7 +234,7 @@ fn run(model: &Path, request: &Request, context: &Context, keep: &Keep<'_>) -> R
         ));
     }
     let mut watching = Watching::new(context, keep);
-    let compiled = Driver::new(&import, request).observer(&mut watching).run()?;
+    let compiled = Driver::new(import, request).observer(&mut watching).run()?;
     let watched = watching.finish();
     if let Some(report) = compiled.plan.as_ref().map(|p| &p.report).filter(|r| r.diverging > 0) {
         context.remark(format!(
@@ -293,8 +271,8 @@ fn bounded_by(request: &Request, plan: &Plan) -> String {
 
 impl CompileArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let mut request = self.options.request(&self.model)?;
-        self.options.add_samples(&self.model, &mut request)?;
+        let import = import(&self.model)?;
+        let mut request = self.options.request(&self.model, &import, self.data, context)?;
         request.stop_after = self.stop_after.clone();
         if self.options.exact_activations && request.stop_after.is_none() {
             bail!(
@@ -303,7 +281,7 @@ impl CompileArgs {
         }
         let dumped =
             |program: &Program, pass: &str| self.dump_after.iter().any(|p| p == pass).then(|| program.text());
-        let (compiled, watched) = run(&self.model, &request, context, &dumped)?;
+        let (compiled, watched) = run(&import, &request, context, &dumped)?;
         let Watched { dumps, constants, timings, stages } = watched;
         if let Some(path) = &self.write_constants {
             constants::write(path, &constants)?;
@@ -321,7 +299,11 @@ impl CompileArgs {
             }
         }
         let mut result = match &compiled.plan {
-            Some(plan) => self.save(plan, context)?,
+            Some(plan) => {
+                let normalisations = self.options.norm.of(&self.model, &import.graph)?;
+                normalisations.remark(&import.graph, pictures(&import.graph), context);
+                self.save(plan, context)?
+            }
             None => {
                 // Behind a dump the numbers are a remark: with -q there is only the program.
                 let tell =

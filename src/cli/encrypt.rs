@@ -4,23 +4,22 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use fhec_ir::plan::ClientInput;
 use fhec_runtime::client::{self, Client};
 use fhec_runtime::files::{self, Direction};
-use fhec_runtime::input::{self, LoadOptions, Source};
 
 use super::Context;
 use super::files::load_spec;
+use super::records::{DataArgs, inputs_help, types};
 
 /// Encrypt inputs for a plan.
 #[derive(Args)]
-#[command(after_help = "\
-Inputs: .npy (float32, float64, uint8), .f32, .u8, .png, .jpg, and FILE#17 for record 17 of a CIFAR batch or an idx
-file (gzip or not). Bytes and pictures are normalised with the plan's mean and deviation.
-
+#[command(after_help = concat!(
+    inputs_help!(),
+    "
 Examples:
   fhec encrypt model.client --key keys/secret.key --input cat.png -o cat.ct
-  fhec encrypt model.client --public keys/public.key --input test_batch.bin#17 -o frog.ct")]
+  fhec encrypt model.client --public keys/public.key --input test_batch.bin#17 -o frog.ct"
+))]
 pub(crate) struct EncryptArgs {
     /// A client file or a plan.
     spec: PathBuf,
@@ -30,12 +29,11 @@ pub(crate) struct EncryptArgs {
     /// A public key instead.
     #[arg(long, value_name = "FILE")]
     public: Option<PathBuf>,
-    /// One for each input of the network, in order.
+    /// One for each input of the network, in order, or one .npz for all.
     #[arg(long, value_name = "FILE", required = true)]
     input: Vec<String>,
-    /// Scale pictures of another size.
-    #[arg(long)]
-    resize: bool,
+    #[command(flatten)]
+    data: DataArgs,
     /// Insist on inputs beyond what the plan was made for, at the risk of wrong results.
     #[arg(long)]
     allow_out_of_range: bool,
@@ -44,22 +42,11 @@ pub(crate) struct EncryptArgs {
     output: PathBuf,
 }
 
-/// Reads one file for each input of a network.
-pub(crate) fn load_inputs(inputs: &[ClientInput], sources: &[String], resize: bool) -> Result<Vec<Vec<f64>>> {
-    if inputs.len() != sources.len() {
-        let names: Vec<_> = inputs.iter().map(|i| i.name.as_str()).collect();
-        bail!("the network takes {} input(s) ({}), {} given", inputs.len(), names.join(", "), sources.len());
-    }
-    let load = |(input, source): (&ClientInput, &String)| {
-        Ok(input::load(&Source::parse(source), input, LoadOptions { resize })?)
-    };
-    inputs.iter().zip(sources).map(load).collect()
-}
-
 impl EncryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let client = Client::new(load_spec(&self.spec)?)?.allow_out_of_range(self.allow_out_of_range);
-        let tensors = load_inputs(&client.spec().client.inputs, &self.input, self.resize)?;
+        let inputs = &client.spec().client.inputs;
+        let tensors = self.data.open(types(inputs), &self.input)?.only()?;
         let parameters = client.parameters();
         match (&self.key, &self.public) {
             (Some(path), _) => {
@@ -73,6 +60,7 @@ impl EncryptArgs {
             }
             (None, None) => bail!("a key is needed: --key or --public"),
         }
+        inputs.iter().for_each(|input| context.say(format!("input {input}")));
         context.say(format!("{}: encrypted for plan {}", self.output.display(), client.spec().plan));
         Ok(())
     }

@@ -4,29 +4,31 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use fhec_ir::layout::{Axis, Layout};
-use fhec_ir::plan::{ClientInput, Normalisation};
 use fhec_ir::tensor::{self, Tensor};
 use fhec_passes::pipeline::{Config, Pipeline, Program};
 use serde_json::json;
 
 use super::Context;
 use super::decrypt::{line, write_outputs};
-use super::encrypt::load_inputs;
 use super::inspect::Stage;
+use super::normalisation::NormArgs;
+use super::records::{DataArgs, inputs_help, network_types};
 
 /// Evaluate a network in clear at any stage of compilation.
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_help = concat!(
+    inputs_help!(),
+    "
 `tensor` runs the network as imported, `slot` its packed form, `schedule` single ciphertexts, in clear: where results
 part, there is the wrong pass.
 
 Example:
-  fhec eval model.onnx --input in0.npy --output-dir out --ir slot --exact-activations")]
+  fhec eval model.onnx --input in0.npy --output-dir out --ir slot --exact-activations"
+))]
 pub(crate) struct EvalArgs {
     /// The network.
     model: PathBuf,
-    /// One for each input, in order.
+    /// One for each input, in order, or one .npz for all.
     #[arg(long, value_name = "FILE", required = true)]
     input: Vec<String>,
     /// Write out0.npy, out1.npy, … to this folder.
@@ -42,35 +44,21 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "LOG_N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(4..=17))]
     log_n: u32,
     #[command(flatten)]
-    norm: super::compile::NormArgs,
-}
-
-/// An input that takes a tensor of this shape.
-fn plain_input(name: &str, shape: &[usize], normalisation: Normalisation) -> ClientInput {
-    let axes = shape.iter().map(|&d| Axis::strided(d, 1)).collect();
-    ClientInput {
-        name: name.into(),
-        layout: Layout { slots: 1, ciphertexts: 1, axes, replicas: vec![] },
-        normalisation,
-        level: 0,
-        scale: 1.0,
-        bound: f64::MAX,
-    }
+    norm: NormArgs,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 impl EvalArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let import = super::files::import(&self.model)?;
         let network = import.graph;
-        // As in compilation: of the first input.
-        let normalisation =
-            |k| if k == 0 { self.norm.normalisation(&self.model) } else { Ok(Normalisation::default()) };
-        let inputs = network.inputs().enumerate();
-        let inputs = inputs.map(|(k, (id, name))| Ok(plain_input(name, network.ty(id), normalisation(k)?)));
-        let inputs = inputs.collect::<Result<Vec<_>>>()?;
-        let tensors = load_inputs(&inputs, &self.input, false)?;
-        let shapes = inputs.iter().map(|i| i.layout.shape());
-        let tensors: Vec<Tensor<f64>> = shapes.zip(tensors).map(|(s, t)| Tensor::new(s, t)).collect();
+        let normalisations = self.norm.of(&self.model, &network)?;
+        let set = self.data.open(network_types(&network, &normalisations.all), &self.input)?;
+        let bytes = set.byte_inputs().map(|i| (i.name.as_str(), &i.shape[..]));
+        normalisations.remark(&network, bytes, context);
+        let shapes = network.inputs().map(|(id, _)| network.ty(id).clone());
+        let tensors: Vec<Tensor<f64>> = shapes.zip(set.only()?).map(|(s, t)| Tensor::new(s, t)).collect();
         let names: Vec<_> = network.outputs.iter().map(|o| o.name.clone()).collect();
         let outputs = match self.ir {
             Stage::Tensor => tensor::run(&network, &tensors)?,

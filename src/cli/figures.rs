@@ -1,6 +1,9 @@
 //! What a plan holds and costs: as JSON under stable names, and in lines for people.
 
-use fhec_ir::plan::{BudgetReport, LayerReport, MemoryReport, PlacementReport, Plan, PlanId, Report};
+use fhec_ir::plan::{
+    BudgetReport, ClientSection, ClientSpec, LayerReport, MemoryReport, PlacementReport, Plan, PlanId, Report,
+};
+use fhec_ir::text::shape_text;
 use serde_json::{Value, json};
 
 use super::output::bytes;
@@ -84,8 +87,9 @@ pub(crate) fn work_line(numbers: &Value) -> String {
 pub(crate) fn table(plan: &Plan, numbers: &Value) -> Vec<String> {
     let report = &plan.report;
     let text = |key: &str| numbers[key].to_string();
-    let mut lines = vec![
-        format!("network    {}", plan.client.network),
+    let mut lines = vec![format!("network    {}", plan.client.network)];
+    lines.extend(inputs(&plan.client));
+    lines.extend([
         format!(
             "ring       N = 2^{}, log QP = {:.0}, {:.0} bits of security, {} levels of {} bits",
             plan.parameters.log_n,
@@ -97,7 +101,7 @@ pub(crate) fn table(plan: &Plan, numbers: &Value) -> Vec<String> {
         bounds(plan),
         format!("work       {}", work_line(numbers)),
         format!("keys       {} for rotation, {}", text("rotation_keys"), bytes(plan.keys.bytes())),
-    ];
+    ]);
     lines.extend(report.placement.as_ref().map(placement));
     lines.extend(report.budget.as_ref().map(budget));
     lines.extend(predictions(plan));
@@ -111,6 +115,38 @@ fn bounds(plan: &Plan) -> String {
     let inputs = plan.client.inputs.iter().map(|i| format!("|{}| ≤ {:.4}", i.name, i.bound));
     let outputs = plan.client.outputs.iter().map(|o| format!("|{}| ≤ {:.4}", o.name, o.bound));
     format!("made for   {}", inputs.chain(outputs).collect::<Vec<_>>().join(", "))
+}
+
+/// A line per input: what it takes.
+fn inputs(client: &ClientSection) -> impl Iterator<Item = String> {
+    client.inputs.iter().map(|input| format!("input      {input}"))
+}
+
+/// The numbers of a client file under their stable names.
+pub(crate) fn client_numbers(spec: &ClientSpec) -> Value {
+    json!({
+        "plan_id": spec.plan.to_string(), "network": spec.client.network,
+        "n": 1u64 << spec.parameters.log_n, "scale_bits": spec.parameters.scale_bits,
+        "levels": spec.parameters.q.len() - 1, "rotation_keys": spec.keys.rotations.len(),
+        "key_bytes": spec.keys.bytes(), "predicted_precision_bits": spec.client.precision_bits,
+    })
+}
+
+/// A client file in lines for people.
+pub(crate) fn client_table(spec: &ClientSpec) -> Vec<String> {
+    let ClientSpec { plan, parameters, keys, client } = spec;
+    let mut lines = vec![format!("network    {}", client.network), format!("client of  plan {plan}")];
+    lines.extend(inputs(client));
+    let outputs = client.outputs.iter();
+    lines.extend(outputs.map(|o| format!("output     {} {}", o.name, shape_text(&o.layout.shape()))));
+    lines.push(format!(
+        "ring       N = 2^{}, {} levels of {} bits",
+        parameters.log_n,
+        parameters.q.len() - 1,
+        parameters.scale_bits
+    ));
+    lines.push(format!("keys       {} for rotation, {}", keys.rotations.len(), bytes(keys.bytes())));
+    lines
 }
 
 /// The line that says what foresight is worth.

@@ -1,6 +1,7 @@
 //! `fhec infer`.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,40 +12,46 @@ use clap::Args;
 use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 use fhec_runtime::ExecuteOptions;
 use fhec_runtime::client::{Client, Keys};
+use fhec_runtime::input::DataSet;
 use fhec_runtime::server::{Server, plaintext_bytes};
 use serde_json::{Value, json};
 
 use super::check::{Reference, allowed_error, max_abs_error};
-use super::encrypt::load_inputs;
 use super::files::load_plan;
+#[cfg(feature = "compiler")]
+use super::given::{COMPILED, Given};
 use super::layers::LayerTable;
 use super::output::{bytes, mebibytes, peak_rss_bytes, top1};
-use super::records::Records;
+use super::records::{DataArgs, inputs_help, parse_range, range, types};
 use super::trace::Trace;
 use super::{Context, decrypt};
 
 /// Keys, encryption, evaluation and decryption in one process.
 #[derive(Args)]
-#[command(after_help = "\
-With several inputs of a one-input network, or a range of records, all are run with one set of keys and a summary
-follows. --check also runs in clear and compares: against the network itself if an .onnx is given, else against
+#[command(after_help = concat!(
+    inputs_help!(),
+    "
+With several inputs, all are run with one set of keys and a summary follows; one that fails is reported, and the rest goes
+on. --check also runs in clear and compares: against the network itself if an .onnx is given, else against
 the plan's schedule; an error beyond what the plan's precision allows the worst slot is a failure. --layers gives the
-seconds of each layer, summed over its instructions, each on its threads (the prediction is for one thread), and −log2 of the rms and the largest difference of its slots from those in clear.
+seconds of each layer, summed over its instructions, each on its threads (the prediction is for one thread), and −log2 of
+the rms and the largest difference of its slots from those in clear.
 
 Examples:
   fhec infer model.plan --input cat.png
   fhec infer lenet.onnx --input t10k-images-idx3-ubyte.gz --range 0..100 --labels t10k-labels-idx1-ubyte.gz --check
-  fhec infer model.plan --input test_batch.bin#17 --json --check")]
+  fhec infer model.plan --input test_batch.bin#17 --json --check"
+))]
 pub(crate) struct InferArgs {
     /// A plan, or an ONNX network, which is compiled first.
     model: PathBuf,
-    /// Inputs: pictures, arrays, or FILE#17 for records.
+    /// Inputs: files or folders of them, each run by itself; for a network with several inputs one for each, or one .npz.
     #[arg(long, value_name = "FILE", required = true)]
     input: Vec<String>,
-    /// Records of the input file: FROM..TO, without TO.
+    /// Of the inputs that a file or folder holds: FROM..TO, without TO; all if not given.
     #[arg(long, value_name = "FROM..TO", value_parser = parse_range)]
     range: Option<std::ops::Range<usize>>,
-    /// idx file of the records' labels, for the accuracy. CIFAR batches hold their own.
+    /// idx or .npy file of the inputs' labels, for the accuracy, instead of those that come with them.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Run in clear as well and compare.
@@ -56,9 +63,8 @@ pub(crate) struct InferArgs {
     /// Write when each instruction ran, for chrome://tracing or Perfetto.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Scale pictures of another size.
-    #[arg(long)]
-    resize: bool,
+    #[command(flatten)]
+    data: DataArgs,
     /// Insist on inputs and results beyond what the plan was made for, at the risk of wrong ones.
     #[arg(long)]
     allow_out_of_range: bool,
@@ -68,14 +74,7 @@ pub(crate) struct InferArgs {
     plaintext_cache: Option<u64>,
     #[cfg(feature = "compiler")]
     #[command(flatten)]
-    compile: super::compile::ModelArgs,
-}
-
-pub(crate) fn parse_range(text: &str) -> Result<std::ops::Range<usize>, String> {
-    let (from, to) = text.split_once("..").ok_or("expected FROM..TO")?;
-    let number = |s: &str| s.trim().parse::<usize>().map_err(|e| format!("{s:?}: {e}"));
-    let range = number(from)?..number(to)?;
-    if range.is_empty() { Err("the range is empty".into()) } else { Ok(range) }
+    compile: Given<super::compile::ModelArgs>,
 }
 
 /// A plan with what it is compared with.
@@ -86,31 +85,19 @@ pub(crate) struct Model {
 }
 
 /// One inference to do.
-pub(crate) struct Task {
-    /// Input files, one for each input of the network.
-    pub(crate) sources: Vec<String>,
+struct Task {
+    /// What the input is called.
+    name: String,
     /// What it should be.
-    pub(crate) label: Option<usize>,
+    label: Option<usize>,
+    data: Rc<DataSet>,
+    record: usize,
 }
 
-/// What inferences are asked for, by the inputs on the command line.
-pub(crate) fn tasks(
-    plan: &Plan,
-    input: &[String],
-    range: Option<std::ops::Range<usize>>,
-    labels: Option<&PathBuf>,
-) -> Result<Vec<Task>> {
-    let takes = plan.client.inputs.len();
-    let Some(range) = range else {
-        if takes != 1 {
-            return Ok(vec![Task { sources: input.to_vec(), label: None }]);
-        }
-        return Ok(input.iter().map(|s| Task { sources: vec![s.clone()], label: None }).collect());
-    };
-    let ([file], 1) = (input, takes) else { bail!("--range takes one file, and a network with one input") };
-    let records = Records::open(&plan.client, file, labels.map(PathBuf::as_path), true)?;
-    let task = |k: usize| Task { sources: vec![format!("{file}#{k}")], label: records.label(k) };
-    Ok(records.range(Some(range))?.map(task).collect())
+/// Inputs that are not to be had, by name, and why.
+struct Failed {
+    name: String,
+    error: anyhow::Error,
 }
 
 struct Session<'a> {
@@ -120,7 +107,6 @@ struct Session<'a> {
     keys: Keys,
     server: Server,
     check: bool,
-    resize: bool,
     layers: Option<LayerTable>,
     trace: Option<Trace>,
 }
@@ -149,7 +135,7 @@ impl Outcome {
 impl Session<'_> {
     fn infer(&mut self, task: &Task) -> Result<Outcome> {
         let plan = &self.model.plan;
-        let tensors = load_inputs(&plan.client.inputs, &task.sources, self.resize)?;
+        let tensors = task.data.tensors(task.record)?;
         let secret = (&self.keys.secret, self.keys.id);
         let bundle = self.client.encrypt(secret, &tensors)?;
         let watch = match &self.layers {
@@ -176,7 +162,7 @@ impl Session<'_> {
             layers.add(&run.execution.spans, watch)?;
         }
         if let Some(trace) = &mut self.trace {
-            trace.add(&task.sources.join(" "), &plan.schedule, start, &run.execution.spans);
+            trace.add(&task.name, &plan.schedule, start, &run.execution.spans);
         }
         Ok(Outcome { outputs, clear, seconds: run.execution.seconds })
     }
@@ -185,7 +171,7 @@ impl Session<'_> {
 impl InferArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let model = self.model(context)?;
-        let tasks = tasks(&model.plan, &self.input, self.range.clone(), self.labels.as_ref())?;
+        let (tasks, failed) = self.tasks(&model, context)?;
         let Plan { parameters, keys, client, .. } = &*model.plan;
         let spec = ClientSpec {
             plan: model.id,
@@ -207,33 +193,96 @@ impl InferArgs {
         let plan = (model.plan.clone(), model.id);
         let budget = self.plaintext_cache.map_or_else(|| plaintext_bytes(&model.plan), mebibytes);
         let server = Server::new(plan, client.parameters(), evaluation, budget)?;
-        let (check, resize) = (self.check, self.resize);
+        let check = self.check;
         let layers = self.layers.then(|| LayerTable::new(&model.plan));
         let trace = self.trace.map(Trace::new);
-        let mut session =
-            Session { context, model: &model, client, keys, server, check, resize, layers, trace };
-        let result = match tasks.as_slice() {
-            [task] => session.single(task, seconds_keygen)?,
-            tasks => session.many(tasks, seconds_keygen)?,
-        };
-        session.finish(result)
+        let mut session = Session { context, model: &model, client, keys, server, check, layers, trace };
+        if let ([task], []) = (&tasks[..], &failed[..]) {
+            let result = session.single(task, seconds_keygen)?;
+            return session.finish(result);
+        }
+        let given = tasks.len() + failed.len();
+        let (result, failed) = session.many(&tasks, failed, seconds_keygen);
+        session.finish(result)?;
+        if failed == 0 { Ok(()) } else { bail!("{failed} of {given} inputs failed") }
+    }
+
+    /// What inferences are asked for; what cannot be opened, unless it is all there is.
+    fn tasks(&self, model: &Model, context: &Context) -> Result<(Vec<Task>, Vec<Failed>)> {
+        let inputs = types(&model.plan.client.inputs);
+        // Of a network with several inputs all files are one.
+        let each = if inputs.len() == 1 { 1 } else { self.input.len() };
+        let groups: Vec<&[String]> = self.input.chunks(each).collect();
+        if groups.len() > 1 && (self.range.is_some() || self.labels.is_some()) {
+            bail!("--range and --labels are for one --input");
+        }
+        let (mut tasks, mut failed) = (vec![], vec![]);
+        for files in &groups {
+            let open = || {
+                let set = self.data.open_labelled(inputs.clone(), files, self.labels.as_deref())?;
+                let range = range(&set, self.range.clone())?;
+                Ok((Rc::new(set), range))
+            };
+            match open() {
+                Ok((data, range)) => tasks.extend(range.map(|record| {
+                    let (name, label) = (data.name(record), data.label(record));
+                    Task { name, label, data: data.clone(), record }
+                })),
+                Err(error) if groups.len() == 1 => return Err(error),
+                Err(error) => {
+                    context.report(&error);
+                    failed.push(Failed { name: files.join(" "), error });
+                }
+            }
+        }
+        if tasks.is_empty() {
+            bail!("all of {} inputs failed", failed.len());
+        }
+        if let [only] = &tasks[..] {
+            // Better now than after keys were made.
+            only.data.tensors(only.record)?;
+        }
+        self.remark(model, &tasks, context)?;
+        Ok((tasks, failed))
+    }
+
+    /// Says what is assumed of inputs that are bytes where a network is compiled for them.
+    #[cfg(feature = "compiler")]
+    fn remark(&self, model: &Model, tasks: &[Task], context: &Context) -> Result<()> {
+        let Reference::Network(network) = &model.reference else { return Ok(()) };
+        let normalisations = self.compile.args.norm.of(&self.model, network)?;
+        if let Some(task) = tasks.iter().find(|t| t.data.byte_inputs().next().is_some()) {
+            let bytes = task.data.byte_inputs().map(|i| (i.name.as_str(), &i.shape[..]));
+            normalisations.remark(network, bytes, context);
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "compiler"))]
+    fn remark(&self, _: &Model, _: &[Task], _: &Context) -> Result<()> {
+        Ok(())
     }
 
     /// Numbers that all inputs lie between, if some are beyond what the plan was made for and nobody said what inputs there
     /// are.
     #[cfg(feature = "compiler")]
     fn beyond(&self, plan: &Plan) -> Result<Option<(f64, f64)>> {
-        if self.compile.says_inputs() || self.range.is_some() {
+        if self.compile.args.says_inputs() || self.range.is_some() {
             return Ok(None);
         }
         let inputs = &plan.client.inputs;
         let mut beyond = false;
         let mut all = (f64::INFINITY, f64::NEG_INFINITY);
-        for task in tasks(plan, &self.input, None, None)? {
-            for (tensor, input) in load_inputs(inputs, &task.sources, self.resize)?.iter().zip(inputs) {
-                let numbers = || tensor.iter().copied().filter(|x| x.is_finite());
-                beyond |= numbers().any(|x| x.abs() > input.bound);
-                all = numbers().fold(all, |(low, high), x| (low.min(x), high.max(x)));
+        let each = if inputs.len() == 1 { 1 } else { self.input.len() };
+        for files in self.input.chunks(each) {
+            // What cannot be read is reported when its turn comes.
+            let Ok(set) = self.data.open(types(inputs), files) else { continue };
+            for tensors in (0..set.len()).filter_map(|record| set.tensors(record).ok()) {
+                for (tensor, input) in tensors.iter().zip(inputs) {
+                    let numbers = || tensor.iter().copied().filter(|x| x.is_finite());
+                    beyond |= numbers().any(|x| x.abs() > input.bound);
+                    all = numbers().fold(all, |(low, high), x| (low.min(x), high.max(x)));
+                }
             }
         }
         // The usual domain is still one to compute on.
@@ -244,17 +293,20 @@ impl InferArgs {
     fn model(&self, context: &Context) -> Result<Model> {
         #[cfg(feature = "compiler")]
         if self.model.extension().is_some_and(|e| e == "onnx") {
-            let mut compiled = self.compile.compile(&self.model, context)?;
+            let options = &self.compile.args;
+            let mut compiled = options.compile(&self.model, self.data, context)?;
             let mut plan = compiled.plan.take().context("compilation stopped before there was a plan")?;
             if let Some(range) = self.beyond(&plan)? {
                 context.remark(format!("the inputs go beyond that: compiling for {}..{}", range.0, range.1));
-                compiled = self.compile.with_input_range(range).compile(&self.model, context)?;
+                compiled = options.with_input_range(range).compile(&self.model, self.data, context)?;
                 plan = compiled.plan.take().context("compilation stopped before there was a plan")?;
             }
             let id = plan.id()?;
             let reference = Reference::Network(Box::new(compiled.network));
             return Ok(Model { plan: Arc::new(plan), id, reference });
         }
+        #[cfg(feature = "compiler")]
+        self.compile.none(COMPILED)?;
         let (plan, id) = load_plan(&self.model)?;
         let _ = context;
         Ok(Model { plan: Arc::new(plan), id, reference: Reference::Schedule })
@@ -310,19 +362,30 @@ impl Session<'_> {
         Ok(result)
     }
 
-    fn many(&mut self, tasks: &[Task], seconds_keygen: f64) -> Result<Value> {
+    /// The results of all, and how many failed.
+    fn many(&mut self, tasks: &[Task], failed: Vec<Failed>, seconds_keygen: f64) -> (Value, usize) {
         let (mut seconds, mut worst) = (0.0, None::<f64>);
         let (mut agree, mut labelled, mut correct) = (0, 0, 0);
-        let mut results: Vec<Value> = Vec::with_capacity(tasks.len());
+        let failure = |name: &str, e: &anyhow::Error| json!({ "input": name, "error": format!("{e:#}") });
+        let mut results: Vec<Value> = failed.iter().map(|f| failure(&f.name, &f.error)).collect();
+        let mut count = 0;
         for task in tasks {
-            let outcome = self.infer(task)?;
+            let outcome = match self.infer(task) {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    self.context.report(&error);
+                    results.push(failure(&task.name, &error));
+                    continue;
+                }
+            };
+            count += 1;
             let top = outcome.top1();
             seconds += outcome.seconds;
             worst = outcome.error().map(|e| e.max(worst.unwrap_or(0.0))).or(worst);
             agree += usize::from(outcome.agrees() == Some(true));
             labelled += usize::from(task.label.is_some());
             correct += usize::from(task.label == Some(top));
-            let name = task.sources.join(" ");
+            let name = &task.name;
             let label = task.label.map_or(String::new(), |l| format!(", label {l}"));
             let error = outcome.error().map_or(String::new(), |e| format!(", error {e:.2e}"));
             self.context.answer(format!("{name}: {top}{label} ({:.2} s{error})", outcome.seconds));
@@ -331,7 +394,7 @@ impl Session<'_> {
                 "max_abs_error": outcome.error(), "agrees": outcome.agrees(), "output": outcome.outputs.first(),
             }));
         }
-        let (count, mean) = (tasks.len(), seconds / tasks.len().max(1) as f64);
+        let (failed, mean) = (results.len() - count, seconds / count.max(1) as f64);
         let mut summary = format!("{count} inputs, {mean:.2} s each");
         if let Some(worst) = worst {
             summary += &format!(", {agree}/{count} as in clear, largest error {worst:.2e}");
@@ -339,13 +402,17 @@ impl Session<'_> {
         if labelled > 0 {
             summary += &format!(", {correct}/{labelled} correct");
         }
+        if failed > 0 {
+            summary += &format!(", {failed} failed");
+        }
         self.context.answer(&summary);
         let ratio = |n: usize, of: usize| (of > 0).then(|| n as f64 / of as f64);
-        Ok(json!({
-            "images": count, "mean_seconds": mean, "seconds_keygen": seconds_keygen,
+        let result = json!({
+            "images": count, "failed": failed, "mean_seconds": mean, "seconds_keygen": seconds_keygen,
             "agreement": self.check.then(|| ratio(agree, count)).flatten(),
             "accuracy": ratio(correct, labelled), "max_abs_error": worst,
             "peak_rss_bytes": peak_rss_bytes(), "results": results,
-        }))
+        });
+        (result, failed)
     }
 }

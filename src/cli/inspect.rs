@@ -6,12 +6,14 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 #[cfg(feature = "compiler")]
 use fhec::pipeline::Program;
-use fhec_ir::plan::{Plan, PlanId};
+use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 use fhec_ir::text;
 use serde_json::json;
 
-use super::figures::{numbers, table};
+use super::figures::{client_numbers, client_table, numbers, table};
 use super::files::load_plan;
+#[cfg(feature = "compiler")]
+use super::given::{COMPILED, Given};
 use super::{Context, html};
 
 /// A stage of compilation.
@@ -35,7 +37,7 @@ impl std::fmt::Display for Stage {
     }
 }
 
-/// Show what a plan holds and costs.
+/// Show what a plan or client file holds and costs.
 #[derive(Args)]
 #[command(after_help = "\
 A plan holds the schedule only; give the .onnx to see earlier stages.
@@ -47,7 +49,7 @@ Examples:
   fhec inspect model.onnx --ir slot --layer /layer1/0
   fhec inspect model.plan --html report.html")]
 pub(crate) struct InspectArgs {
-    /// A plan, or an ONNX network.
+    /// A plan, a client file, or an ONNX network.
     model: PathBuf,
     /// Print the program at this stage, in the language of docs/ir.md.
     #[arg(long, value_name = "STAGE")]
@@ -60,7 +62,10 @@ pub(crate) struct InspectArgs {
     html: Option<PathBuf>,
     #[cfg(feature = "compiler")]
     #[command(flatten)]
-    compile: super::compile::ModelArgs,
+    compile: Given<super::compile::ModelArgs>,
+    #[cfg(feature = "compiler")]
+    #[command(flatten)]
+    data: Given<super::compile::SampleArgs>,
 }
 
 /// An IR as an answer.
@@ -76,7 +81,15 @@ impl InspectArgs {
         if self.model.extension().is_some_and(|e| e == "onnx") {
             return self.network(context);
         }
-        let (plan, id) = load_plan(&self.model)?;
+        #[cfg(feature = "compiler")]
+        {
+            self.compile.none(COMPILED)?;
+            self.data.none(COMPILED)?;
+        }
+        let (plan, id) = match load_plan(&self.model) {
+            Ok(plan) => plan,
+            Err(error) => return self.client(error, context),
+        };
         match self.ir {
             Some(Stage::Schedule) => {
                 let schedule = &*plan.schedule;
@@ -103,6 +116,19 @@ impl InspectArgs {
         } else {
             table(plan, &numbers).iter().for_each(|line| context.answer(line));
         }
+        Ok(())
+    }
+
+    /// Shows a client file; `error` says why the file is no plan.
+    fn client(&self, error: anyhow::Error, context: &Context) -> Result<()> {
+        let Ok(spec) = ClientSpec::load(&self.model) else { return Err(error) };
+        if self.ir.is_some() || self.html.is_some() {
+            bail!("{}: a client file holds neither programs nor predictions", self.model.display());
+        }
+        if context.json {
+            context.json(&client_numbers(&spec));
+        }
+        client_table(&spec).iter().for_each(|line| context.answer(line));
         Ok(())
     }
 
@@ -135,7 +161,8 @@ impl InspectArgs {
             let text = || layer.map_or_else(|| program.text(), |l| program.layer_text(l).unwrap_or_default());
             (Some(stage) == wanted).then(text)
         };
-        let (compiled, mut watched) = self.compile.watched(&self.model, context, &keep)?;
+        let (compiled, mut watched) =
+            self.compile.args.watched(&self.model, self.data.args, context, &keep)?;
         match (wanted, watched.dumps.pop()) {
             (Some(_), Some((_, text))) => show_ir(&self.some(text)?, context),
             (Some(stage), None) => bail!("compilation does not reach the {stage} IR"),

@@ -17,6 +17,8 @@ mod encrypt;
 mod eval;
 mod figures;
 mod files;
+#[cfg(feature = "compiler")]
+mod given;
 mod html;
 #[cfg(feature = "client")]
 mod infer;
@@ -26,6 +28,8 @@ mod keygen;
 mod kind;
 #[cfg(feature = "client")]
 mod layers;
+#[cfg(feature = "compiler")]
+mod normalisation;
 #[cfg(feature = "compiler")]
 mod opt;
 mod output;
@@ -111,7 +115,7 @@ enum Verb {
     /// Run a plan in clear with exact levels and scales and modelled noise.
     #[cfg(feature = "client")]
     Simulate(simulate::SimulateArgs),
-    /// Show what a plan holds and costs.
+    /// Show what a plan or client file holds and costs.
     Inspect(inspect::InspectArgs),
     /// Evaluate a network in clear at any stage of compilation.
     #[cfg(all(feature = "compiler", feature = "client"))]

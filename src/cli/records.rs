@@ -1,64 +1,116 @@
-//! Files of records, for verbs that go through many of them.
+//! Inputs of networks, for all verbs that read some.
 
 use std::ops::Range;
 use std::path::Path;
 
-use anyhow::{Result, anyhow, bail};
-use fhec_ir::plan::{ClientInput, ClientSection};
-use fhec_runtime::input::{RecordFile, read_labels, record_tensor};
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+#[cfg(feature = "compiler")]
+use fhec_ir::plan::Normalisation;
+use fhec_ir::plan::{AxisOrder, ClientInput};
+#[cfg(feature = "compiler")]
+use fhec_ir::tensor::TensorGraph;
+use fhec_runtime::input::{DataSet, InputType, LoadOptions, Source, read_labels};
 
-/// The records of a file that the one input of a network takes, and their labels.
-pub(crate) struct Records<'a> {
-    file: &'a str,
-    input: &'a ClientInput,
-    records: RecordFile,
-    listed: Option<Vec<u8>>,
+/// What inputs may be, for the help of verbs that take some; `fhec_runtime::input` has it in full.
+macro_rules! inputs_help {
+    () => {
+        "\
+Inputs: pictures (.png .jpg .webp .bmp), a folder of them (a class per subfolder), arrays (.npy, one or a batch; .npz by
+the names of the inputs, and `labels`), .csv (an input per row, perhaps with its label before it or under the heading
+`label`), idx files, CIFAR batches, .f32, .u8. FILE#17 is number 17 of what a file holds.
+Pictures, records and arrays of uint8 are bytes, which are normalised: (x/divisor − mean)/std. All other numbers, whole
+ones too, are taken as they are. Shapes must agree with the network's up to axes of length 1.
+"
+    };
+}
+pub(crate) use inputs_help;
+
+/// Order of axes on the command line. Documents of the values would spread --help over pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Order {
+    #[value(alias = "nchw")]
+    Chw,
+    #[value(alias = "nhwc")]
+    Hwc,
 }
 
-impl<'a> Records<'a> {
-    /// Opens a file, and an idx file of labels. With `resize` pictures of another size are scaled.
-    pub(crate) fn open(
-        client: &'a ClientSection,
-        file: &'a str,
+/// How inputs are read.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct DataArgs {
+    /// Scale pictures of another size.
+    #[arg(long)]
+    resize: bool,
+    /// Order of the axes of arrays and rows; the network's if not given, others are transposed.
+    #[arg(long, value_name = "ORDER")]
+    layout: Option<Order>,
+}
+
+impl DataArgs {
+    fn options(self) -> LoadOptions {
+        let layout = self.layout.map(|order| match order {
+            Order::Chw => AxisOrder::Chw,
+            Order::Hwc => AxisOrder::Hwc,
+        });
+        LoadOptions { resize: self.resize, layout }
+    }
+
+    /// Opens files for the inputs of a network.
+    pub(crate) fn open(self, inputs: Vec<InputType>, files: &[String]) -> Result<DataSet> {
+        let sources: Vec<Source> = files.iter().map(|f| Source::parse(f)).collect();
+        Ok(DataSet::open(inputs, &sources, self.options())?)
+    }
+
+    /// The same with a file of labels.
+    pub(crate) fn open_labelled(
+        self,
+        inputs: Vec<InputType>,
+        files: &[String],
         labels: Option<&Path>,
-        resize: bool,
-    ) -> Result<Self> {
-        let [input] = client.inputs.as_slice() else {
-            bail!("records are for networks with one input, this has {}", client.inputs.len())
-        };
-        let records = RecordFile::open(file.as_ref(), &input.layout.shape(), resize);
-        let records = records.map_err(|e| anyhow!("{file}: {e}"))?;
-        let listed = match labels {
-            Some(path) => Some(read_labels(path).map_err(|e| anyhow!("{}: {e}", path.display()))?),
-            None => None,
-        };
-        Ok(Self { file, input, records, listed })
-    }
-
-    /// The records of a range, or all of them.
-    pub(crate) fn range(&self, range: Option<Range<usize>>) -> Result<Range<usize>> {
-        let count = self.records.len();
-        match range {
-            Some(range) if range.end > count => {
-                bail!("{} has {count} records, the range ends at {}", self.file, range.end)
-            }
-            Some(range) => Ok(range),
-            None if count == 0 => bail!("{} has no records", self.file),
-            None => Ok(0..count),
+    ) -> Result<DataSet> {
+        let mut set = self.open(inputs, files)?;
+        if let Some(path) = labels {
+            let labels = read_labels(path).map_err(anyhow::Error::msg);
+            let labels = labels.with_context(|| path.display().to_string())?;
+            set.set_labels(labels).with_context(|| path.display().to_string())?;
         }
+        Ok(set)
     }
+}
 
-    /// What a record should be, where that is known.
-    pub(crate) fn label(&self, record: usize) -> Option<usize> {
-        let label = match &self.listed {
-            Some(labels) => labels.get(record).copied(),
-            None => self.records.label(record).ok().flatten(),
-        };
-        label.map(usize::from)
-    }
+/// What the inputs of a plan take.
+pub(crate) fn types(inputs: &[ClientInput]) -> Vec<InputType> {
+    inputs.iter().map(InputType::from).collect()
+}
 
-    /// A record as the network takes it.
-    pub(crate) fn tensor(&self, record: usize) -> Result<Vec<f64>> {
-        record_tensor(&self.records, record, self.input).map_err(|e| anyhow!("{}#{record}: {e}", self.file))
+/// What the inputs of a network take.
+#[cfg(feature = "compiler")]
+pub(crate) fn network_types(network: &TensorGraph, normalisations: &[Normalisation]) -> Vec<InputType> {
+    let inputs = network.inputs().zip(normalisations);
+    let input = inputs.map(|((id, name), normalisation)| InputType {
+        name: name.into(),
+        shape: network.ty(id).clone(),
+        normalisation: normalisation.clone(),
+    });
+    input.collect()
+}
+
+/// The records of a range, or all of them.
+pub(crate) fn range(set: &DataSet, range: Option<Range<usize>>) -> Result<Range<usize>> {
+    let count = set.len();
+    match range {
+        Some(range) if range.end > count => {
+            bail!("{} has {count} records, the range ends at {}", set.name(0), range.end)
+        }
+        Some(range) => Ok(range),
+        None => Ok(0..count),
     }
+}
+
+/// `FROM..TO` on the command line.
+pub(crate) fn parse_range(text: &str) -> Result<Range<usize>, String> {
+    let (from, to) = text.split_once("..").ok_or("expected FROM..TO")?;
+    let number = |s: &str| s.trim().parse::<usize>().map_err(|e| format!("{s:?}: {e}"));
+    let range = number(from)?..number(to)?;
+    if range.is_empty() { Err("the range is empty".into()) } else { Ok(range) }
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Error, Result, bail};
 use clap::Args;
 use fhec_ir::ValueId;
 use fhec_ir::plan::Plan;
 use fhec_ir::schedule::interp::Packed;
 use fhec_ir::schedule::{Layers, Schedule, ScheduleOp};
+use fhec_runtime::input::DataSet;
 use fhec_runtime::simulate::{Excess, Image, Simulator};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -18,16 +19,17 @@ use serde_json::{Value, json};
 use super::Context;
 use super::check::{Reference, max_abs_error};
 use super::files::load_plan;
-use super::infer::parse_range;
 use super::output::{bytes, peak_rss_bytes, top1};
-use super::records::Records;
+use super::records::{DataArgs, inputs_help, parse_range, range, types};
 
 /// Images that go through the schedule together on one thread.
 const BATCH: usize = 8;
 
 /// Run a plan in clear with exact levels and scales and modelled noise.
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_help = concat!(
+    inputs_help!(),
+    "
 Results differ from encrypted ones by different noise of the same size; the same seed gives the same numbers. Listed
 with their records are images on which an encrypted run would fail:
   diverging     a value is not finite, or too large for its modulus: garbage from there on
@@ -38,17 +40,18 @@ with their records are images on which an encrypted run would fail:
 --check also runs without noise and compares; --check=MODEL.onnx runs the network itself.
 
 Example:
-  fhec simulate resnet20.plan --data test_8000.bin --json")]
+  fhec simulate resnet20.plan --data test_8000.bin --json"
+))]
 pub(crate) struct SimulateArgs {
     /// The plan.
     plan: PathBuf,
-    /// A file of records.
-    #[arg(long, value_name = "FILE")]
-    data: String,
+    /// Inputs: a file or folder of them, or one for each input of the network.
+    #[arg(long, value_name = "FILE", required = true)]
+    data: Vec<String>,
     /// Records: FROM..TO, without TO; all if not given.
     #[arg(long, value_name = "FROM..TO", value_parser = parse_range)]
     range: Option<Range<usize>>,
-    /// idx file of labels. CIFAR batches hold their own.
+    /// idx or .npy file of labels, instead of those that come with the data.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Seed of the noise.
@@ -57,6 +60,8 @@ pub(crate) struct SimulateArgs {
     /// Compare with results without noise, or with those of a network.
     #[arg(long, value_name = "MODEL", num_args = 0..=1, require_equals = true)]
     check: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    reading: DataArgs,
 }
 
 /// What became of a record.
@@ -69,6 +74,12 @@ struct Outcome {
     uneven: Option<Excess>,
     factors: Vec<f64>,
     compared: Option<Compared>,
+}
+
+/// A record that cannot be read, or does not fit.
+struct Unread {
+    record: usize,
+    error: Error,
 }
 
 /// A record against its results in clear.
@@ -88,7 +99,7 @@ enum Clear<'s> {
 
 struct Session<'a> {
     plan: &'a Plan,
-    records: Records<'a>,
+    records: DataSet,
     simulator: Simulator<'a>,
     clear: Option<Clear<'a>>,
 }
@@ -99,12 +110,28 @@ impl Session<'_> {
         outputs.map(|(o, slots)| o.layout.unpack(slots)).collect()
     }
 
-    fn batch(&self, records: &[usize]) -> Result<Vec<Outcome>> {
-        let tensors = records.iter().map(|r| self.records.tensor(*r)).collect::<Result<Vec<_>>>()?;
-        let layout = &self.plan.client.inputs[0].layout;
+    /// What becomes of records, and why some cannot be read.
+    fn batch(&self, records: &[usize]) -> Result<(Vec<Outcome>, Vec<Unread>)> {
+        let (mut read, mut tensors, mut unread) = (vec![], vec![], vec![]);
+        for record in records {
+            match self.records.tensors(*record) {
+                Ok(inputs) => {
+                    read.push(*record);
+                    tensors.push(inputs);
+                }
+                Err(error) => unread.push(Unread { record: *record, error: error.into() }),
+            }
+        }
+        let outcomes = self.simulate(&read, tensors)?;
+        Ok((outcomes, unread))
+    }
+
+    fn simulate(&self, records: &[usize], tensors: Vec<Vec<Vec<f64>>>) -> Result<Vec<Outcome>> {
+        let pack = |tensors: &Vec<Vec<f64>>| {
+            self.plan.client.inputs.iter().zip(tensors).map(|(i, t)| i.layout.pack(t)).collect()
+        };
         let images = records.iter().zip(&tensors);
-        let images: Vec<_> =
-            images.map(|(r, t)| Image { number: *r as u64, inputs: vec![layout.pack(t)] }).collect();
+        let images: Vec<_> = images.map(|(r, t)| Image { number: *r as u64, inputs: pack(t) }).collect();
         let simulated = self.simulator.run(&images)?;
         let clear = match &self.clear {
             None => vec![],
@@ -112,7 +139,7 @@ impl Session<'_> {
                 exact.run(&images)?.iter().map(|s| self.unpack(&s.outputs)).collect()
             }
             Some(Clear::Network(network)) => {
-                let outputs = tensors.into_iter().map(|t| network.outputs(self.plan, &[t]));
+                let outputs = tensors.iter().map(|t| network.outputs(self.plan, t));
                 outputs.collect::<Result<Vec<_>>>()?
             }
         };
@@ -139,8 +166,9 @@ impl Session<'_> {
 impl SimulateArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let (plan, _) = load_plan(&self.plan)?;
-        let records = Records::open(&plan.client, &self.data, self.labels.as_deref(), false)?;
-        let range: Vec<usize> = records.range(self.range.clone())?.collect();
+        let inputs = types(&plan.client.inputs);
+        let records = self.reading.open_labelled(inputs, &self.data, self.labels.as_deref())?;
+        let range: Vec<usize> = range(&records, self.range.clone())?.collect();
         let start = Instant::now();
         let simulator = Simulator::new(&plan.schedule, &plan.parameters, self.seed)?;
         let clear = match &self.check {
@@ -157,9 +185,12 @@ impl SimulateArgs {
         };
         let outcomes = range.par_chunks(BATCH).map(batch).collect::<Result<Vec<_>>>()?;
         drop(progress);
+        let (outcomes, unread): (Vec<_>, Vec<_>) = outcomes.into_iter().unzip();
         let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
-        report(&plan, &outcomes, start.elapsed().as_secs_f64(), context);
-        Ok(())
+        let unread: Vec<_> = unread.into_iter().flatten().collect();
+        unread.iter().for_each(|u| context.report(&u.error));
+        report(&plan, &outcomes, &unread, start.elapsed().as_secs_f64(), context);
+        if unread.is_empty() { Ok(()) } else { bail!("{} of {} inputs failed", unread.len(), range.len()) }
     }
 }
 
@@ -173,7 +204,7 @@ fn network(_: &std::path::Path) -> Result<Reference> {
     anyhow::bail!("this fhec was built without the compiler")
 }
 
-fn report(plan: &Plan, outcomes: &[Outcome], seconds: f64, context: &Context) {
+fn report(plan: &Plan, outcomes: &[Outcome], unread: &[Unread], seconds: f64, context: &Context) {
     let layers = Layers::new(&plan.schedule);
     let count = |f: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| f(o)).count();
     let ratio = |n: usize, of: usize| (of > 0).then(|| n as f64 / of as f64);
@@ -212,6 +243,8 @@ fn report(plan: &Plan, outcomes: &[Outcome], seconds: f64, context: &Context) {
             .map(|(r, e)| json!({"record": r, "layer": layers.name(e.at), "ratio": e.ratio})).collect::<Vec<_>>(),
         "wild": wild.iter()
             .map(|(r, e)| json!({"record": r, "layer": layers.name(e.at), "ratio": e.ratio})).collect::<Vec<_>>(),
+        "failed": unread.iter()
+            .map(|u| json!({"record": u.record, "error": format!("{:#}", u.error)})).collect::<Vec<_>>(),
         "uneven": uneven.iter()
             .map(|(r, e)| json!({"record": r, "layer": layers.name(e.at), "ratio": e.ratio})).collect::<Vec<_>>(),
     });

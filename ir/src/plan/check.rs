@@ -2,10 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{
-    BootstrapData, ClientSection, ClientSpec, KeyManifest, Normalisation, ParameterData, Plan, PlanError,
-};
-use crate::layout::Layout;
+use super::{BootstrapData, ClientSection, ClientSpec, KeyManifest, ParameterData, Plan, PlanError};
 use crate::schedule::ScheduleOp;
 use crate::schedule::keys::key_needs;
 
@@ -109,8 +106,8 @@ fn check_client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientS
         ensure(names.insert(&input.name), || format!("input {:?} occurs twice", input.name))?;
         ensure(type_ok(input.level, input.scale), || format!("level or scale of input {:?}", input.name))?;
         ensure(bound_ok(input.bound), || format!("bound {} of input {:?}", input.bound, input.name))?;
-        check_normalisation(&input.normalisation, &input.layout)
-            .map_err(|e| format!("normalisation of input {:?}: {e}", input.name))?;
+        let fits = input.normalisation.check(&input.layout.shape());
+        fits.map_err(|e| format!("normalisation of input {:?}: {e}", input.name))?;
         layouts.push(&input.layout);
     }
     names.clear();
@@ -128,18 +125,6 @@ fn check_client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientS
         ensure(layout.slots == slots, || format!("a layout of {} slots", layout.slots))?;
         layout.check()
     })
-}
-
-fn check_normalisation(n: &Normalisation, layout: &Layout) -> Checked {
-    let channels = layout.axes.get(1).map_or(1, |a| a.extent);
-    for list in [&n.mean, &n.std] {
-        ensure([0, 1, channels].contains(&list.len()), || {
-            format!("{} numbers for {channels} channels", list.len())
-        })?;
-        ensure(list.iter().all(|x| x.is_finite()), || "a number is not finite".into())?;
-    }
-    let divisors = n.std.iter().chain([&n.divisor]);
-    ensure(divisors.into_iter().all(|x| x.is_finite() && *x > 0.0), || "division by 0".into())
 }
 
 fn check_parameters(parameters: &ParameterData) -> Checked {

@@ -25,6 +25,7 @@ mod check;
 mod container;
 mod data;
 mod mapped;
+mod normalisation;
 mod read;
 mod write;
 
@@ -38,6 +39,7 @@ pub use data::{
     BootstrapData, BudgetReport, ClientInput, ClientOutput, ClientSection, EvalModData, Gadget, KeyManifest,
     LayerReport, LevelKey, MemoryReport, Normalisation, ParameterData, PlacementReport, Report, RotationKey,
 };
+pub use normalisation::{AxisOrder, ImageAxes};
 pub use write::write_atomically;
 
 /// Versions of the formats; a reader accepts exactly those listed.

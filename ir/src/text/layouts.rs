@@ -128,8 +128,8 @@ pub(super) fn constant_text(constant: &Constant, whole: bool) -> String {
     format!("{head} {{{numbers}}}")
 }
 
-/// `[1,16,32,32]`.
-pub(super) fn shape_text(shape: &[usize]) -> String {
+/// A shape as texts and messages have it: `[1,16,32,32]`.
+pub fn shape_text(shape: &[usize]) -> String {
     let extents: Vec<String> = shape.iter().map(ToString::to_string).collect();
     format!("[{}]", extents.join(","))
 }

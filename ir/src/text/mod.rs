@@ -46,5 +46,6 @@ mod writer;
 
 pub use constants::Constants;
 pub use graph::{ir_of, parse, print, print_layer, print_whole};
+pub use layouts::shape_text;
 pub use lex::ParseError;
 pub use syntax::Syntax;

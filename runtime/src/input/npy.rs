@@ -1,13 +1,13 @@
-//! numpy's array files: little-endian f4, f8, and u1, C order.
+//! numpy's array files: numbers and booleans, little endian, C order.
 
 use std::io::{self, Write};
 
-use super::raw::Raw;
+use super::array::{Array, Dtype};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// Parses an array; its shape is not looked at, only its numbers.
-pub(super) fn parse(bytes: &[u8]) -> Result<Raw, String> {
+/// Parses an array.
+pub(super) fn parse(bytes: Vec<u8>) -> Result<Array, String> {
     let malformed = || "no numpy array file".to_string();
     let rest = bytes.strip_prefix(MAGIC).ok_or_else(malformed)?;
     let (length, start) = match rest {
@@ -16,35 +16,47 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Raw, String> {
         _ => return Err(malformed()),
     };
     let header = start.checked_add(length).and_then(|end| rest.get(start..end)).ok_or_else(malformed)?;
-    let data = &rest[start + length..];
     let header = std::str::from_utf8(header).map_err(|_| malformed())?;
-    if !value_of(header, "fortran_order").is_some_and(|v| v.starts_with("False")) {
+    let fortran = value_of(header, "fortran_order").ok_or_else(malformed)?;
+    let dtype = dtype(value_of(header, "descr").ok_or_else(malformed)?)?;
+    let shape = shape(value_of(header, "shape").ok_or_else(malformed)?).ok_or_else(malformed)?;
+    // Of a list the order of axes does not matter.
+    if !fortran.starts_with("False") && shape.iter().filter(|d| **d != 1).count() > 1 {
         return Err("the array is in Fortran order; save it with numpy.ascontiguousarray".into());
     }
-    let kind = value_of(header, "descr").ok_or_else(malformed)?;
-    let kind = kind.trim_start_matches(['\'', '"']);
-    let kind = kind.split(['\'', '"']).next().unwrap_or("");
-    let count = elements(value_of(header, "shape").ok_or_else(malformed)?).ok_or_else(malformed)?;
-    let width = match kind {
-        "<f4" => 4,
-        "<f8" => 8,
-        "|u1" | "<u1" | "u1" => 1,
-        other => {
-            return Err(format!("arrays of type {other:?} are not supported: use float32, float64 or uint8"));
-        }
-    };
-    if count.checked_mul(width) != Some(data.len()) {
-        return Err(format!("the array is truncated or followed by something: {} bytes of data", data.len()));
-    }
-    Ok(match width {
-        1 => Raw::Bytes(data.to_vec()),
-        4 => Raw::Floats(data.chunks_exact(4).map(|c| f64::from(f32::from_le_bytes(bytes_of(c)))).collect()),
-        _ => Raw::Floats(data.chunks_exact(8).map(|c| f64::from_le_bytes(bytes_of(c))).collect()),
-    })
+    Array::new(dtype, shape, bytes, MAGIC.len() + start + length)
 }
 
-fn bytes_of<const N: usize>(chunk: &[u8]) -> [u8; N] {
-    std::array::from_fn(|k| chunk[k])
+/// The type of numbers that numpy calls `'<f4'`.
+fn dtype(text: &str) -> Result<Dtype, String> {
+    let name = text.trim_start_matches(['\'', '"']).split(['\'', '"']).next().unwrap_or("");
+    let (order, kind) = match name.split_at_checked(1) {
+        Some((order @ ("<" | ">" | "|" | "="), kind)) => (order, kind),
+        _ => ("", name),
+    };
+    let dtype = match kind {
+        "b1" => Dtype::Bool,
+        "u1" => Dtype::U8,
+        "u2" => Dtype::U16,
+        "u4" => Dtype::U32,
+        "u8" => Dtype::U64,
+        "i1" => Dtype::I8,
+        "i2" => Dtype::I16,
+        "i4" => Dtype::I32,
+        "i8" => Dtype::I64,
+        "f2" => Dtype::F16,
+        "f4" => Dtype::F32,
+        "f8" => Dtype::F64,
+        _ => {
+            return Err(format!(
+                "numbers of type {name:?} are not supported: save it with .astype('float32')"
+            ));
+        }
+    };
+    if order == ">" && dtype.width() > 1 {
+        return Err("its numbers are big endian: save it with .astype('float32')".into());
+    }
+    Ok(dtype)
 }
 
 /// What follows `'key':` in the header's dictionary.
@@ -54,11 +66,11 @@ fn value_of<'h>(header: &'h str, key: &str) -> Option<&'h str> {
     Some(rest.trim_start().strip_prefix(':')?.trim_start())
 }
 
-/// Number of elements of a shape such as `(1, 3, 32, 32), …`.
-fn elements(shape: &str) -> Option<usize> {
-    let inside = shape.strip_prefix('(')?.split(')').next()?;
+/// A shape such as `(1, 3, 32, 32), …`.
+fn shape(text: &str) -> Option<Vec<usize>> {
+    let inside = text.strip_prefix('(')?.split_once(')')?.0;
     let extents = inside.split(',').map(str::trim).filter(|s| !s.is_empty());
-    extents.map(str::parse).try_fold(1usize, |n, d: Result<usize, _>| n.checked_mul(d.ok()?))
+    extents.map(|s| s.parse().ok()).collect()
 }
 
 /// Writes an array of f32.
