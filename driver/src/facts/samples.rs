@@ -3,6 +3,7 @@
 //! Moduli must have room for every value, and the precision forecast needs the size of what errors are multiplied with.
 
 use fhec_ir::Verified;
+use fhec_ir::plan::channels;
 use fhec_ir::tensor::{Tensor, TensorGraph};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -52,8 +53,7 @@ fn image(
 ) -> Vec<Tensor<f64>> {
     let inputs = graph.inputs().enumerate().map(|(k, (id, _))| {
         let shape = graph.ty(id).clone();
-        let channels = shape.get(1).copied().unwrap_or(1).max(1);
-        let plane = shape.iter().skip(2).product::<usize>().max(1);
+        let (channels, plane) = channels(&shape);
         let mut pixel = || match kind {
             Kind::Blank => 0.0,
             Kind::Full => 1.0,

@@ -39,7 +39,7 @@ pub use data::{
     BootstrapData, BudgetReport, ClientInput, ClientOutput, ClientSection, EvalModData, Gadget, KeyManifest,
     LayerReport, LevelKey, MemoryReport, Normalisation, ParameterData, PlacementReport, Report, RotationKey,
 };
-pub use normalisation::{AxisOrder, ImageAxes};
+pub use normalisation::{AxisOrder, ImageAxes, channels};
 pub use write::write_atomically;
 
 /// Versions of the formats; a reader accepts exactly those listed.

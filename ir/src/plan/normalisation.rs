@@ -44,7 +44,7 @@ impl ImageAxes {
 
 /// Number of channels of an input, and how many elements lie between one channel and the next. Tensors that are no
 /// image have their channels on the second axis.
-fn channels(shape: &[usize]) -> (usize, usize) {
+pub fn channels(shape: &[usize]) -> (usize, usize) {
     let (channels, plane) = match ImageAxes::of(shape) {
         Some(ImageAxes { order: AxisOrder::Hwc, channels, .. }) => (channels, 1),
         Some(ImageAxes { channels, height, width, .. }) => (channels, height.saturating_mul(width)),
