@@ -52,9 +52,11 @@ pub(crate) fn max_abs_error(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
 /// less so.
 const WORST_SLOT_BITS: (f64, f64) = (3.0, 4.0);
 
-/// The largest error that the plan's precision allows a result.
-pub(crate) fn allowed_error(plan: &Plan) -> f64 {
+/// The largest error that the plan's precision allows results which should be `clear`: relative to the largest of them, or
+/// to 1 where all are smaller.
+pub(crate) fn allowed_error(plan: &Plan, clear: &[Vec<f64>]) -> f64 {
     let (levelled, bootstrapped) = WORST_SLOT_BITS;
     let slack = if plan.report.bootstraps > 0 { bootstrapped } else { levelled };
-    (slack - plan.client.precision_bits).exp2()
+    let largest = clear.iter().flatten().fold(1.0, |most: f64, x| most.max(x.abs()));
+    (slack - plan.client.precision_bits).exp2() * largest
 }
