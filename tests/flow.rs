@@ -198,7 +198,7 @@ fn what_lies_beyond_the_bounds_or_the_precision_is_a_failure() {
     folder.fails("infer changed.plan --input image.u8", "not to be trusted");
     folder.ok(&format!("{decrypt} --allow-out-of-range"));
 
-    write_changed(&folder, |plan| plan.client.precision_bits = 40.0);
+    write_changed(&folder, |plan| plan.client.outputs[0].error = 1e-12);
     folder.ok("infer changed.plan --input image.u8");
     folder.fails("infer changed.plan --input image.u8 --check", "allows 7.28e-12");
     folder.fails("infer changed.plan --input image.u8 --input image.u8 --check", "allows 7.28e-12");
@@ -240,7 +240,7 @@ fn records_that_leave_the_range_of_a_bootstrap_are_named() {
     let (_, data, bytes) = common::bootstrapped();
     let schedule = common::refresh(&data);
     let norm = Normalisation { std: vec![1e-3], ..Normalisation::default() };
-    let plan = Plan::assemble(data, schedule, &[norm], Report::default(), 10.0, bytes).unwrap();
+    let plan = Plan::assemble(data, schedule, &[norm], Report::default(), bytes).unwrap();
     plan.save(&folder.path("model.plan")).unwrap();
     // 0, 4 and 1000, of which the bootstrap takes 2 and its lowest modulus some 500.
     let records: Vec<u8> =

@@ -11,7 +11,7 @@ use crate::cost::{CostModel, CostTable};
 use crate::error::EmitError;
 use crate::facts::{self, Measured};
 use crate::memory::memory;
-use crate::{order, report, room};
+use crate::{order, precision, report, room};
 
 /// What [`emit`] needs besides schedule and parameters.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +24,8 @@ pub struct EmitOptions {
     pub placement: Option<PlacementReport>,
     /// What the memory budget cost so far, if there is one: as many plaintexts are kept as it leaves room for.
     pub budget: Option<BudgetReport>,
-    /// Inputs of the network, one tensor for each, whose runs in clear give the values' magnitudes: for the predicted
-    /// precision the last one, for the room that values need all. Without any, values are taken to be of size 1, and to fit.
+    /// Inputs of the network, one tensor for each, whose runs in clear give the values' magnitudes, and with noise the precision.
+    /// Without any, values are taken to be of size 1, and to fit.
     pub samples: Vec<Vec<Tensor<f64>>>,
     /// By input, a bound on the numbers that the samples stand for; none for missing ones.
     pub input_bounds: Vec<f64>,
@@ -46,8 +46,8 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let bootstrap = chain.bootstrap.unwrap_or_default();
     let costs = CostModel::new(&chain.data, &options.costs).with_bootstrap(&bootstrap);
     let schedule = order::order(schedule, &costs)?;
-    let measured = facts::measure(&schedule, &options.samples).map_err(EmitError::Recipe)?;
-    let Measured { facts, rms, largest, diverging } = measured;
+    let measured = facts::measure(&schedule, &chain.data, &options.samples).map_err(EmitError::Recipe)?;
+    let Measured { facts, largest, diverging, mut deviations } = measured;
     if diverging > 0 && diverging == options.samples.len() {
         return Err(EmitError::Diverges(diverging));
     }
@@ -60,9 +60,12 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     numbers.placement = options.placement.clone();
     numbers.log_qp = chain.parameters.log_qp();
     numbers.security_bits = chain.parameters.security_bits();
-    let precision = report::precision_bits(&schedule, &chain.data, &facts, &rms);
+    if options.samples.is_empty() {
+        deviations = precision::forecast(&schedule, &chain.data, &facts);
+    }
     let (data, normalisations) = (chain.data.clone(), &options.normalisations);
-    let mut plan = Plan::assemble(data, schedule, normalisations, numbers, precision, bootstrap.key_bytes)?;
+    let mut plan = Plan::assemble(data, schedule, normalisations, numbers, bootstrap.key_bytes)?;
+    precision::promise(&mut plan.client.outputs, &deviations, plan.report.bootstraps > 0);
     room::bound(&mut plan.client, &plan.schedule, &options.input_bounds, &largest);
     plan.report.memory.keys = plan.keys.bytes();
     plan.report.memory.matrices = bootstrap.matrix_bytes;
@@ -164,7 +167,8 @@ mod tests {
             prop_assert_eq!(interpret(&plan.schedule, &inputs).unwrap(), expected);
             prop_assert!(peak_bytes(&plan.schedule, &costs) <= before);
             prop_assert!(plan.report.security_bits >= 128.0);
-            prop_assert!(plan.client.precision_bits > 5.0, "{}", plan.client.precision_bits);
+            let precision = plan.client.precision_bits();
+            prop_assert!(precision > 2.0, "{precision}");
             prop_assert!(plan.report.total(|l| l.key_switches) >= plan.report.total(|l| l.rotations));
         }
     }
@@ -208,7 +212,7 @@ mod tests {
         assert!((predicted - seconds - others * 1e-6).abs() < 0.1 * seconds, "{predicted} {seconds}");
         assert_eq!(plan.keys.bootstrap_bytes, costs.key_bytes);
         assert!(plan.report.memory.total() > plan.keys.bytes() + costs.matrix_bytes);
-        let precision = plan.client.precision_bits;
+        let precision = plan.client.precision_bits();
         let mut better = chain.clone();
         better.data.bootstrap.as_mut().unwrap().error = 0.0;
         let without = emit(&better, schedule, &EmitOptions::default()).unwrap().client.precision_bits;

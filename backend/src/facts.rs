@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use fhec_ir::schedule::interp::{Observer, Packed, interpret_all};
+use fhec_ir::plan::ParameterData;
+use fhec_ir::schedule::interp::{Packed, remaining_uses};
 use fhec_ir::schedule::recipes::{RecipeVectors, Vector};
-use fhec_ir::schedule::{Recipe, Schedule};
+use fhec_ir::schedule::{Kind, Recipe, Schedule};
+use fhec_ir::simulate::{self, Image, Simulated, Watch, simulate_once};
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{ValueId, Verified};
 
@@ -66,13 +68,38 @@ pub fn estimated_facts(schedule: &Schedule) -> Facts {
 pub struct Measured {
     /// Its plaintexts.
     pub facts: Facts,
-    /// Root mean square over the slots of every value in the last run, which the forecast of the precision is for; 1 without
-    /// a run.
-    pub rms: Vec<f64>,
-    /// Largest magnitude of a slot of every value, over the runs that do not diverge; 0 if there is none.
+    /// Largest magnitude of a slot of every ciphertext, over the runs that do not diverge; 0 for other values, or if there is no
+    /// run.
     pub largest: Vec<f64>,
     /// Runs that diverge.
     pub diverging: usize,
+    /// By output, what noise does to it; none without a run.
+    pub deviations: Vec<Deviation>,
+}
+
+/// How far results with noise are from those without, over the runs that do not diverge.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Deviation {
+    /// Largest magnitude of a result without noise.
+    pub largest: f64,
+    /// Results of a run.
+    pub count: usize,
+    /// Root mean square of the deviations of the run where it is largest; not finite if noise destroys results.
+    pub rms: f64,
+    /// The largest deviation.
+    pub worst: f64,
+}
+
+impl Deviation {
+    fn note(&mut self, exact: &[f64], noisy: &[f64]) {
+        let errors: Vec<f64> = exact.iter().zip(noisy).map(|(a, b)| (a - b).abs()).collect();
+        // What is not a number would get lost in a maximum.
+        let most = |x: f64, y: f64| if y.is_nan() { f64::INFINITY } else { x.max(y) };
+        self.count = exact.len();
+        self.largest = exact.iter().fold(self.largest, |largest, x| largest.max(x.abs()));
+        self.rms = most(self.rms, root_mean_square(&errors));
+        self.worst = errors.iter().fold(self.worst, |worst, e| most(worst, *e));
+    }
 }
 
 /// A run diverges if a value is so many times as large as any in half of the runs.
@@ -87,31 +114,47 @@ pub fn tame(largest: &[f64]) -> Vec<bool> {
     largest.iter().map(|x| x.is_finite() && *x <= median.max(1.0) * DIVERGED).collect()
 }
 
-/// Runs at once: what a plaintext is evaluated for, and what memory the values take.
+/// Samples at once: what a plaintext is evaluated for.
 const BATCH: usize = 8;
+
+/// Memory that the values of a batch may take.
+const BATCH_BYTES: usize = 2 << 30;
+
+/// As many samples as the memory suffices for, each with and without noise.
+fn batch(schedule: &Schedule) -> usize {
+    let (mut alive, mut most) = (0usize, 0);
+    let mut uses = remaining_uses(schedule);
+    for (id, node) in schedule.iter() {
+        alive += usize::from(uses[id.index()] > 0);
+        most = most.max(alive);
+        for arg in &node.args {
+            uses[arg.index()] -= 1;
+            alive -= usize::from(uses[arg.index()] == 0);
+        }
+    }
+    (BATCH_BYTES / (2 * most.max(1) * schedule.header.slots * size_of::<f64>())).clamp(1, BATCH)
+}
 
 /// Sees the runs of a batch.
 struct Seen<'m> {
+    schedule: &'m Schedule,
     slots: f64,
     facts: &'m mut Facts,
-    rms: &'m mut [f64],
     /// By run and value.
     largest: Vec<Vec<f64>>,
 }
 
-impl Observer for Seen<'_> {
-    fn value(&mut self, sample: usize, id: ValueId, slots: &[f64]) {
-        // What is not a number would get lost in a maximum.
-        let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
-        self.largest[sample][id.index()] = slots.iter().map(size).fold(0.0, f64::max);
-        if sample + 1 == self.largest.len() {
-            self.rms[id.index()] = root_mean_square(slots);
-        }
-    }
-
+impl Watch for Seen<'_> {
     fn plaintext(&mut self, recipe: &Recipe, vector: &Vector) {
         let facts = || PlainFacts::of(vector, self.slots);
         self.facts.entry(*recipe).or_insert_with(facts);
+    }
+
+    fn value(&mut self, id: ValueId, seen: &simulate::Seen<'_>) {
+        if self.schedule.ty(id).kind == Kind::Ct {
+            let runs = self.largest.iter_mut().zip(seen.facts());
+            runs.for_each(|(largest, facts)| largest[id.index()] = facts.largest);
+        }
     }
 }
 
@@ -119,37 +162,66 @@ fn root_mean_square(x: &[f64]) -> f64 {
     (x.iter().map(|x| x * x).sum::<f64>() / x.len().max(1) as f64).sqrt()
 }
 
-/// Runs the samples in clear.
+/// The samples as images of a schedule, each without noise and then with it.
+pub(crate) fn images(schedule: &Schedule, samples: &[Vec<Tensor<f64>>], first: usize) -> Vec<Image> {
+    let pack = |sample: &Vec<Tensor<f64>>| -> Packed {
+        schedule.header.inputs.iter().zip(sample).map(|(input, t)| input.layout.pack(&t.data)).collect()
+    };
+    let both = |(number, sample): (usize, &Vec<Tensor<f64>>)| {
+        let exact = Image { number: number as u64, inputs: pack(sample), exact: true };
+        [exact.clone(), Image { exact: false, ..exact }]
+    };
+    (first..).zip(samples).flat_map(both).collect()
+}
+
+/// Seed of the noise, beside the number of the sample.
+pub(crate) const SEED: u64 = 0;
+
+/// Runs the samples in clear, without noise and with that of the parameters.
 ///
 /// # Errors
 /// If a sample does not fit the schedule, or what is wrong with a recipe.
-pub fn measure(schedule: &Verified<Schedule>, samples: &[Vec<Tensor<f64>>]) -> Result<Measured, String> {
+pub fn measure(
+    schedule: &Verified<Schedule>,
+    parameters: &ParameterData,
+    samples: &[Vec<Tensor<f64>>],
+) -> Result<Measured, String> {
     let values = schedule.len();
     let mut measured = Measured { largest: vec![0.0; values], ..Measured::default() };
     if samples.is_empty() {
-        return Ok(Measured { facts: plain_facts(schedule)?, rms: vec![1.0; values], ..measured });
+        return Ok(Measured { facts: plain_facts(schedule)?, ..measured });
     }
-    measured.rms = vec![0.0; values];
-    let mut runs: Vec<Vec<f64>> = Vec::with_capacity(samples.len());
-    for batch in samples.chunks(BATCH) {
-        let pack = |sample: &Vec<Tensor<f64>>| -> Packed {
-            schedule.header.inputs.iter().zip(sample).map(|(input, t)| input.layout.pack(&t.data)).collect()
-        };
-        let packed: Vec<Packed> = batch.iter().map(pack).collect();
+    let mut runs = Vec::with_capacity(samples.len());
+    let batch = batch(schedule);
+    for (number, samples) in samples.chunks(batch).enumerate() {
+        let images = images(schedule, samples, number * batch);
         let mut seen = Seen {
+            schedule,
             slots: schedule.header.slots as f64,
             facts: &mut measured.facts,
-            rms: &mut measured.rms,
-            largest: vec![vec![0.0; values]; batch.len()],
+            largest: vec![vec![0.0; values]; images.len()],
         };
-        interpret_all(schedule, &packed, &mut seen).map_err(|e| e.to_string())?;
-        runs.append(&mut seen.largest);
+        let simulated = simulate_once(schedule, parameters, SEED, &images, &mut seen);
+        let simulated = simulated.map_err(|e| e.to_string())?;
+        let mut largest = seen.largest.into_iter();
+        for pair in simulated.chunks_exact(2) {
+            let (exact, noisy) = (largest.next().unwrap_or_default(), largest.next().unwrap_or_default());
+            let unpack = |run: &Simulated| -> Vec<Vec<f64>> {
+                let outputs = schedule.header.outputs.iter().zip(&run.outputs);
+                outputs.map(|(output, slots)| output.layout.unpack(slots)).collect()
+            };
+            runs.push((exact, noisy, [unpack(&pair[0]), unpack(&pair[1])]));
+        }
     }
-    let most = |run: &Vec<f64>| run.iter().copied().fold(0.0, f64::max);
+    let most = |(exact, ..): &(Vec<f64>, _, _)| exact.iter().copied().fold(0.0, f64::max);
     let tame = tame(&runs.iter().map(most).collect::<Vec<_>>());
     measured.diverging = tame.iter().filter(|tame| !**tame).count();
-    for (run, _) in runs.into_iter().zip(tame).filter(|(_, tame)| *tame) {
-        measured.largest.iter_mut().zip(run).for_each(|(most, x)| *most = most.max(x));
+    measured.deviations = vec![Deviation::default(); schedule.header.outputs.len()];
+    for ((exact, noisy, [clear, found]), _) in runs.into_iter().zip(tame).filter(|(_, tame)| *tame) {
+        let of_run = exact.into_iter().zip(noisy).map(|(a, b)| a.max(b));
+        measured.largest.iter_mut().zip(of_run).for_each(|(most, x)| *most = most.max(x));
+        let outputs = measured.deviations.iter_mut().zip(clear.iter().zip(&found));
+        outputs.for_each(|(deviation, (clear, found))| deviation.note(clear, found));
     }
     Ok(measured)
 }

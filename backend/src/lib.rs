@@ -3,11 +3,11 @@
 //! * [`chain`]: parameter sets. [`select`] finds the smallest secure ring for a number of levels.
 //! * [`bootstrap`]: the same with a bootstrap, by the engine's search: [`select_bootstrapped`].
 //! * [`cost`]: how long instructions take, by formulas over a [`CostTable`](cost::CostTable).
-//! * [`facts`]: what is known of plaintexts and values.
+//! * [`facts`]: what is known of plaintexts and values, and what noise does to results.
 //! * [`memory`]: what lives when.
 //! * [`order`]: the order of instructions.
 //! * [`room`]: whether every value fits the modulus of its level.
-//! * [`report`]: counts, times and precision by layer.
+//! * [`report`]: counts and times by layer.
 //! * [`emit`]: all of it, to a [`Plan`](fhec_ir::plan::Plan).
 //!
 //! The chain is chosen *before* lowering, because scales depend on the very primes; the rest happens after. Of the
@@ -21,6 +21,7 @@ mod error;
 pub mod facts;
 pub mod memory;
 pub mod order;
+mod precision;
 pub mod report;
 pub mod room;
 

@@ -1,32 +1,14 @@
-//! What a plan says about itself: counts, times, memory and precision.
+//! What a plan says about itself: counts, times and memory.
 
 use std::collections::BTreeSet;
 
-use fhec_ir::noise::{NoiseModel, Noisy, same_operands};
-use fhec_ir::plan::{LayerReport, ParameterData, Report};
+use fhec_ir::plan::{LayerReport, Report};
 use fhec_ir::schedule::{Layers, Recipe, Schedule, ScheduleOp};
 use fhec_ir::{Node, ValueId};
 
 use crate::cost::CostModel;
 use crate::facts::Facts;
 use crate::memory::memory;
-
-/// Predicted bits after the binary point of the outputs' slots, −log2 of the largest rms error, for values of the
-/// given root mean squares.
-pub fn precision_bits(schedule: &Schedule, parameters: &ParameterData, facts: &Facts, rms: &[f64]) -> f64 {
-    let model = NoiseModel::new(parameters);
-    let mut variances = Vec::with_capacity(schedule.len());
-    for (_, node) in schedule.iter() {
-        let noisy =
-            |a: &ValueId| Noisy { ty: *schedule.ty(*a), variance: variances[a.index()], rms: rms[a.index()] };
-        let args: Vec<_> = node.args.iter().map(noisy).collect();
-        let plains: Vec<f64> =
-            node.op.recipes().iter().map(|r| facts.get(r).map_or(1.0, |f| f.rms)).collect();
-        variances.push(model.propagate(&node.op, &args, &plains, &same_operands(&node.args)));
-    }
-    let error = |v: ValueId| model.slot_error(variances[v.index()], schedule.ty(v).scale);
-    -schedule.outputs.iter().map(|o| error(o.value)).fold(0.0, f64::max).log2()
-}
 
 /// Rotations that share their decomposition with another.
 fn hoisted(schedule: &Schedule) -> Vec<bool> {

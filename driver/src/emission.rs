@@ -17,13 +17,13 @@ pub(crate) struct Emission<'c> {
     pub(crate) request: &'c Request,
     pub(crate) objective: &'c dyn Objective,
     pub(crate) watch: Watch<'c>,
-    /// What the network is run on in clear: for the room of values all, for the precision the last one.
+    /// What the network is run on in clear, without noise and with it.
     pub(crate) samples: &'c [Vec<Tensor<f64>>],
     /// By input, a bound on the numbers that the plan is for.
     pub(crate) input_bounds: Vec<f64>,
 }
 
-/// Most bits that results may have before and after the binary point together: scales have no more, and noise takes some.
+/// Most bits that results may have, of absolute precision before and after the binary point together: scales have no more, and noise takes some.
 const MOST_BITS: f64 = 40.0;
 
 impl Emission<'_> {
@@ -57,7 +57,8 @@ impl Emission<'_> {
     /// [`CompileError::Magnitude`] if not, whatever the parameters are.
     pub(crate) fn check_magnitude(&self, largest: f64) -> Result<(), CompileError> {
         let wanted = self.request.precision_bits;
-        let bits = if self.request.scale_bits.is_some() { 0.0 } else { largest.log2() + wanted };
+        let size = if self.request.precision_absolute { largest.log2().max(0.0) } else { 0.0 };
+        let bits = if self.request.scale_bits.is_some() { 0.0 } else { size + wanted };
         if bits <= MOST_BITS { Ok(()) } else { Err(CompileError::Magnitude { largest, wanted }) }
     }
 
@@ -78,7 +79,11 @@ impl Emission<'_> {
     /// # Errors
     /// [`CompileError::Precision`] if not.
     pub(crate) fn check_precision(&self, plan: &Plan) -> Result<(), CompileError> {
-        let (got, wanted) = (plan.client.precision_bits, self.request.precision_bits);
+        let wanted = self.request.precision_bits;
+        let got = match self.request.precision_absolute {
+            true => -plan.client.outputs.iter().map(|o| o.error).fold(0.0, f64::max).log2(),
+            false => plan.client.precision_bits(),
+        };
         if got >= wanted { Ok(()) } else { Err(CompileError::Precision { got, wanted }) }
     }
 

@@ -23,8 +23,8 @@ pub enum CompileError {
     Emit(#[from] fhec_backend::EmitError),
     /// No scale gives the precision asked for.
     #[error(
-        "the results would have {got:.1} bits after the binary point, {wanted} are asked for: ask for less \
-         (--precision-bits) or rescale the network"
+        "the results would have {got:.1} bits of precision, {wanted} are asked for: ask for less (--precision-bits) or rescale \
+         the network"
     )]
     Precision {
         /// Best forecast.

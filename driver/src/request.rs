@@ -13,8 +13,10 @@ pub struct Request {
     pub log_n: Option<u32>,
     /// Bits of the scale; None takes the fewest that reach `precision_bits`.
     pub scale_bits: Option<u32>,
-    /// Bits after the binary point that the results should have (−log2 of the predicted rms error).
+    /// Bits of precision that the results should have: −log2 of the promised error, relative to the range of an output.
     pub precision_bits: f64,
+    /// Whether these bits are absolute, after the binary point.
+    pub precision_absolute: bool,
     /// Keep non-polynomial functions: gives a slot graph for execution in clear, and no plan.
     pub exact_activations: bool,
     /// End after this pass, without a plan.
@@ -45,6 +47,7 @@ impl Default for Request {
             log_n: None,
             scale_bits: None,
             precision_bits: 13.0,
+            precision_absolute: false,
             exact_activations: false,
             stop_after: None,
             seed: 0,

@@ -12,7 +12,8 @@
 //! graph, [`dot`] draws it.
 //!
 //! [`plan`] is the file that a compiled network is stored in, the only place here that touches the file system, and
-//! [`noise`] predicts the error of what it computes.
+//! [`noise`] predicts the error of what it computes,
+//! which [`simulate`] draws.
 //!
 //! Nothing here knows of ONNX, of passes or of rings.
 
@@ -23,6 +24,7 @@ pub mod layout;
 pub mod noise;
 pub mod plan;
 pub mod schedule;
+pub mod simulate;
 pub mod slot;
 pub mod tensor;
 pub mod text;

@@ -4,7 +4,6 @@
 //!   ciphertexts; both carry exact levels and scales.
 //! * [`executor`]: data flow over a schedule on all cores, with any engine, plaintexts encoded ahead of their use. [`plaintexts`] keeps them.
 //! * [`bootstrap`]: the bootstrap that a plan describes.
-//! * [`simulate`]: many images in clear, for what becomes of a data set.
 //! * [`server`]: a plan with its engine, ready to run ciphertext files.
 //! * [`files`]: key and ciphertext files, tagged so that swapped ones are noticed.
 //! * `client` (feature `client`): key generation, encryption, decryption. `input`: from image files to numbers.
@@ -26,7 +25,6 @@ pub mod input;
 pub mod plaintexts;
 mod preparation;
 pub mod server;
-pub mod simulate;
 mod units;
 
 pub use engine::Engine;

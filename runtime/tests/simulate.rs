@@ -5,14 +5,16 @@ mod common;
 use fhec_ir::plan::ParameterData;
 use fhec_ir::schedule::interp::interpret;
 use fhec_ir::schedule::{Schedule, random};
+use fhec_ir::simulate::{Image, Simulated, Simulator};
 use fhec_ir::{ValueId, Verified};
 use fhec_runtime::clear::ClearEngine;
-use fhec_runtime::simulate::{Image, Simulated, Simulator};
 use fhec_runtime::{ExecuteOptions, PlaintextStore, execute};
 
 /// Images of random slots.
 fn images(schedule: &Schedule, count: u64) -> Vec<Image> {
-    (0..count).map(|number| Image { number, inputs: random::inputs(number, schedule) }).collect()
+    (0..count)
+        .map(|number| Image { number, inputs: random::inputs(number, schedule), exact: false })
+        .collect()
 }
 
 fn check_exact(schedule: &Verified<Schedule>, data: &ParameterData, count: u64) {
@@ -109,7 +111,8 @@ fn images_that_leave_their_range_are_named() {
     let largest = [2.0, 2.1, -7.0, 1e6, f64::NAN, f64::INFINITY];
     let image = |x: f64| (0..512).map(|k| if k == 77 { x } else { 0.5 }).collect::<Vec<f64>>();
     let images = largest.iter().zip(0..);
-    let images: Vec<_> = images.map(|(x, number)| Image { number, inputs: vec![vec![image(*x)]] }).collect();
+    let images: Vec<_> =
+        images.map(|(x, number)| Image { number, inputs: vec![vec![image(*x)]], exact: false }).collect();
     let found = simulator.run(&images).unwrap();
     let exceeds: Vec<_> = found.iter().map(|s| s.exceeds.map(|e| (e.at, (10.0 * e.ratio).round()))).collect();
     let at = |ratio| Some((bootstrap, ratio));
@@ -131,7 +134,7 @@ fn slots_that_do_not_repeat_as_promised_are_named() {
     let images: Vec<_> = [0.5, 0.75, -7.0]
         .into_iter()
         .zip(0..)
-        .map(|(x, number)| Image { number, inputs: vec![vec![image(x)]] })
+        .map(|(x, number)| Image { number, inputs: vec![vec![image(x)]], exact: false })
         .collect();
     let found = Simulator::new(&schedule, &data, 0).unwrap().run(&images).unwrap();
     let uneven: Vec<_> = found.iter().map(|s| s.uneven.map(|e| (e.at, (1000.0 * e.ratio).round()))).collect();
@@ -157,7 +160,7 @@ fn images_that_do_not_fit_are_refused() {
     let schedule = common::refresh(&data);
     let simulator = Simulator::new(&schedule, &data, 0).unwrap();
     for inputs in [vec![], vec![vec![vec![0.0; 511]]]] {
-        let error = simulator.run(&[Image { number: 0, inputs }]).unwrap_err();
+        let error = simulator.run(&[Image { number: 0, inputs, exact: false }]).unwrap_err();
         assert!(error.to_string().contains("511 slots") || error.to_string().contains("0 inputs"), "{error}");
     }
 }

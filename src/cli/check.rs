@@ -1,9 +1,11 @@
 //! References in clear to compare encrypted results with.
 
+use std::slice;
+
 use anyhow::Result;
 #[cfg(feature = "compiler")]
 use fhec_ir::Verified;
-use fhec_ir::plan::Plan;
+use fhec_ir::plan::{ClientOutput, Plan};
 #[cfg(feature = "compiler")]
 use fhec_ir::tensor::{self, Tensor, TensorGraph};
 
@@ -48,15 +50,14 @@ pub(crate) fn max_abs_error(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
     pairs.map(difference).fold(0.0, f64::max)
 }
 
-/// Bits by which the worst slot is less precise than the predicted root mean square: tails are not Gaussian, of bootstraps
-/// less so.
-const WORST_SLOT_BITS: (f64, f64) = (3.0, 4.0);
-
-/// The largest error that the plan's precision allows results which should be `clear`: relative to the largest of them, or
-/// to 1 where all are smaller.
-pub(crate) fn allowed_error(plan: &Plan, clear: &[Vec<f64>]) -> f64 {
-    let (levelled, bootstrapped) = WORST_SLOT_BITS;
-    let slack = if plan.report.bootstraps > 0 { bootstrapped } else { levelled };
-    let largest = clear.iter().flatten().fold(1.0, |most: f64, x| most.max(x.abs()));
-    (slack - plan.client.precision_bits).exp2() * largest
+/// Of the output that comes closest to breaking its promise, or breaks it most: its error, and what the plan promises. Results
+/// beyond the output's range may be as much further off as they exceed it.
+pub(crate) fn closest(plan: &Plan, clear: &[Vec<f64>], found: &[Vec<f64>]) -> (f64, f64) {
+    let pairs = plan.client.outputs.iter().zip(clear.iter().zip(found));
+    let of_output = |(output, (clear, found)): (&ClientOutput, (&Vec<f64>, &Vec<f64>))| {
+        let largest = clear.iter().fold(output.range, |most, x| most.max(x.abs()));
+        (max_abs_error(slice::from_ref(clear), slice::from_ref(found)), output.error * largest / output.range)
+    };
+    let ratio = |(error, promised): &(f64, f64)| error / promised;
+    pairs.map(of_output).max_by(|a, b| ratio(a).total_cmp(&ratio(b))).unwrap_or((0.0, f64::INFINITY))
 }

@@ -31,9 +31,13 @@ pub(crate) struct ModelArgs {
     /// Bits of the scale; the fewest that reach the precision if not given, with bootstraps the cheapest of a few.
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(20..=49), help_heading = "Compilation")]
     scale_bits: Option<u32>,
-    /// Bits after the binary point that the results should have.
+    /// Bits of precision: the worst of an output's numbers is at most 2^-BITS of the output's range off, which follows from
+    /// the samples.
     #[arg(long, value_name = "BITS", default_value_t = Request::default().precision_bits, help_heading = "Compilation")]
     precision_bits: f64,
+    /// --precision-bits count after the binary point, whatever the range of an output is.
+    #[arg(long, help_heading = "Compilation")]
+    precision_absolute: bool,
     /// Least and largest number of the inputs, as they enter the network: for inputs that are no bytes. By default what mean
     /// and deviation make of bytes; `infer` widens that to the inputs it is given.
     #[arg(long, value_name = "LO..HI", value_parser = parse_input_range, allow_hyphen_values = true, help_heading = "Compilation")]
@@ -149,6 +153,7 @@ impl ModelArgs {
             log_n: self.log_n,
             scale_bits: self.scale_bits,
             precision_bits: self.precision_bits,
+            precision_absolute: self.precision_absolute,
             input_range: self.input_range,
             seed: self.seed,
             exact_activations: self.exact_activations,

@@ -21,10 +21,12 @@ pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
         "predicted_threads": report.threads, "predicted_plaintext_seconds": report.predicted_plaintext_seconds,
         "predicted_peak_bytes": report.memory.total(), "predicted_memory": report.memory,
         "placement": report.placement, "budget": report.budget,
-        "predicted_precision_bits": plan.client.precision_bits,
+        "predicted_precision_bits": plan.client.precision_bits(),
         "samples": report.samples, "diverging_samples": report.diverging,
         "input_bounds": plan.client.inputs.iter().map(|i| i.bound).collect::<Vec<_>>(),
         "output_bounds": plan.client.outputs.iter().map(|o| o.bound).collect::<Vec<_>>(),
+        "output_ranges": plan.client.outputs.iter().map(|o| o.range).collect::<Vec<_>>(),
+        "output_errors": plan.client.outputs.iter().map(|o| o.error).collect::<Vec<_>>(),
     });
     merge(&mut numbers, work(&report.layers));
     let layers = numbers["layers"].as_array_mut().into_iter().flatten();
@@ -113,7 +115,8 @@ pub(crate) fn table(plan: &Plan, numbers: &Value) -> Vec<String> {
 /// The line that says for what numbers the plan was made.
 fn bounds(plan: &Plan) -> String {
     let inputs = plan.client.inputs.iter().map(|i| format!("|{}| ≤ {:.4}", i.name, i.bound));
-    let outputs = plan.client.outputs.iter().map(|o| format!("|{}| ≤ {:.4}", o.name, o.bound));
+    let outputs =
+        plan.client.outputs.iter().map(|o| format!("|{}| ≤ {:.4} ± {:.1e}", o.name, o.range, o.error));
     format!("made for   {}", inputs.chain(outputs).collect::<Vec<_>>().join(", "))
 }
 
@@ -128,7 +131,7 @@ pub(crate) fn client_numbers(spec: &ClientSpec) -> Value {
         "plan_id": spec.plan.to_string(), "network": spec.client.network,
         "n": 1u64 << spec.parameters.log_n, "scale_bits": spec.parameters.scale_bits,
         "levels": spec.parameters.q.len() - 1, "rotation_keys": spec.keys.rotations.len(),
-        "key_bytes": spec.keys.bytes(), "predicted_precision_bits": spec.client.precision_bits,
+        "key_bytes": spec.keys.bytes(), "predicted_precision_bits": spec.client.precision_bits(),
     })
 }
 
@@ -185,9 +188,9 @@ fn predictions(plan: &Plan) -> [String; 2] {
     let Report { predicted_seconds, predicted_plaintext_seconds, threads, memory, .. } = &plan.report;
     let time = format!(
         "predicted  {predicted_seconds:.2} s on one thread, {:.2} s on {threads}; {predicted_plaintext_seconds:.2} s once \
-         for plaintexts; {:.1} bits after the point",
+         for plaintexts; {:.1} bits of precision",
         plan.report.wall_seconds(),
-        plan.client.precision_bits,
+        plan.client.precision_bits(),
     );
     let MemoryReport { keys, matrices, values, working, plaintexts } = *memory;
     let memory = format!(

@@ -16,7 +16,7 @@ use fhec_runtime::input::DataSet;
 use fhec_runtime::server::{Server, plaintext_bytes};
 use serde_json::{Value, json};
 
-use super::check::{Reference, allowed_error, max_abs_error};
+use super::check::{Reference, closest, max_abs_error};
 use super::files::load_plan;
 #[cfg(feature = "compiler")]
 use super::given::{COMPILED, Given};
@@ -33,9 +33,9 @@ use super::{Context, decrypt};
     "
 With several inputs, all are run with one set of keys and a summary follows; one that fails is reported, and the rest goes
 on. --check also runs in clear and compares: against the network itself if an .onnx is given, else against
-the plan's schedule; an error beyond what the plan's precision allows the worst slot, relative to the largest result or
-1, is a failure. --layers gives the seconds of each layer, summed over its instructions, each on its threads (the
-prediction is for one thread), and −log2 of the rms and the largest difference of its slots from those in clear.
+the plan's schedule; an error beyond what the plan promises is a failure. --layers gives the seconds of each layer, summed
+over its instructions, each on its threads (the prediction is for one thread), and −log2 of the rms and the largest
+difference of its slots from those in clear.
 
 Examples:
   fhec infer model.plan --input cat.png
@@ -161,7 +161,7 @@ impl Session<'_> {
         decrypt::warn_of_bounds(&plan.client.outputs, &outputs, self.context);
         let clear = self.check.then(|| self.model.reference.outputs(plan, &tensors)).transpose()?;
         if let Some(clear) = &clear {
-            let (error, allowed) = (max_abs_error(clear, &outputs), allowed_error(plan, clear));
+            let (error, allowed) = closest(plan, clear, &outputs);
             let worse = |(worst, of): &(f64, f64)| error / allowed > worst / of;
             if error > allowed && self.beyond.as_ref().is_none_or(worse) {
                 self.beyond = Some((error, allowed));
@@ -336,8 +336,8 @@ impl Session<'_> {
         self.trace.as_ref().map_or(Ok(()), Trace::save)?;
         match self.beyond {
             Some((error, allowed)) => bail!(
-                "an error against clear is {error:.2e}, the plan's precision of {:.1} bits allows {allowed:.2e}",
-                self.model.plan.client.precision_bits
+                "an error against clear is {error:.2e}, the plan promises {allowed:.2e} at most ({:.1} bits of its range)",
+                self.model.plan.client.precision_bits()
             ),
             None => Ok(()),
         }

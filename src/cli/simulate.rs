@@ -11,8 +11,8 @@ use fhec_ir::ValueId;
 use fhec_ir::plan::Plan;
 use fhec_ir::schedule::interp::Packed;
 use fhec_ir::schedule::{Layers, Schedule, ScheduleOp};
+use fhec_ir::simulate::{Excess, Image, Simulator};
 use fhec_runtime::input::DataSet;
-use fhec_runtime::simulate::{Excess, Image, Simulator};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -131,7 +131,8 @@ impl Session<'_> {
             self.plan.client.inputs.iter().zip(tensors).map(|(i, t)| i.layout.pack(t)).collect()
         };
         let images = records.iter().zip(&tensors);
-        let images: Vec<_> = images.map(|(r, t)| Image { number: *r as u64, inputs: pack(t) }).collect();
+        let images: Vec<_> =
+            images.map(|(r, t)| Image { number: *r as u64, inputs: pack(t), exact: false }).collect();
         let simulated = self.simulator.run(&images)?;
         let clear = match &self.clear {
             None => vec![],
@@ -143,7 +144,7 @@ impl Session<'_> {
                 outputs.collect::<Result<Vec<_>>>()?
             }
         };
-        let outcome = |(k, s): (usize, &fhec_runtime::simulate::Simulated)| {
+        let outcome = |(k, s): (usize, &fhec_ir::simulate::Simulated)| {
             let outputs = self.unpack(&s.outputs);
             Outcome {
                 record: records[k],

@@ -50,11 +50,7 @@ impl ClientSection {
     ///
     /// # Errors
     /// If the ciphertexts of one input differ in level or scale.
-    pub fn of(
-        schedule: &Verified<Schedule>,
-        normalisations: &[Normalisation],
-        precision_bits: f64,
-    ) -> Result<Self, PlanError> {
+    pub fn of(schedule: &Verified<Schedule>, normalisations: &[Normalisation]) -> Result<Self, PlanError> {
         let header = &schedule.header;
         let mut types = vec![None; header.inputs.len()];
         for (id, node) in schedule.iter() {
@@ -88,9 +84,16 @@ impl ClientSection {
         let outputs = header.outputs.iter().map(|packed| {
             let types: Vec<_> = types.by_ref().take(packed.layout.ciphertexts).collect();
             let bound = types.iter().map(|ty| holds(*ty) / 2.0).fold(f64::MAX, f64::min);
-            ClientOutput { name: packed.name.clone(), layout: packed.layout.clone(), types, bound }
+            ClientOutput {
+                name: packed.name.clone(),
+                layout: packed.layout.clone(),
+                types,
+                bound,
+                range: 1.0,
+                error: 1.0,
+            }
         });
-        Ok(Self { network: schedule.name.clone(), inputs, outputs: outputs.collect(), precision_bits })
+        Ok(Self { network: schedule.name.clone(), inputs, outputs: outputs.collect() })
     }
 }
 
@@ -105,7 +108,6 @@ impl Plan {
         schedule: Verified<Schedule>,
         normalisations: &[Normalisation],
         report: Report,
-        precision_bits: f64,
         bootstrap_bytes: u64,
     ) -> Result<Self, PlanError> {
         if parameters.gadgets.len() != schedule.header.moduli.len() {
@@ -113,7 +115,7 @@ impl Plan {
         }
         let keys = KeyManifest::for_needs(&key_needs(&schedule), &parameters);
         let keys = KeyManifest { bootstrap_bytes, ..keys };
-        let client = ClientSection::of(&schedule, normalisations, precision_bits)?;
+        let client = ClientSection::of(&schedule, normalisations)?;
         let plan = Self { parameters, schedule, keys, client, report };
         plan.check()?;
         Ok(plan)

@@ -117,6 +117,8 @@ fn check_client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientS
             && output.types.iter().all(|&(level, scale)| type_ok(level, scale));
         ensure(types, || format!("levels or scales of output {:?}", output.name))?;
         ensure(bound_ok(output.bound), || format!("bound {} of output {:?}", output.bound, output.name))?;
+        ensure(bound_ok(output.range), || format!("range {} of output {:?}", output.range, output.name))?;
+        ensure(bound_ok(output.error), || format!("error {} of output {:?}", output.error, output.name))?;
         layouts.push(&output.layout);
     }
     let total = layouts.iter().map(|l| l.slots.saturating_mul(l.ciphertexts)).fold(0, usize::saturating_add);

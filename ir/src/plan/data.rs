@@ -214,6 +214,18 @@ pub struct ClientOutput {
     pub types: Vec<(u32, f64)>,
     /// The largest magnitude of a result that the plan is made for: beyond it values have wrapped around somewhere.
     pub bound: f64,
+    /// The largest magnitude of a result that is to be expected, by the samples.
+    pub range: f64,
+    /// The promise: a result is no further from that of the network in clear, but for one image in 1,024 of the kind that the
+    /// samples are of; of results beyond the range as much more as they exceed it.
+    pub error: f64,
+}
+
+impl ClientOutput {
+    /// −log2 of the promised error, relative to the range.
+    pub fn precision_bits(&self) -> f64 {
+        (self.range / self.error).log2()
+    }
 }
 
 /// What a client needs to know of a network.
@@ -225,8 +237,13 @@ pub struct ClientSection {
     pub inputs: Vec<ClientInput>,
     /// Outputs, in order.
     pub outputs: Vec<ClientOutput>,
-    /// Predicted: −log2 of the rms error of an output slot.
-    pub precision_bits: f64,
+}
+
+impl ClientSection {
+    /// Promised precision: that of the least precise output.
+    pub fn precision_bits(&self) -> f64 {
+        self.outputs.iter().map(ClientOutput::precision_bits).fold(f64::INFINITY, f64::min)
+    }
 }
 
 /// One layer of the report; numbers are of all its instructions.

@@ -1,6 +1,6 @@
 //! The plan file: a compiled network on disk.
 //!
-//! # Format (version 5, little endian)
+//! # Format (version 6, little endian)
 //! ```text
 //! magic 8 bytes | version u32 | sections u32 | file length u64
 //! per section: kind u32 | 0 u32 | offset u64 | length u64 | BLAKE3 of the section
@@ -47,15 +47,15 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With bounds of inputs and results. Older ones are not read any more.
-    V5 = 5,
+    /// With ranges and errors of results. Older ones are not read any more.
+    V6 = 6,
 }
 
 impl TryFrom<u32> for Version {
     type Error = u32;
     fn try_from(number: u32) -> Result<Self, u32> {
         match number {
-            5 => Ok(Self::V5),
+            6 => Ok(Self::V6),
             other => Err(other),
         }
     }

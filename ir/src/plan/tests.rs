@@ -42,7 +42,7 @@ fn plan(seed: u64) -> Plan {
     let bytes = if parameters.bootstrap.is_some() { 1 << 20 } else { 0 };
     let layers = vec![LayerReport { name: "conv".into(), rotations: 3, ..LayerReport::default() }];
     let report = Report { security_bits: 128.5, layers, ..Report::default() };
-    Plan::assemble(parameters, random::schedule(seed, &options), &[], report, 17.5, bytes).unwrap()
+    Plan::assemble(parameters, random::schedule(seed, &options), &[], report, bytes).unwrap()
 }
 
 fn bytes_of(plan: &Plan) -> Vec<u8> {
@@ -119,6 +119,8 @@ fn contradictions_are_found() {
     for bound in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         refuse(&|p| p.client.inputs[0].bound = bound, "bound");
         refuse(&|p| p.client.outputs[0].bound = bound, "bound");
+        refuse(&|p| p.client.outputs[0].range = bound, "range");
+        refuse(&|p| p.client.outputs[0].error = bound, "error");
     }
     refuse(&|p| p.parameters.gadgets[2].digit_limbs = 9, "Gadget");
 }
@@ -212,7 +214,7 @@ fn resealed(bytes: &[u8], section: usize, change: impl FnOnce(&mut Vec<u8>)) -> 
     let payloads = writers.iter().map(|w| w as Payload<'_>);
     let sections: Vec<_> = read::PLAN_SECTIONS.into_iter().zip(payloads).collect();
     let mut out = Vec::new();
-    container::write(&mut out, read::PLAN_MAGIC, Version::V5 as u32, &sections).unwrap();
+    container::write(&mut out, read::PLAN_MAGIC, Version::V6 as u32, &sections).unwrap();
     out
 }
 
@@ -257,7 +259,7 @@ proptest! {
         let payload: Payload<'_> = &|out: &mut dyn Write| out.write_all(&bytes);
         let mut file = Vec::new();
         let sections = [(read::CLIENT_SECTIONS[0], payload)];
-        container::write(&mut file, read::CLIENT_MAGIC, Version::V5 as u32, &sections).unwrap();
+        container::write(&mut file, read::CLIENT_MAGIC, Version::V6 as u32, &sections).unwrap();
         let _ = ClientSpec::from_bytes(&file);
     }
 }

@@ -3,12 +3,10 @@
 //! Values stand for themselves (not multiplied by their scales), so a schedule whose scale arithmetic is wrong
 //! gives right numbers here; that it is right is what the verifier proves.
 
-use std::collections::HashSet;
-use std::sync::mpsc::{Receiver, sync_channel};
-
 use rayon::prelude::*;
 
-use super::recipes::{RecipeVectors, Vector};
+use super::recipes::Vector;
+use super::stream::Stream;
 use super::{Recipe, Schedule, ScheduleOp};
 use crate::slot::interp::multiply_accumulate;
 use crate::{ValueId, Verified};
@@ -64,55 +62,22 @@ pub fn interpret_all<S: AsRef<[Vec<Vec<f64>>]> + Sync>(
     observer: &mut impl Observer,
 ) -> Result<Vec<Packed>, InterpError> {
     samples.iter().try_for_each(|s| check_inputs(schedule, s.as_ref())).map_err(InterpError::Input)?;
-    let recipes = RecipeVectors::new(schedule);
-    let maps = maps(schedule);
-    std::thread::scope(|scope| {
-        // The plaintexts of the next map, while those of one are used.
-        let (send, evaluated) = sync_channel(1);
-        let (recipes, ahead) = (&recipes, &maps);
-        scope.spawn(move || {
-            let evaluate = |recipe| {
-                // Whoever uses it hears of an error.
-                let _ = recipes.get(recipe);
-                send.send(()).is_ok()
-            };
-            ahead.iter().all(evaluate)
-        });
-        execute(schedule, samples, observer, (recipes, &maps, evaluated))
-    })
+    Stream::scope(schedule, |plaintexts| execute(schedule, samples, observer, plaintexts))
 }
 
-/// The first recipe of every map's products and of its biases, in the order of their use.
-fn maps(schedule: &Schedule) -> Vec<Recipe> {
-    let mut seen = HashSet::new();
-    let recipes = schedule.iter().flat_map(|(_, n)| n.op.recipes());
-    let first = |recipe: &&Recipe| match recipe {
-        Recipe::Product { map, .. } | Recipe::Pair { map, .. } => seen.insert((*map, true)),
-        Recipe::Bias { map, .. } => seen.insert((*map, false)),
-        Recipe::Spread { .. } => false,
-    };
-    recipes.filter(first).copied().collect()
-}
-
-/// `maps` are evaluated elsewhere, in this order, which tells so each time.
 fn execute<S: AsRef<[Vec<Vec<f64>>]> + Sync>(
     schedule: &Verified<Schedule>,
     samples: &[S],
     observer: &mut impl Observer,
-    (recipes, maps, evaluated): (&RecipeVectors<'_>, &[Recipe], Receiver<()>),
+    plaintexts: &mut Stream<'_>,
 ) -> Result<Vec<Packed>, InterpError> {
-    let mut maps = maps.iter().peekable();
     let mut uses = remaining_uses(schedule);
     // By value and sample.
     let mut values: Vec<Option<Vec<Vec<f64>>>> = vec![None; schedule.len()];
     for (id, node) in schedule.iter() {
         let mut plains = Vec::with_capacity(node.op.recipes().len());
         for recipe in node.op.recipes() {
-            if maps.next_if_eq(&recipe).is_some() {
-                let _ = evaluated.recv();
-            }
-            let vector = recipes.get(recipe);
-            recipes.release(recipe);
+            let vector = plaintexts.next(recipe);
             plains.push(
                 vector.map_err(|message| InterpError::Recipe { place: schedule.describe(id), message })?,
             );

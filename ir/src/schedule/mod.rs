@@ -41,6 +41,7 @@ mod op;
 pub mod random;
 pub mod recipes;
 pub mod scale;
+pub mod stream;
 
 pub use infer::{InferError, infer};
 pub use layers::Layers;

@@ -16,7 +16,7 @@ pub(super) fn apply(graph: &TensorGraph, gauge: &Gauge, forms: &[Option<Form>]) 
     let mut before: Vec<Option<Vec<f64>>> = vec![None; graph.len()];
     for (id, node) in graph.iter() {
         let Some(form) = &forms[id.index()] else { continue };
-        if form.monic.is_none() || form.shift.iter().all(|&t| t == 0.0) {
+        if form.scale.is_some() || form.shift.iter().all(|&t| t == 0.0) {
             continue;
         }
         let x = node.args[0];
@@ -80,7 +80,17 @@ impl Writer<'_> {
         if let Some(shift) = before {
             x = self.shifted(id, x, &shift);
         }
-        let (fx, fy) = (self.gauge.factor(node.args[0]), self.gauge.factor(id));
+        let (mut fx, fy) = (self.gauge.factor(node.args[0]), self.gauge.factor(id));
+        if let Some(scale) = &form.scale {
+            let rank = self.graph.ty(id).len();
+            let ratio: Vec<f64> = scale.iter().zip(fx).map(|(s, f)| s / f).collect();
+            let shift: Vec<f64> = scale.iter().zip(&form.shift).map(|(s, t)| s * t).collect();
+            let shifted = shift.iter().any(|t| *t != 0.0);
+            let factor = Some(self.add(over_axis_1(rank, ratio.len()), &ratio));
+            let shift = shifted.then(|| self.add(over_axis_1(rank, shift.len()), &shift));
+            x = self.push(id, TensorOp::Affine { scale: factor, shift }, vec![x]);
+            fx = scale;
+        }
         let mut powers = form.powers.clone();
         for (k, power) in powers.iter_mut().enumerate() {
             for (c, v) in power.iter_mut().enumerate() {

@@ -13,7 +13,16 @@ pub(super) struct Form {
     pub shift: Vec<f64>,
     /// Sign of the leading coefficient after normalisation; None if it stays general.
     pub monic: Option<f64>,
+    /// Factor on z per channel, in units of the unscaled argument, that no neighbour takes.
+    pub scale: Option<Vec<f64>>,
 }
+
+/// Leading coefficients beyond this are not multiplied by: of a power that is small because its argument is, the noise would
+/// be multiplied as well, and nothing else be left.
+const MAX_LEADING: f64 = 16.0;
+
+/// The same of their inverse, which makes results so much larger.
+const MAX_FORWARD: f64 = 4096.0;
 
 /// The form of the polynomial y = p(x), monic if factors of values and a shift of x can make it so; `powers[k][c]` are its
 /// coefficients. The gauge takes note of the factors.
@@ -25,7 +34,8 @@ pub(super) fn normalise(gauge: &mut Gauge, y: ValueId, x: ValueId, mut powers: V
     let degree = powers.len() - 1;
     let no_shift = vec![0.0; channels];
     if degree < 2 || powers[degree].contains(&0.0) {
-        return Form { powers, shift: no_shift, monic: None };
+        let scale = scaled(gauge, y, &powers[degree], degree);
+        return Form { powers, shift: no_shift, monic: None, scale };
     }
     let shift: Vec<f64> =
         (0..channels).map(|c| powers[degree - 1][c] / (degree as f64 * powers[degree][c])).collect();
@@ -39,10 +49,32 @@ pub(super) fn normalise(gauge: &mut Gauge, y: ValueId, x: ValueId, mut powers: V
     match monic(gauge, y, x, &powers) {
         Some(sign) => {
             gauge.freeze(y);
-            Form { powers, shift, monic: Some(sign) }
+            Form { powers, shift, monic: Some(sign), scale: None }
         }
-        None => Form { powers: plain, shift: no_shift, monic: None },
+        None => match scaled(gauge, y, &powers[degree], degree) {
+            // The shift costs nothing beside the factor.
+            Some(scale) => Form { monic: common_sign(&powers[degree]), powers, shift, scale: Some(scale) },
+            None => Form { powers: plain, shift: no_shift, monic: None, scale: None },
+        },
     }
+}
+
+/// The sign of all numbers, if it is the same.
+fn common_sign(leading: &[f64]) -> Option<f64> {
+    let sign = leading[0].signum();
+    leading.iter().all(|a| a.signum() == sign).then_some(sign)
+}
+
+/// Factors for the argument of a polynomial that make leading coefficients ±1 where they are not 0, at no more levels than
+/// multiplying by these takes, if some is too large for that.
+fn scaled(gauge: &mut Gauge, y: ValueId, leading: &[f64], degree: usize) -> Option<Vec<f64>> {
+    let leading: Vec<f64> = leading.iter().zip(gauge.factor(y)).map(|(a, f)| a * f).collect();
+    if degree < 2 || leading.iter().all(|a| a.abs() <= MAX_LEADING) {
+        return None;
+    }
+    gauge.freeze(y);
+    let root = |a: f64| if a == 0.0 { 1.0 } else { a.abs().powf(1.0 / degree as f64) };
+    Some(leading.into_iter().map(root).collect())
 }
 
 /// Replaces p(x) by p(x + t).
@@ -78,7 +110,8 @@ fn monic(gauge: &mut Gauge, y: ValueId, x: ValueId, powers: &[Vec<f64>]) -> Opti
     if !(gauge.request(x, &backward, y) && reached(gauge, None)) {
         *gauge = start.clone();
         let forward: Vec<f64> = a.iter().map(|a| 1.0 / a).collect();
-        if !(gauge.request(y, &forward, y) && reached(gauge, None)) {
+        let bounded = forward.iter().all(|f| (1.0 / MAX_LEADING..=MAX_FORWARD).contains(&f.abs()));
+        if !(bounded && gauge.request(y, &forward, y) && reached(gauge, None)) {
             *gauge = start;
             return None;
         }

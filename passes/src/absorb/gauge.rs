@@ -191,6 +191,13 @@ impl<'g> Gauge<'g> {
                     a != from || all[at - self.channels(a)..at] == *s
                 })
             }
+            // The same of what is padded with zeros, which any factor leaves as they are.
+            TensorOp::Pad { before, value, .. }
+                if *value == 0.0 && s.len() > 1 && wanted[id.index()].is_some() =>
+            {
+                let all = wanted[id.index()].as_deref().unwrap_or_default();
+                all[before[1]..before[1] + s.len()] == *s
+            }
             TensorOp::Concat { axis: 1 } => {
                 let parts = node
                     .args

@@ -8,7 +8,9 @@
 //! 1. loses its second coefficient by a shift of its argument, x = z − t with t = c_{d−1}/(d·a) ([`shift`] puts t
 //!    into the bias of what makes x, or adds it: an addition of a plaintext costs no level);
 //! 2. becomes monic up to sign by the factor |a|^{1/d} on its argument, else by 1/a on its result;
-//! 3. of degree 2 leaves x² alone and adds its constant behind it.
+//! 3. of degree 2 leaves x² alone and adds its constant behind it;
+//! 4. whose leading coefficient is large in some channel, since training left that channel little to do, has its argument
+//!    multiplied if no neighbour takes the factor: multiplying the small power instead would multiply its noise.
 //!
 //! Polynomials are visited last to first: one that is not yet monic takes any factor on its result into its
 //! coefficients, so a factor that a residual addition asks for stops at the polynomial that feeds the shortcut.

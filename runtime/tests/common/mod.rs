@@ -124,7 +124,7 @@ pub(crate) fn plan_with(
     schedule: Verified<Schedule>,
     bootstrap_bytes: u64,
 ) -> (Arc<Plan>, PlanId) {
-    let plan = Plan::assemble(data, schedule, &[], Report::default(), 10.0, bootstrap_bytes).unwrap();
+    let plan = Plan::assemble(data, schedule, &[], Report::default(), bootstrap_bytes).unwrap();
     let id = plan.id().unwrap();
     (Arc::new(plan), id)
 }

@@ -3,24 +3,18 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use fhec_ir::noise::Variance;
-use fhec_ir::schedule::recipes::Vector;
 use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
+use super::image::Facts;
+use crate::noise::Variance;
+use crate::schedule::recipes::Vector;
 
 /// Slots that are worked on at once: those of a few images and of a plaintext stay in the first-level cache.
 const TILE: usize = 512;
 
 /// Images whose operands stay in the second-level cache while they are multiplied.
 const GROUP: usize = 4;
-
-/// What is known of the slots of one image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Facts {
-    /// Root mean square.
-    pub(super) rms: f64,
-    /// Largest magnitude; infinite if a slot is no number.
-    pub(super) largest: f64,
-}
 
 /// The facts of the slots of one image.
 struct FactsOf<'a>(&'a [f64]);
@@ -85,6 +79,14 @@ impl Value {
             let images = self.slots.data.chunks_exact(slots.max(1));
             images.map(|x| Arch::new().dispatch(FactsOf(x))).collect()
         })
+    }
+
+    /// Facts of the difference between two images, in vectors of `slots` slots, and the slot where it is largest.
+    pub(super) fn difference(&self, a: usize, b: usize, slots: usize) -> (Facts, usize) {
+        let image = |k: usize| &self.slots.data[k * slots..][..slots];
+        let difference: Vec<f64> = image(a).iter().zip(image(b)).map(|(a, b)| a - b).collect();
+        let at = (0..slots).max_by(|i, j| difference[*i].abs().total_cmp(&difference[*j].abs())).unwrap_or(0);
+        (FactsOf(&difference).call(), (at + slots - self.step) % slots)
     }
 
     /// By image, the largest difference between slots that are `period` of `slots` apart.
@@ -189,14 +191,19 @@ impl Factors {
     }
 }
 
-/// y = Σ plaintext ⊙ x for every image, in the order of the terms.
-pub(super) fn multiply_accumulate(y: &mut [f64], terms: &[(&Value, &Factors)], slots: usize) {
+/// y = Σ plaintext ⊙ x for every image, in the order of the terms; on all threads or on this one.
+pub(super) fn multiply_accumulate(y: &mut [f64], terms: &[(&Value, &Factors)], slots: usize, parallel: bool) {
     let length = TILE.min(slots);
-    for (group, y) in y.chunks_mut(GROUP * slots).enumerate() {
+    let sum = |(group, y): (usize, &mut [f64])| {
         for start in (0..slots).step_by(length) {
             let tile = start..start + length;
             Arch::new().dispatch(SumTile { y, terms, first: group * GROUP * slots, tile, slots });
         }
+    };
+    if parallel {
+        y.par_chunks_mut(GROUP * slots).enumerate().for_each(sum);
+    } else {
+        y.chunks_mut(GROUP * slots).enumerate().for_each(sum);
     }
 }
 

@@ -1,142 +1,39 @@
-//! Many images through a schedule in clear, with exact levels and scales and modelled noise: how often a plan is right,
-//! and on which images its network leaves the ranges that encryption gives it.
-//!
-//! What [`clear`](crate::clear) computes for one image, here for batches: plaintexts are evaluated once and multiplied
-//! with several images while they are in cache, and rotations are not carried out but read. The noise of an instruction
-//! that neither divides nor refreshes is carried along as a variance, by the same model, and added to the slots by
-//! the next one that does: noise that several results of one value share is independent here until then.
-//! Results depend on schedule, image and seed only, not on batches or threads.
+//! A batch of images on its way through a schedule.
 
-mod slots;
-
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use fhec_ir::noise::{NoiseModel, Noisy, Variance, same_operands};
-use fhec_ir::plan::ParameterData;
-use fhec_ir::schedule::interp::{Packed, check_inputs, group_outputs, remaining_uses};
-use fhec_ir::schedule::recipes::RecipeVectors;
-use fhec_ir::schedule::{Kind, Recipe, Schedule, ScheduleOp, ScheduleType, scale};
-use fhec_ir::{Node, ValueId, Verified};
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
+use rayon::prelude::*;
 
-use crate::error::RunError;
-use slots::{Plain, Value, multiply_accumulate};
-
-/// An image to simulate.
-#[derive(Clone, Debug)]
-pub struct Image {
-    /// Tells its noise from that of other images.
-    pub number: u64,
-    /// Slots of every ciphertext of every packed input.
-    pub inputs: Packed,
-}
-
-/// What became of an image.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Simulated {
-    /// Slots of every ciphertext of every packed output.
-    pub outputs: Packed,
-    /// The first value that is not finite, or too large for its modulus or for the lowest modulus when it is
-    /// bootstrapped: from there on an encrypted run has garbage.
-    pub diverges: Option<ValueId>,
-    /// The bootstrap whose operand exceeds its range most: an encrypted run is less precise there.
-    pub exceeds: Option<Excess>,
-    /// The bootstrap whose operand repeats least, though it should, by more than noise: an encrypted run is wrong there.
-    pub uneven: Option<Excess>,
-    /// By product of ciphertexts, in the order of the schedule, the largest magnitude of its operands: what activations
-    /// are applied to.
-    pub factors: Vec<f64>,
-}
-
-/// A bootstrap's operand that is not what it was promised to be.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Excess {
-    /// The bootstrap.
-    pub at: ValueId,
-    /// Largest magnitude, or largest difference of slots that should be the same, over range.
-    pub ratio: f64,
-}
+use super::image::{Excess, Image, Simulated};
+use super::slots::{Factors, Plain, Value, multiply_accumulate};
+use crate::noise::{NoiseModel, Noisy, Variance, same_operands};
+use crate::schedule::interp::{group_outputs, remaining_uses};
+use crate::schedule::{Kind, Schedule, ScheduleOp, ScheduleType, scale};
+use crate::{Node, ValueId, Verified};
 
 /// Difference of slots that should be the same, over the range of a bootstrap, that noise does not reach.
 const UNEVEN: f64 = 1.0 / 64.0;
 
-/// A schedule with its plaintexts, ready to be simulated.
-pub struct Simulator<'s> {
-    schedule: &'s Verified<Schedule>,
-    plains: Arc<HashMap<Recipe, Plain>>,
-    noise: Option<(NoiseModel, u64)>,
-    /// log2 of half the modulus product, by level.
-    room: Vec<f64>,
-}
-
-impl<'s> Simulator<'s> {
-    /// Evaluates the plaintexts of a schedule, to be simulated with the noise of a parameter set, drawn by a seed.
-    ///
-    /// # Errors
-    /// If a plaintext cannot be computed.
-    pub fn new(
-        schedule: &'s Verified<Schedule>,
-        parameters: &ParameterData,
-        seed: u64,
-    ) -> Result<Self, RunError> {
-        let vectors = RecipeVectors::new(schedule);
-        let mut plains = HashMap::new();
-        for (id, node) in schedule.iter() {
-            for recipe in node.op.recipes() {
-                if !plains.contains_key(recipe) {
-                    let vector = vectors.get(recipe);
-                    let failed = |message| RunError::Plaintext { place: schedule.describe(id), message };
-                    plains.insert(*recipe, Plain::new(&vector.map_err(failed)?, schedule.header.slots));
-                }
-                vectors.release(recipe);
-            }
-        }
-        let room = scale::room(&schedule.header.moduli);
-        let noise = Some((NoiseModel::new(parameters), seed));
-        Ok(Self { schedule, plains: Arc::new(plains), noise, room })
-    }
-
-    /// The same without noise: what the reference interpreter computes.
-    pub fn exact(&self) -> Self {
-        Self { plains: self.plains.clone(), noise: None, room: self.room.clone(), ..*self }
-    }
-
-    /// Runs a batch of images on this thread. A batch holds each of its values for all images: a few images make a
-    /// good one.
-    ///
-    /// # Errors
-    /// If an image does not fit the schedule.
-    pub fn run(&self, images: &[Image]) -> Result<Vec<Simulated>, RunError> {
-        for image in images {
-            check_inputs(self.schedule, &image.inputs).map_err(RunError::Input)?;
-        }
-        let mut batch = Batch {
-            simulator: self,
-            images,
-            slots: self.schedule.header.slots,
-            values: vec![None; self.schedule.len()],
-            uses: remaining_uses(self.schedule),
-            diverges: vec![None; images.len()],
-            exceeds: vec![None; images.len()],
-            uneven: vec![None; images.len()],
-            factors: vec![vec![]; images.len()],
-            buffers: vec![],
-        };
-        for (id, node) in self.schedule.iter() {
-            batch.execute(id, node);
-        }
-        Ok(batch.results())
-    }
+/// Noise to draw.
+#[derive(Clone)]
+pub(super) struct Noise {
+    /// Its size.
+    pub(super) model: NoiseModel,
+    /// What it is drawn by.
+    pub(super) seed: u64,
 }
 
 /// A batch on its way through the schedule.
-struct Batch<'a> {
-    simulator: &'a Simulator<'a>,
+pub(super) struct Batch<'a> {
+    schedule: &'a Verified<Schedule>,
     images: &'a [Image],
+    noise: Option<&'a Noise>,
+    /// Whether all threads work on it.
+    parallel: bool,
     slots: usize,
+    /// log2 of half the modulus product, by level.
+    room: Vec<f64>,
     values: Vec<Option<Value>>,
     uses: Vec<usize>,
     diverges: Vec<Option<ValueId>>,
@@ -162,12 +59,47 @@ fn draws(op: &ScheduleOp) -> bool {
     )
 }
 
-impl Batch<'_> {
-    fn execute(&mut self, id: ValueId, node: &Node<ScheduleOp>) {
+impl<'a> Batch<'a> {
+    /// Images at the beginning of a schedule; without `noise` all are exact.
+    pub(super) fn new(
+        schedule: &'a Verified<Schedule>,
+        images: &'a [Image],
+        noise: Option<&'a Noise>,
+    ) -> Self {
+        Self {
+            schedule,
+            images,
+            noise,
+            parallel: false,
+            slots: schedule.header.slots,
+            room: scale::room(&schedule.header.moduli),
+            values: vec![None; schedule.len()],
+            uses: remaining_uses(schedule),
+            diverges: vec![None; images.len()],
+            exceeds: vec![None; images.len()],
+            uneven: vec![None; images.len()],
+            factors: vec![vec![]; images.len()],
+            buffers: vec![],
+        }
+    }
+
+    /// The same on all threads.
+    pub(super) fn parallel(self) -> Self {
+        Self { parallel: true, ..self }
+    }
+
+    /// Executes the next instruction; `see` is shown its result.
+    pub(super) fn execute(
+        &mut self,
+        id: ValueId,
+        node: &Node<ScheduleOp>,
+        plains: &[&Plain],
+        see: &mut dyn FnMut(&Value),
+    ) {
         let args: Vec<Value> = node.args.iter().filter_map(|a| self.operand(*a)).collect();
-        let pending = self.propagate(node, &args);
+        let pending = self.propagate(node, &args, plains);
         if let ScheduleOp::Bootstrap { range, period, .. } = node.op {
-            self.check_range(id, &args[0], range, self.simulator.schedule.ty(node.args[0]));
+            self.check_range(id, &args[0], range, self.schedule.ty(node.args[0]));
             self.check_period(id, &args[0], range, period as usize);
         }
         if node.op == ScheduleOp::Mul {
@@ -175,14 +107,15 @@ impl Batch<'_> {
                 factors.push(args.iter().map(|x| x.facts()[k].largest).fold(0.0, f64::max));
             }
         }
-        let mut value = self.apply(node, args).with_pending(pending);
-        let output = self.simulator.schedule.outputs.iter().any(|o| o.value == id);
+        let mut value = self.apply(node, args, plains).with_pending(pending);
+        let output = self.schedule.outputs.iter().any(|o| o.value == id);
         if draws(&node.op) || output {
             value = self.draw(id, value);
         }
         if node.ty.kind == Kind::Ct {
             self.check_room(id, &value, &node.ty);
         }
+        see(&value);
         if self.uses[id.index()] > 0 {
             self.values[id.index()] = Some(value);
         }
@@ -196,14 +129,17 @@ impl Batch<'_> {
     }
 
     /// Noise to come, by image.
-    fn propagate(&self, node: &Node<ScheduleOp>, args: &[Value]) -> Vec<Variance> {
+    fn propagate(&self, node: &Node<ScheduleOp>, args: &[Value], plains: &[&Plain]) -> Vec<Variance> {
         use ScheduleOp as O;
-        let Some((model, _)) = &self.simulator.noise else { return vec![Variance::ZERO; self.images.len()] };
+        let Some(Noise { model, .. }) = self.noise else { return vec![Variance::ZERO; self.images.len()] };
         let magnitudes = matches!(node.op, O::MulAcc { .. } | O::MulScalar { .. } | O::Mul);
-        let types: Vec<_> = node.args.iter().map(|a| *self.simulator.schedule.ty(*a)).collect();
-        let plains: Vec<f64> = node.op.recipes().iter().map(|r| self.simulator.plains[r].rms).collect();
+        let types: Vec<_> = node.args.iter().map(|a| *self.schedule.ty(*a)).collect();
+        let plains: Vec<f64> = plains.iter().map(|p| p.rms).collect();
         let same = same_operands(&node.args);
         let of_image = |image: usize| {
+            if self.images[image].exact {
+                return Variance::ZERO;
+            }
             let noisy = |(x, ty): (&Value, &ScheduleType)| Noisy {
                 ty: *ty,
                 variance: x.pending[image],
@@ -216,7 +152,7 @@ impl Batch<'_> {
     }
 
     /// The slots of a result, without noise of its own.
-    fn apply(&mut self, node: &Node<ScheduleOp>, mut args: Vec<Value>) -> Value {
+    fn apply(&mut self, node: &Node<ScheduleOp>, mut args: Vec<Value>, plains: &[&Plain]) -> Value {
         use ScheduleOp as O;
         match &node.op {
             O::Input { input, ct, .. } => {
@@ -233,23 +169,18 @@ impl Batch<'_> {
                 let [u, v] = args.swap_remove(0).halves(|| self.buffer());
                 self.fold(vec![u, v.rotated(*step as usize, self.slots)], |u, v| *u += v)
             }
-            O::MulAcc { recipes, .. } => {
-                let plains = || recipes.iter().map(|r| &self.simulator.plains[r]);
-                let mut sum = self.buffer();
-                let terms: Vec<_> = args.iter().zip(plains().map(|p| &p.re)).collect();
-                multiply_accumulate(&mut sum, &terms, self.slots);
+            O::MulAcc { .. } => {
+                let re = plains.iter().map(|p| Some(&p.re));
+                let mut sum = self.sum(&args, re);
                 if node.op.makes_pair() {
-                    let mut second = self.buffer();
-                    let terms: Vec<_> = args.iter().zip(plains().filter_map(|p| p.im.as_ref())).collect();
-                    multiply_accumulate(&mut second, &terms, self.slots);
-                    sum.append(&mut second);
+                    sum.append(&mut self.sum(&args, plains.iter().map(|p| p.im.as_ref())));
                 }
                 args.into_iter().for_each(|x| self.recycle(x));
                 Value::new(sum, vec![])
             }
-            O::AddPlain { recipe } => {
+            O::AddPlain { .. } => {
                 let mut slots = self.owned(args.swap_remove(0));
-                self.simulator.plains[recipe].re.add_to(&mut slots);
+                plains[0].re.add_to(&mut slots);
                 Value::new(slots, vec![])
             }
             O::MulScalar { value, .. } => self.each(args.swap_remove(0), |x| *x *= value),
@@ -271,6 +202,14 @@ impl Batch<'_> {
             | O::Drop { .. }
             | O::Bootstrap { .. } => args.swap_remove(0),
         }
+    }
+
+    /// Σ plaintext ⊙ x, of those that there are.
+    fn sum<'p>(&mut self, args: &[Value], plains: impl Iterator<Item = Option<&'p Factors>>) -> Vec<f64> {
+        let mut sum = self.buffer();
+        let terms: Vec<_> = args.iter().zip(plains).filter_map(|(x, plain)| Some((x, plain?))).collect();
+        multiply_accumulate(&mut sum, &terms, self.slots, self.parallel);
+        sum
     }
 
     fn each(&mut self, x: Value, f: impl Fn(&mut f64)) -> Value {
@@ -315,13 +254,14 @@ impl Batch<'_> {
 
     /// Adds the noise to come to the slots.
     fn draw(&mut self, id: ValueId, x: Value) -> Value {
-        let Some((model, seed)) = &self.simulator.noise else { return x };
-        let scale = self.simulator.schedule.ty(id).scale;
+        let Some(Noise { model, seed }) = self.noise else { return x };
+        let scale = self.schedule.ty(id).scale;
         let mut pending = x.pending.clone();
         let mut slots = self.owned(x);
-        for ((slots, image), variance) in
-            slots.chunks_exact_mut(self.slots).zip(self.images).zip(&mut pending)
-        {
+        let noisy = |((slots, image), variance): ((&mut [f64], &Image), &mut Variance)| {
+            if image.exact {
+                return;
+            }
             let sigma = model.slot_error(*variance, scale);
             variance.re = 0.0;
             let mut generator = generator(*seed, image.number, id);
@@ -329,13 +269,19 @@ impl Batch<'_> {
                 let noise: f64 = StandardNormal.sample(&mut generator);
                 *x += sigma * noise;
             }
+        };
+        if self.parallel {
+            let images = slots.par_chunks_exact_mut(self.slots).zip(self.images).zip(&mut pending);
+            images.for_each(noisy);
+        } else {
+            slots.chunks_exact_mut(self.slots).zip(self.images).zip(&mut pending).for_each(noisy);
         }
         Value::new(slots, pending)
     }
 
     /// Notes the images whose slots do not fit the modulus of their level.
     fn check_room(&mut self, id: ValueId, x: &Value, ty: &ScheduleType) {
-        let room = self.simulator.room[ty.level as usize];
+        let room = self.room[ty.level as usize];
         for (facts, diverges) in x.facts().iter().zip(&mut self.diverges) {
             if !facts.largest.is_finite() || facts.largest.log2() + ty.scale.log2() > room {
                 diverges.get_or_insert(id);
@@ -369,8 +315,9 @@ impl Batch<'_> {
         }
     }
 
-    fn results(mut self) -> Vec<Simulated> {
-        let schedule = self.simulator.schedule;
+    /// What became of the images.
+    pub(super) fn results(mut self) -> Vec<Simulated> {
+        let schedule = self.schedule;
         let mut outputs: Vec<Vec<Vec<f64>>> = vec![vec![]; self.images.len()];
         for output in &schedule.outputs {
             let slots = self.operand(output.value).map_or_else(Vec::new, |x| self.owned(x));

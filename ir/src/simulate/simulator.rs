@@ -1,0 +1,135 @@
+//! Simulating batches: with plaintexts that are kept, or evaluated as they are used.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::batch::{Batch, Noise};
+use super::image::{Facts, Image, SimulateError, Simulated};
+use super::slots::{Plain, Value};
+use crate::noise::NoiseModel;
+use crate::plan::ParameterData;
+use crate::schedule::interp::check_inputs;
+use crate::schedule::recipes::{RecipeVectors, Vector};
+use crate::schedule::stream::Stream;
+use crate::schedule::{Recipe, Schedule};
+use crate::{ValueId, Verified};
+
+/// A schedule with its plaintexts, ready to be simulated.
+pub struct Simulator<'s> {
+    schedule: &'s Verified<Schedule>,
+    plains: Arc<HashMap<Recipe, Plain>>,
+    noise: Option<Noise>,
+}
+
+impl<'s> Simulator<'s> {
+    /// Evaluates the plaintexts of a schedule, to be simulated with the noise of a parameter set, drawn by a seed.
+    ///
+    /// # Errors
+    /// If a plaintext cannot be computed.
+    pub fn new(
+        schedule: &'s Verified<Schedule>,
+        parameters: &ParameterData,
+        seed: u64,
+    ) -> Result<Self, SimulateError> {
+        let vectors = RecipeVectors::new(schedule);
+        let mut plains = HashMap::new();
+        for (id, node) in schedule.iter() {
+            for recipe in node.op.recipes() {
+                if !plains.contains_key(recipe) {
+                    let vector = vectors.get(recipe).map_err(|message| failed(schedule, id, message))?;
+                    plains.insert(*recipe, Plain::new(&vector, schedule.header.slots));
+                }
+                vectors.release(recipe);
+            }
+        }
+        let noise = Some(Noise { model: NoiseModel::new(parameters), seed });
+        Ok(Self { schedule, plains: Arc::new(plains), noise })
+    }
+
+    /// The same without noise: what the reference interpreter computes.
+    pub fn exact(&self) -> Self {
+        Self { plains: self.plains.clone(), noise: None, ..*self }
+    }
+
+    /// Runs a batch of images on this thread. A batch holds each of its values for all images: a few images make a
+    /// good one.
+    ///
+    /// # Errors
+    /// If an image does not fit the schedule.
+    pub fn run(&self, images: &[Image]) -> Result<Vec<Simulated>, SimulateError> {
+        check(self.schedule, images)?;
+        let mut batch = Batch::new(self.schedule, images, self.noise.as_ref());
+        for (id, node) in self.schedule.iter() {
+            let plains: Vec<&Plain> = node.op.recipes().iter().map(|r| &self.plains[r]).collect();
+            batch.execute(id, node, &plains, &mut |_| {});
+        }
+        Ok(batch.results())
+    }
+}
+
+/// Sees a simulation.
+pub trait Watch {
+    /// A plaintext, each time it is used.
+    fn plaintext(&mut self, _: &Recipe, _: &Vector) {}
+
+    /// A value.
+    fn value(&mut self, _: ValueId, _: &Seen<'_>) {}
+}
+
+impl Watch for () {}
+
+/// A value for a watcher.
+pub struct Seen<'a> {
+    value: &'a Value,
+    slots: usize,
+}
+
+impl Seen<'_> {
+    /// By image.
+    pub fn facts(&self) -> &[Facts] {
+        self.value.facts()
+    }
+
+    /// The difference between the slots of two images, and the slot where it is largest.
+    pub fn difference(&self, a: usize, b: usize) -> (Facts, usize) {
+        self.value.difference(a, b, self.slots)
+    }
+}
+
+/// Simulates a batch of images once: all threads work on it, and plaintexts are evaluated as they are used and kept no longer.
+///
+/// # Errors
+/// If an image does not fit the schedule, or a plaintext cannot be computed.
+pub fn simulate_once(
+    schedule: &Verified<Schedule>,
+    parameters: &ParameterData,
+    seed: u64,
+    images: &[Image],
+    watch: &mut dyn Watch,
+) -> Result<Vec<Simulated>, SimulateError> {
+    check(schedule, images)?;
+    let noise = Noise { model: NoiseModel::new(parameters), seed };
+    let slots = schedule.header.slots;
+    Stream::scope(schedule, |stream| {
+        let mut batch = Batch::new(schedule, images, Some(&noise)).parallel();
+        for (id, node) in schedule.iter() {
+            let mut plain = |recipe: &Recipe| {
+                let vector = stream.next(recipe).map_err(|message| failed(schedule, id, message))?;
+                watch.plaintext(recipe, &vector);
+                Ok(Plain::new(&vector, slots))
+            };
+            let plains = node.op.recipes().iter().map(&mut plain).collect::<Result<Vec<_>, _>>()?;
+            let plains: Vec<&Plain> = plains.iter().collect();
+            batch.execute(id, node, &plains, &mut |value| watch.value(id, &Seen { value, slots }));
+        }
+        Ok(batch.results())
+    })
+}
+
+fn check(schedule: &Schedule, images: &[Image]) -> Result<(), SimulateError> {
+    images.iter().try_for_each(|image| check_inputs(schedule, &image.inputs)).map_err(SimulateError::Input)
+}
+
+fn failed(schedule: &Schedule, id: ValueId, message: String) -> SimulateError {
+    SimulateError::Plaintext { place: schedule.describe(id), message }
+}
