@@ -1,8 +1,8 @@
 //! The last step of compilation.
 
 use fhec_ir::plan::{BudgetReport, KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, Report};
-use fhec_ir::schedule::Schedule;
 use fhec_ir::schedule::keys::key_needs;
+use fhec_ir::schedule::{Schedule, bounds};
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{Verified, Violations};
 
@@ -52,7 +52,9 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
         return Err(EmitError::Diverges(diverging));
     }
     room::check(&schedule, &largest)?;
+    let proven = bounds::proven(&schedule, &options.input_bounds).map_err(EmitError::Recipe)?;
     let mut numbers = report::report(&schedule, &costs, &facts);
+    report::note_proven(&mut numbers, &schedule, &proven);
     numbers.samples = (options.samples.len() - diverging) as u32;
     numbers.diverging = diverging as u32;
     numbers.threads = options.costs.threads as u32;
@@ -66,7 +68,7 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let (data, normalisations) = (chain.data.clone(), &options.normalisations);
     let mut plan = Plan::assemble(data, schedule, normalisations, numbers, bootstrap.key_bytes)?;
     precision::promise(&mut plan.client.outputs, &deviations, plan.report.bootstraps > 0);
-    room::bound(&mut plan.client, &plan.schedule, &options.input_bounds, &largest);
+    room::bound(&mut plan.client, &plan.schedule, &options.input_bounds, &largest, &proven);
     plan.report.memory.keys = plan.keys.bytes();
     plan.report.memory.matrices = bootstrap.matrix_bytes;
     if let Some(budget) = &options.budget {
@@ -215,7 +217,7 @@ mod tests {
         let precision = plan.client.precision_bits();
         let mut better = chain.clone();
         better.data.bootstrap.as_mut().unwrap().error = 0.0;
-        let without = emit(&better, schedule, &EmitOptions::default()).unwrap().client.precision_bits;
+        let without = emit(&better, schedule, &EmitOptions::default()).unwrap().client.precision_bits();
         assert!(precision < 19.0 && without > precision + 3.0, "{precision} {without}");
         assert_eq!(Plan::from_bytes(bytes(&plan)).unwrap().0, plan);
     }

@@ -60,13 +60,12 @@ pub(crate) fn forecast(schedule: &Schedule, parameters: &ParameterData, facts: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fhec_ir::layout::Layout;
 
     #[test]
     fn promises_exceed_what_was_seen() {
         let output = ClientOutput {
             name: "y".into(),
-            layout: Layout::row_major(&[10], 16),
+            layout: fhec_ir::schedule::random::flat(16, 1),
             types: vec![],
             bound: 1e9,
             range: 0.0,

@@ -68,6 +68,15 @@ pub fn report(schedule: &Schedule, costs: &CostModel<'_>, facts: &Facts) -> Repo
     }
 }
 
+/// Notes of which layers all ciphertexts are proven to fit their moduli.
+pub(crate) fn note_proven(report: &mut Report, schedule: &Schedule, proven: &[Option<f64>]) {
+    let (_, of) = grouped(schedule);
+    report.layers.iter_mut().for_each(|layer| layer.proven = true);
+    for (id, k) in schedule.ids().filter_map(|id| Some((id, of.of(id)?))) {
+        report.layers[k].proven &= proven[id.index()].is_some();
+    }
+}
+
 /// The layers without any number, and which instruction belongs to which.
 fn grouped(schedule: &Schedule) -> (Vec<LayerReport>, Layers) {
     let of = Layers::new(schedule);

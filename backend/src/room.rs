@@ -41,16 +41,29 @@ pub(crate) fn check(schedule: &Schedule, largest: &[f64]) -> Result<(), EmitErro
 }
 
 /// Bounds inputs and outputs by what the samples are made for: inputs by the given numbers, outputs by a magnitude that no
-/// right result has.
-pub(crate) fn bound(client: &mut ClientSection, schedule: &Schedule, inputs: &[f64], largest: &[f64]) {
+/// right result has, or that is proven to bound all.
+pub(crate) fn bound(
+    client: &mut ClientSection,
+    schedule: &Schedule,
+    inputs: &[f64],
+    largest: &[f64],
+    proven: &[Option<f64>],
+) {
     for (input, bound) in client.inputs.iter_mut().zip(inputs) {
         input.bound = input.bound.min(*bound);
     }
-    let mut values = schedule.outputs.iter().map(|o| largest[o.value.index()]);
+    let mut values = schedule.outputs.iter().map(|o| o.value.index());
     for output in &mut client.outputs {
-        let seen = values.by_ref().take(output.types.len()).fold(0.0, f64::max);
-        if seen > 0.0 {
-            output.bound = output.bound.min(seen * IMPLAUSIBLE);
+        let values: Vec<usize> = values.by_ref().take(output.types.len()).collect();
+        let seen = values.iter().fold(0.0, |most: f64, v| most.max(largest[*v]));
+        let proven = values.iter().try_fold(0.0, |most: f64, v| Some(most.max(proven[*v]?)));
+        let most = match proven {
+            // Noise comes on top.
+            Some(proven) => proven.max(seen) * ROOM_MARGIN,
+            None => seen * IMPLAUSIBLE,
+        };
+        if most > 0.0 {
+            output.bound = output.bound.min(most);
         }
     }
 }

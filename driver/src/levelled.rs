@@ -15,7 +15,7 @@ use fhec_passes::lower;
 use crate::attempt::{Attempt, Passes};
 use crate::emission::Emission;
 use crate::error::CompileError;
-use crate::facts::{LEVELLED_MARGIN, largest_output, slot_ranges};
+use crate::facts::{LEVELLED_MARGIN, largest_output, proven_output, slot_ranges};
 use crate::observer::Stage;
 use crate::refusals::Refusals;
 use crate::summary::Summary;
@@ -36,6 +36,7 @@ const MAX_BASE_BITS: u32 = 2 * MAX_PRIME_BITS;
 pub(crate) fn compile(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(Attempt, Plan), CompileError> {
     let (request, watch) = (passes.request, passes.watch);
     let (scales, headroom_bits) = scales(passes, emission)?;
+    let proven_bits = proven_bits(passes, emission);
     let mut refusals = Refusals::default();
     let mut placed = Placed::new(passes, request.log_n.unwrap_or(*LOG_N.start() + 1))?;
     for (number, scale_bits) in scales.iter().copied().enumerate() {
@@ -43,6 +44,7 @@ pub(crate) fn compile(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(A
         let mut headroom_bits = headroom_bits;
         loop {
             let chain = placed.chain(passes, emission, scale_bits, headroom_bits)?;
+            let chain = placed.with_proof(chain, headroom_bits, proven_bits);
             let mut summary = summary(number, &chain);
             watch.tell(|o| o.candidate_considered(&summary));
             let made = attempt(passes, emission, &placed, &chain);
@@ -98,7 +100,7 @@ fn attempt(
 /// Scales to try in order, and the bits by which the base modulus exceeds them so that it holds the results.
 fn scales(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(Vec<u32>, u32), CompileError> {
     let largest = passes.watch.stage(Stage::Bounds, |_| largest_output(passes.network, emission.samples));
-    // One bit for the sign, two for images that give more than the synthetic ones.
+    // One bit for the sign, two for images that give more than the samples.
     let headroom_bits = (largest * 8.0).log2().ceil().max(f64::from(LEAST_HEADROOM)) as u32;
     emission.check_magnitude(largest)?;
     let scales = passes.request.scale_bits.map_or_else(|| SCALES.to_vec(), |bits| vec![bits]);
@@ -107,6 +109,13 @@ fn scales(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(Vec<u32>, u32
         return Err(CompileError::Range { largest, bits: MAX_BASE_BITS });
     }
     Ok((scales, headroom_bits))
+}
+
+/// Bits by which the base modulus has to exceed scales so that results fit it whatever the inputs are.
+fn proven_bits(passes: &Passes<'_>, emission: &Emission<'_>) -> u32 {
+    // One bit for the sign, and room for noise.
+    let bits = (proven_output(passes.network, &emission.input_bounds) * 2.5).log2().ceil();
+    bits.clamp(f64::from(LEAST_HEADROOM), f64::from(u32::MAX)) as u32
 }
 
 /// The network packed and placed for a ring.
@@ -159,6 +168,25 @@ impl Placed {
             }
             *self = Self::new(passes, chain.data.log_n)?;
         }
+    }
+}
+
+impl Placed {
+    /// The chain with as long a base modulus as makes it a proof that results fit, if that takes no second prime and no larger
+    /// ring: then it costs nothing.
+    fn with_proof(&self, chain: Chain, headroom_bits: u32, proven_bits: u32) -> Chain {
+        let scale_bits = chain.data.scale_bits;
+        if proven_bits <= headroom_bits || proven_bits > MAX_PRIME_BITS - scale_bits {
+            return chain;
+        }
+        let longer = fhec_backend::select(&ChainRequest {
+            levels: self.levels,
+            scale_bits,
+            headroom_bits: proven_bits,
+            log_n: Some(self.log_n),
+            ..ChainRequest::default()
+        });
+        longer.unwrap_or(chain)
     }
 }
 

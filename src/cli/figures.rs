@@ -34,6 +34,7 @@ pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
         layer["predicted_seconds"] = json!(l.predicted_seconds);
         layer["predicted_plaintext_seconds"] = json!(l.predicted_plaintext_seconds);
         layer["key_bytes"] = json!(l.key_bytes);
+        layer["proven"] = json!(l.proven);
     }
     numbers
 }
@@ -117,7 +118,20 @@ fn bounds(plan: &Plan) -> String {
     let inputs = plan.client.inputs.iter().map(|i| format!("|{}| ≤ {:.4}", i.name, i.bound));
     let outputs =
         plan.client.outputs.iter().map(|o| format!("|{}| ≤ {:.4} ± {:.1e}", o.name, o.range, o.error));
-    format!("made for   {}", inputs.chain(outputs).collect::<Vec<_>>().join(", "))
+    let sampled: Vec<&LayerReport> = plan.report.layers.iter().filter(|l| !l.proven).collect();
+    let ranges = match (&sampled[..], plan.report.layers.len()) {
+        ([], _) => "all ranges proven".to_string(),
+        (sampled, all) if sampled.len() == all => "ranges known from samples only".to_string(),
+        ([only], _) => format!("ranges proven, but from samples only in {}", only.name),
+        ([first, .., last], all) => format!(
+            "ranges from samples only in {} of {all} layers, {} to {}",
+            sampled.len(),
+            first.name,
+            last.name
+        ),
+    };
+    let bounds = inputs.chain(outputs).collect::<Vec<_>>().join(", ");
+    format!("made for   {bounds}; {ranges}")
 }
 
 /// A line per input: what it takes.

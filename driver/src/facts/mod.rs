@@ -7,5 +7,7 @@ mod samples;
 
 pub(crate) use depth::needs_bootstraps;
 pub(crate) use domain::input_bounds;
-pub(crate) use ranges::{BOOTSTRAP_MARGIN, LEVELLED_MARGIN, Ranges, largest_output, slot_ranges};
+pub(crate) use ranges::{
+    BOOTSTRAP_MARGIN, LEVELLED_MARGIN, Ranges, largest_output, proven_output, slot_ranges,
+};
 pub(crate) use samples::{many_synthetic, synthetic};

@@ -1,8 +1,9 @@
-//! How large values get, as far as samples tell.
+//! How large values get, as far as samples or proofs tell.
 
 use fhec_backend::facts::tame;
 use fhec_ir::Verified;
 use fhec_ir::slot::{self, SlotGraph};
+use fhec_ir::tensor::bounds::{Bounds, Interval, bounds};
 use fhec_ir::tensor::{Tensor, TensorGraph, run};
 
 /// Room above the largest magnitude seen in the samples, where bootstraps lose precision for it.
@@ -51,4 +52,12 @@ pub(crate) fn largest_output(graph: &Verified<TensorGraph>, samples: &[Vec<Tenso
         |outputs: Vec<Tensor<f64>>| outputs.iter().flat_map(|o| &o.data).map(size).fold(0.0, f64::max);
     let runs: Vec<f64> = samples.iter().filter_map(|s| run(graph, s).ok()).map(largest).collect();
     runs.iter().zip(tame(&runs)).filter(|(_, tame)| *tame).fold(0.0, |most, (x, _)| most.max(*x))
+}
+
+/// A bound on the outputs for inputs of magnitudes up to the given ones; infinite if there is none.
+pub(crate) fn proven_output(graph: &Verified<TensorGraph>, inputs: &[f64]) -> f64 {
+    let inputs: Vec<Bounds> = inputs.iter().map(|&x| Bounds::uniform(Interval::new(-x, x))).collect();
+    let bounds = bounds(graph, &inputs);
+    let outputs = graph.outputs.iter().map(|o| bounds[o.value.index()].hull().magnitude());
+    outputs.fold(0.0, f64::max)
 }

@@ -285,6 +285,8 @@ pub struct LayerReport {
     pub predicted_seconds: f64,
     /// Predicted time on one thread of making the plaintexts, once.
     pub predicted_plaintext_seconds: f64,
+    /// Whether it is proven that all its ciphertexts fit their moduli, for inputs within their bounds; otherwise samples say so.
+    pub proven: bool,
 }
 
 /// Predicted memory of an evaluation, in bytes.

@@ -30,6 +30,7 @@
 //!   `Bootstrap` that says that it happens together with the next stands another one that doesn't, and that reads
 //!   something else.
 
+pub mod bounds;
 mod check;
 mod infer;
 pub mod interp;
