@@ -1,6 +1,8 @@
 //! The last step of compilation.
 
-use fhec_ir::plan::{BudgetReport, KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, Report};
+use fhec_ir::plan::{
+    BudgetReport, KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, Preprocessing, Report,
+};
 use fhec_ir::schedule::Schedule;
 use fhec_ir::schedule::keys::key_needs;
 use fhec_ir::tensor::Tensor;
@@ -18,6 +20,8 @@ use crate::{order, report, room};
 pub struct EmitOptions {
     /// From bytes to network inputs, in order of the inputs.
     pub normalisations: Vec<Normalisation>,
+    /// What becomes of pictures before, likewise; nothing for missing ones.
+    pub preprocessing: Vec<Preprocessing>,
     /// Costs of this or another machine.
     pub costs: CostTable,
     /// Where bootstraps were placed, for the report.
@@ -62,7 +66,8 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     numbers.security_bits = chain.parameters.security_bits();
     let precision = report::precision_bits(&schedule, &chain.data, &facts, &rms);
     let (data, normalisations) = (chain.data.clone(), &options.normalisations);
-    let mut plan = Plan::assemble(data, schedule, normalisations, numbers, precision, bootstrap.key_bytes)?;
+    let plan = Plan::assemble(data, schedule, normalisations, numbers, precision, bootstrap.key_bytes)?;
+    let mut plan = plan.with_preprocessing(&options.preprocessing)?;
     room::bound(&mut plan.client, &plan.schedule, &options.input_bounds, &largest);
     plan.report.memory.keys = plan.keys.bytes();
     plan.report.memory.matrices = bootstrap.matrix_bytes;

@@ -1,6 +1,6 @@
 //! The plan file: a compiled network on disk.
 //!
-//! # Format (version 5, little endian)
+//! # Format (version 6, little endian)
 //! ```text
 //! magic 8 bytes | version u32 | sections u32 | file length u64
 //! per section: kind u32 | 0 u32 | offset u64 | length u64 | BLAKE3 of the section
@@ -26,6 +26,7 @@ mod container;
 mod data;
 mod mapped;
 mod normalisation;
+mod preprocessing;
 mod read;
 mod write;
 
@@ -40,6 +41,7 @@ pub use data::{
     LayerReport, LevelKey, MemoryReport, Normalisation, ParameterData, PlacementReport, Report, RotationKey,
 };
 pub use normalisation::{AxisOrder, ImageAxes, channels};
+pub use preprocessing::{ChannelOrder, MAX_SIDE, Preprocessing, Resize, parse_size, pixels};
 pub use write::write_atomically;
 
 /// Versions of the formats; a reader accepts exactly those listed.
@@ -47,15 +49,15 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With bounds of inputs and results. Older ones are not read any more.
-    V5 = 5,
+    /// See ir/src/plan/mod.rs. Older ones are not read any more.
+    V6 = 6,
 }
 
 impl TryFrom<u32> for Version {
     type Error = u32;
     fn try_from(number: u32) -> Result<Self, u32> {
         match number {
-            5 => Ok(Self::V5),
+            6 => Ok(Self::V6),
             other => Err(other),
         }
     }

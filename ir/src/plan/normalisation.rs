@@ -72,8 +72,14 @@ impl Normalisation {
                 return Err(format!("a number of {name} is not finite"));
             }
         }
-        let mut divisors = self.std.iter().chain([&self.divisor]);
-        if divisors.all(|x| x.is_finite() && *x > 0.0) { Ok(()) } else { Err("division by 0".into()) }
+        let divisors = || self.std.iter().chain([&self.divisor]);
+        if divisors().any(|x| *x == 0.0) {
+            return Err("division by 0".into());
+        }
+        match divisors().find(|x| !x.is_finite() || **x < 0.0) {
+            Some(x) => Err(format!("division by {x}")),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of a tensor of a shape for which [`Normalisation::check`] holds: (x/divisor − mean)/std.
@@ -97,7 +103,7 @@ impl fmt::Display for Normalisation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |numbers: &[f64]| match numbers {
             [one] => one.to_string(),
-            many => format!("[{}]", many.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")),
+            many => format!("({})", many.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")),
         };
         let scaled = if self.divisor == 1.0 { "x".into() } else { format!("x/{}", self.divisor) };
         match (&self.mean[..], &self.std[..]) {
@@ -109,11 +115,16 @@ impl fmt::Display for Normalisation {
     }
 }
 
-/// `x [1,1,28,28], bytes → (x/255 − 0.1307)/0.3081`.
+/// `x [1,1,28,28], bytes → (x/255 − 0.1307)/0.3081`, or `x [1,3,224,224], pictures → short side 256 → centre crop 224 → RGB →
+/// x/255`.
 impl fmt::Display for ClientInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shape = crate::text::shape_text(&self.layout.shape());
-        write!(f, "{} {shape}, bytes → {}", self.name, self.normalisation)
+        let shape = self.layout.shape();
+        let steps = match self.preprocessing.describe(&shape) {
+            none if none.is_empty() => "bytes".into(),
+            steps => format!("pictures → {steps}"),
+        };
+        write!(f, "{} {}, {steps} → {}", self.name, crate::text::shape_text(&shape), self.normalisation)
     }
 }
 
@@ -160,7 +171,7 @@ mod tests {
         assert_eq!(text(&[], &[]), "x/255");
         assert_eq!(text(&[0.5], &[]), "x/255 − 0.5");
         assert_eq!(text(&[], &[0.5]), "(x/255)/0.5");
-        assert_eq!(text(&[0.5, 0.4, 0.3], &[1.0]), "(x/255 − [0.5, 0.4, 0.3])/1");
+        assert_eq!(text(&[0.5, 0.4, 0.3], &[1.0]), "(x/255 − (0.5, 0.4, 0.3))/1");
         assert_eq!(Normalisation { divisor: 1.0, ..Normalisation::default() }.to_string(), "x");
     }
 }
