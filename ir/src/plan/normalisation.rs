@@ -107,7 +107,9 @@ impl fmt::Display for Normalisation {
         };
         let scaled = if self.divisor == 1.0 { "x".into() } else { format!("x/{}", self.divisor) };
         match (&self.mean[..], &self.std[..]) {
-            ([], []) => write!(f, "{scaled}"),
+            (mean, std) if mean.iter().all(|m| *m == 0.0) && std.iter().all(|s| *s == 1.0) => {
+                write!(f, "{scaled}")
+            }
             (mean, []) => write!(f, "{scaled} − {}", list(mean)),
             ([], std) => write!(f, "({scaled})/{}", list(std)),
             (mean, std) => write!(f, "({scaled} − {})/{}", list(mean), list(std)),
