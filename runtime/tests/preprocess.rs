@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fhec_ir::plan::{Normalisation, Preprocessing, Resize};
+use fhec_ir::plan::{ChannelOrder, Normalisation, Preprocessing, Resize};
 use fhec_runtime::input::{InputType, LoadOptions, Source, load};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/cases/preprocess");
@@ -62,10 +62,49 @@ fn pictures_are_those_of_torchvision() {
         ("cells.png", "resize_exact.npy", [1, 3, 64, 64], exact(64), 0.001),
         ("cells.png", "imagenet.npy", [1, 3, 64, 64], short, 0.001),
         ("cells.png", "gray.npy", [1, 1, 28, 28], exact(28), 0.001),
-        ("cells.jpg", "jpeg.npy", [1, 3, 135, 180], none, 1.001),
-        ("cells_exif6.jpg", "exif.npy", [1, 3, 64, 64], exact(64), 1.001),
+        // Transparency is dropped.
+        ("cells_alpha.png", "as_is.npy", [1, 3, 135, 180], none, 0.001),
+        // Grey in the file, or made grey.
+        ("cells_gray.png", "gray.npy", [1, 1, 28, 28], exact(28), 0.001),
+        ("cells.jpg", "jpeg.npy", [1, 3, 135, 180], none, 0.001),
+        ("cells_exif6.jpg", "exif.npy", [1, 3, 64, 64], exact(64), 0.001),
     ] {
         let apart = levels_apart(&folder, picture, tensor, &input(shape, steps));
         assert!(apart <= allowed, "{tensor}: {apart:.3} grey levels apart");
     }
+}
+
+#[test]
+fn pictures_are_turned_as_they_were_taken() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures");
+    let mut input = input([1, 3, 37, 29], Preprocessing::default());
+    input.normalisation = Normalisation { divisor: 1.0, mean: vec![], std: vec![] };
+    input.shape = vec![1, 37, 29, 3];
+    let stored = std::fs::read(folder.join("422_turned.raw")).unwrap();
+    let found: Vec<u8> = picture(&folder, "422_turned.jpg", &input).into_iter().map(|x| x as u8).collect();
+    assert!(found == stored);
+    // The other order of channels.
+    input.preprocessing.channels = ChannelOrder::Bgr;
+    let found: Vec<u8> = picture(&folder, "422_turned.jpg", &input).into_iter().map(|x| x as u8).collect();
+    assert!(found.chunks(3).zip(stored.chunks(3)).all(|(a, b)| [a[2], a[1], a[0]] == b[..]));
+}
+
+#[test]
+fn records_are_resized_and_cut_like_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let pixels: Vec<u8> = (0..2 * 6 * 6).map(|k| k as u8).collect();
+    let head = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 6, 0, 0, 0, 6];
+    std::fs::write(folder.path().join("records"), [&head[..], &pixels].concat()).unwrap();
+    let mut input = input([1, 1, 4, 4], cropped(None));
+    input.normalisation = Normalisation { divisor: 1.0, mean: vec![], std: vec![] };
+    let source = Source { path: folder.path().join("records"), record: Some(1) };
+    let found = load(&source, input.clone(), LoadOptions::default()).unwrap();
+    let expected = (1..5).flat_map(|y| (1..5).map(move |x| f64::from(36 + 6 * y + x)));
+    assert_eq!(found, expected.collect::<Vec<_>>());
+    input.preprocessing = exact(3);
+    input.shape = vec![1, 1, 3, 3];
+    assert_eq!(load(&source, input.clone(), LoadOptions::default()).unwrap().len(), 9);
+    input.preprocessing = Preprocessing::default();
+    let refused = load(&source, input, LoadOptions::default()).unwrap_err().to_string();
+    assert!(refused.contains("6×6, the network takes 3×3; --resize scales them"), "{refused}");
 }
