@@ -38,6 +38,7 @@ mod picture;
 mod raster;
 mod resample;
 mod source;
+mod steps;
 mod types;
 mod values;
 

@@ -1,6 +1,6 @@
 //! From components to grey or RGB (`jdcolor.c`; CMYK as Pillow converts it, by Adobe's convention that it is inverted).
 
-use super::header::Colours;
+use super::frame::Colours;
 
 /// Bits of the constants of the conversion.
 const BITS: u32 = 16;

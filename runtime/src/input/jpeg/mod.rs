@@ -8,6 +8,7 @@
 //! the rules, is refused.
 
 mod colour;
+mod frame;
 mod header;
 mod huffman;
 mod idct;
@@ -15,12 +16,7 @@ mod scan;
 mod upsample;
 
 use super::raster::Raster;
-use header::{Colours, Frame};
-
-/// Most bytes of coefficients and samples.
-const MAX_BYTES: usize = 1 << 29;
-/// Most scans of a progressive file; encoders make about ten.
-const MAX_SCANS: usize = 100;
+use frame::{Colours, Frame};
 
 /// A decoded file.
 pub(super) struct Jpeg {

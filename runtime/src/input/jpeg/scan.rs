@@ -1,6 +1,6 @@
 //! The coefficients of a scan (ITU-T T.81, annexes F and G).
 
-use super::header::{Component, Frame, ZIGZAG};
+use super::frame::{Component, Frame, ZIGZAG};
 use super::huffman::{Bits, TRUNCATED, Table};
 
 /// A component of a scan, and the codes of its coefficients.

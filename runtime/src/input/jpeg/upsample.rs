@@ -3,7 +3,7 @@
 //! A component of half the size lies between the pixels: each is 3/4 of the nearer sample and 1/4 of the farther one.
 //! Roundings alternate. Other ratios repeat samples.
 
-use super::header::Component;
+use super::frame::Component;
 use super::idct;
 
 /// Samples of a component, at its own size.
