@@ -24,6 +24,7 @@ mod assemble;
 mod check;
 mod container;
 mod data;
+mod image;
 mod mapped;
 mod normalisation;
 mod preprocessing;
@@ -40,7 +41,8 @@ pub use data::{
     BootstrapData, BudgetReport, ClientInput, ClientOutput, ClientSection, EvalModData, Gadget, KeyManifest,
     LayerReport, LevelKey, MemoryReport, Normalisation, ParameterData, PlacementReport, Report, RotationKey,
 };
-pub use normalisation::{AxisOrder, ImageAxes, channels};
+pub use image::{AxisOrder, ImageAxes};
+pub use normalisation::channels;
 pub use preprocessing::{ChannelOrder, MAX_SIDE, Preprocessing, Resize, parse_size, pixels};
 pub use write::write_atomically;
 

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::normalisation::{AxisOrder, ImageAxes};
+use super::image::{AxisOrder, ImageAxes};
 
 /// Longest side that a picture is resized to.
 pub const MAX_SIDE: usize = 1 << 13;
