@@ -111,7 +111,7 @@ fn what_cannot_be_meant_is_refused() {
     assert!(out.contains("short side 30 → centre crop 28 → grey → (x/255 − 0.1307)/0.3081"), "{out}");
     // Options go before the file.
     let out = folder.ok("net.onnx -o p.plan --resize exact --divisor 128");
-    assert!(out.contains("pictures → resize 28×28 → grey → (x/128 − 0.1307)/0.3081"), "{out}");
+    assert!(out.contains("pictures → resize 28×28 → centre crop 28 → grey → (x/128 − 0.1307)/0.3081"), "{out}");
 }
 
 #[test]
