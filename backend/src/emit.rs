@@ -1,6 +1,8 @@
 //! The last step of compilation.
 
-use fhec_ir::plan::{BudgetReport, KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, Report};
+use fhec_ir::plan::{
+    BudgetReport, KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, Preprocessing, Report,
+};
 use fhec_ir::schedule::keys::key_needs;
 use fhec_ir::schedule::{Schedule, bounds};
 use fhec_ir::tensor::Tensor;
@@ -18,6 +20,8 @@ use crate::{order, precision, report, room};
 pub struct EmitOptions {
     /// From bytes to network inputs, in order of the inputs.
     pub normalisations: Vec<Normalisation>,
+    /// What becomes of pictures before, likewise; nothing for missing ones.
+    pub preprocessing: Vec<Preprocessing>,
     /// Costs of this or another machine.
     pub costs: CostTable,
     /// Where bootstraps were placed, for the report.
@@ -66,7 +70,8 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
         deviations = precision::forecast(&schedule, &chain.data, &facts);
     }
     let (data, normalisations) = (chain.data.clone(), &options.normalisations);
-    let mut plan = Plan::assemble(data, schedule, normalisations, numbers, bootstrap.key_bytes)?;
+    let plan = Plan::assemble(data, schedule, normalisations, numbers, bootstrap.key_bytes)?;
+    let mut plan = plan.with_preprocessing(&options.preprocessing)?;
     precision::promise(&mut plan.client.outputs, &deviations, plan.report.bootstraps > 0);
     room::bound(&mut plan.client, &plan.schedule, &options.input_bounds, &largest, &proven);
     plan.report.memory.keys = plan.keys.bytes();

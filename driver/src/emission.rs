@@ -41,6 +41,7 @@ impl Emission<'_> {
     ) -> Result<Plan, CompileError> {
         let options = EmitOptions {
             normalisations: self.request.normalisations.clone(),
+            preprocessing: self.request.preprocessing.clone(),
             samples: self.samples.to_vec(),
             input_bounds: self.input_bounds.clone(),
             costs: self.request.costs.clone(),

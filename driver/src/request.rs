@@ -1,7 +1,7 @@
 //! What is asked of a compilation.
 
 use fhec_backend::cost::CostTable;
-use fhec_ir::plan::Normalisation;
+use fhec_ir::plan::{Normalisation, Preprocessing};
 use fhec_ir::tensor::Tensor;
 
 /// What to compile for. The defaults suit image classifiers.
@@ -9,6 +9,8 @@ use fhec_ir::tensor::Tensor;
 pub struct Request {
     /// From bytes to network inputs, in order of the inputs; missing ones divide by 255.
     pub normalisations: Vec<Normalisation>,
+    /// What becomes of pictures before, in order of the inputs; nothing for missing ones.
+    pub preprocessing: Vec<Preprocessing>,
     /// log2 of the ring degree; None takes the smallest secure one.
     pub log_n: Option<u32>,
     /// Bits of the scale; None takes the fewest that reach `precision_bits`.
@@ -44,6 +46,7 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             normalisations: vec![],
+            preprocessing: vec![],
             log_n: None,
             scale_bits: None,
             precision_bits: 13.0,

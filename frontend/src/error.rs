@@ -36,6 +36,9 @@ pub enum ImportError {
     /// The file is no well-formed ONNX model.
     #[error("not a valid ONNX model: {0}")]
     Malformed(String),
+    /// A shape that was given for an input does not fit the model.
+    #[error("--input-shape: {0}")]
+    Shape(String),
     /// Nodes that cannot be compiled: all of them.
     #[error("{}", report(.0))]
     Unsupported(Vec<Refusal>),

@@ -7,21 +7,27 @@ use std::rc::Rc;
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{Constant, ValueId, Verified, verify};
 use prost::Message;
-use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dim;
 use tract_onnx::pb::{
     GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, type_proto,
 };
 
 use crate::builder::Builder;
 use crate::call::{Call, Imported, Value, axis};
+use crate::extents::Extents;
+use crate::integers::{self, Integers};
 use crate::literal::{self, Literal};
-use crate::{ImportError, Refusal, TailStep, advice, branch, fold, functions, ops, recognise};
+use crate::{
+    ImportError, InputHint, Refusal, TailStep, advice, branch, fold, functions, hints, ops, recognise,
+};
 
 /// How to import.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Extents for symbolic axes, by their name. A symbolic first axis that is not listed gets [`Self::batch`].
     pub dims: HashMap<String, usize>,
+    /// Shapes of inputs, for those whose axes are open, by name; without a name that of the only input. What they say of
+    /// symbols holds for all inputs.
+    pub shapes: Vec<(Option<String>, Vec<usize>)>,
     /// Batch size where the model leaves it open.
     pub batch: usize,
     /// Inputs that are known: they become constants.
@@ -38,6 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             dims: HashMap::new(),
+            shapes: Vec::new(),
             batch: 1,
             bind: HashMap::new(),
             client_tail: true,
@@ -54,6 +61,8 @@ pub struct Import {
     pub graph: Verified<TensorGraph>,
     /// For every output the steps left to the client, in order of application; mostly none.
     pub tails: Vec<Vec<TailStep>>,
+    /// What is known of the inputs, in order.
+    pub inputs: Vec<InputHint>,
 }
 
 /// Imports an ONNX file.
@@ -85,7 +94,7 @@ fn import_from(bytes: &[u8], base: Option<&Path>, options: &Options) -> Result<I
     let default = model.opset_import.iter().find(|o| standard(&o.domain));
     let opset = default.map_or(1, |o| o.version);
     let mut importer = Importer::new(graph, opset, base, options)?;
-    importer.declare_inputs();
+    importer.declare_inputs()?;
     importer.run()?;
     importer.finish()
 }
@@ -137,6 +146,10 @@ struct Importer<'p> {
     env: HashMap<String, Binding>,
     builder: Builder,
     refusals: Vec<Refusal>,
+    /// Values of integer types.
+    integers: Integers,
+    /// What is known of the inputs, by name.
+    hints: HashMap<String, InputHint>,
     outputs: Vec<(&'p str, &'p str, Vec<&'p NodeProto>)>,
 }
 
@@ -171,6 +184,8 @@ impl<'p> Importer<'p> {
             env: HashMap::new(),
             builder: Builder::new(&graph.name, options.max_constant_elements),
             refusals: Vec::new(),
+            integers: Integers::default(),
+            hints: HashMap::new(),
             outputs: Vec::new(),
         };
         importer.outputs = graph.output.iter().map(|o| importer.strip_tail(&o.name)).collect();
@@ -202,17 +217,22 @@ impl<'p> Importer<'p> {
         self.refusals.push(Refusal { node: node.into(), op: op.into(), reason: reason.into() });
     }
 
-    fn declare_inputs(&mut self) {
-        for input in &self.graph.input {
+    fn declare_inputs(&mut self) -> Result<(), ImportError> {
+        let given = |i: &&ValueInfoProto| !self.initialisers.contains_key(i.name.as_str());
+        let inputs: Vec<&ValueInfoProto> = self.graph.input.iter().filter(given).collect();
+        let open = inputs.iter().copied().filter(|i| !self.options.bind.contains_key(&i.name));
+        let extents = Extents::new(self.options.dims.clone(), self.options.batch);
+        let extents = extents.with_shapes(&self.options.shapes, &open.collect::<Vec<_>>())?;
+        for input in inputs {
             let name = input.name.as_str();
-            if self.initialisers.contains_key(name) || self.env.contains_key(name) {
+            if self.env.contains_key(name) {
                 continue;
             }
             let binding = if let Some(constant) = self.options.bind.get(name) {
                 let literal = Literal::floats(constant.shape.clone(), constant.data.clone());
                 Ok(Value::Const(Rc::new(literal)))
             } else {
-                self.input_shape(input).and_then(|shape| {
+                self.element(input).and_then(|()| extents.of(input)).and_then(|shape| {
                     self.builder.name = name.into();
                     let op = TensorOp::Input { name: name.into(), shape };
                     self.builder.push(op, &[]).map(Value::Node)
@@ -227,31 +247,20 @@ impl<'p> Importer<'p> {
             };
             self.env.insert(name.into(), binding);
         }
+        Ok(())
     }
 
-    fn input_shape(&self, input: &ValueInfoProto) -> Imported<Vec<usize>> {
+    /// Notes the type of an input.
+    fn element(&mut self, input: &ValueInfoProto) -> Imported<()> {
         let Some(type_proto::Value::TensorType(ty)) = input.r#type.as_ref().and_then(|t| t.value.as_ref())
         else {
             return Err("its type is not given".into());
         };
-        // FLOAT, FLOAT16, DOUBLE, BFLOAT16.
-        if ![1, 10, 11, 16].contains(&ty.elem_type) {
-            return Err("only inputs of floating-point type can be encrypted".into());
+        if let Some((name, ty)) = integers::element(ty.elem_type)? {
+            self.integers.declare(&input.name, ty);
+            self.hints.insert(input.name.clone(), InputHint { integer: Some(name), normalises: None });
         }
-        let shape = ty.shape.as_ref().ok_or("its shape is not given")?;
-        let mut out = Vec::with_capacity(shape.dim.len());
-        for (k, dim) in shape.dim.iter().enumerate() {
-            out.push(match &dim.value {
-                Some(Dim::DimValue(d)) if *d > 0 => crate::call::count(*d, "an extent")?,
-                Some(Dim::DimParam(name)) if self.options.dims.contains_key(name) => self.options.dims[name],
-                _ if k == 0 && shape.dim.len() > 1 => self.options.batch,
-                Some(Dim::DimParam(name)) if !name.is_empty() => {
-                    return Err(format!("axis {k} is symbolic ({name}); give its extent"));
-                }
-                _ => return Err(format!("the extent of axis {k} is not given")),
-            });
-        }
-        Ok(out)
+        Ok(())
     }
 
     /// Nodes that outputs depend on, operands first.
@@ -355,6 +364,14 @@ impl<'p> Importer<'p> {
         let used = node.output.iter().map(|o| self.uses.contains_key(o.as_str())).collect();
         let call = Call { proto: node, inputs, opset: self.opset, used };
         self.builder.name = name.clone();
+        let widened = match self.integers.admit(node, &call) {
+            Ok(widened) => widened,
+            Err(reason) => {
+                self.refuse(name, &node.op_type, reason);
+                self.bind(node, Vec::new());
+                return Ok(());
+            }
+        };
         let result = if !standard(&node.domain) {
             Err(advice::domain(&node.domain, &node.op_type))
         } else if refused {
@@ -372,6 +389,8 @@ impl<'p> Importer<'p> {
                 }
                 Err(reason) => Err(reason),
             }
+        } else if widened {
+            ops::shape::identity(&mut self.builder, &call).map(Some)
         } else {
             self.import_call(&call).map(Some)
         };
@@ -506,6 +525,11 @@ impl<'p> Importer<'p> {
         if !refusals.is_empty() {
             return Err(ImportError::Unsupported(refusals));
         }
-        Ok(Import { graph: verify(graph)?, tails })
+        let hint = |(id, name): (ValueId, &str)| InputHint {
+            normalises: hints::normalising_node(&graph, id),
+            ..self.hints.get(name).cloned().unwrap_or_default()
+        };
+        let inputs = graph.inputs().map(hint).collect();
+        Ok(Import { graph: verify(graph)?, tails, inputs })
     }
 }

@@ -14,8 +14,9 @@ use fhec_ir::plan::{Normalisation, Plan};
 use fhec_ir::tensor::Tensor;
 use serde_json::{Value, json};
 
+use super::assumed::{self, OfBytes};
 use super::files::import;
-use super::normalisation::{NormArgs, pictures};
+use super::normalisation::{NormArgs, Prepared};
 use super::output::bytes;
 use super::watching::{Keep, Watched, Watching, done};
 use super::{Context, constants, figures};
@@ -132,7 +133,17 @@ pub(crate) type SampleArgs = super::records::DataArgs;
 /// Without the client no inputs are read.
 #[cfg(not(feature = "client"))]
 #[derive(Args, Clone, Copy, Debug)]
-pub(crate) struct SampleArgs {}
+pub(crate) struct SampleArgs {
+    #[command(flatten)]
+    scale: super::scale::ScaleArgs,
+}
+
+#[cfg(not(feature = "client"))]
+impl SampleArgs {
+    fn scale(self) -> Option<super::scale::Scale> {
+        self.scale.scale()
+    }
+}
 
 impl ModelArgs {
     /// Whether it was said what inputs there are.
@@ -148,7 +159,10 @@ impl ModelArgs {
     }
 
     fn request(&self, model: &Path, import: &Import, data: SampleArgs, context: &Context) -> Result<Request> {
-        let normalisations = self.norm.of(model, &import.graph)?.all;
+        let prepared = self.norm.of(model, import, data.scale())?;
+        prepared.remark_raw(import, context);
+        let samples = self.samples(import, &prepared, data, context)?;
+        let Prepared { normalisations, preprocessing } = prepared;
         Ok(Request {
             log_n: self.log_n,
             scale_bits: self.scale_bits,
@@ -161,8 +175,9 @@ impl ModelArgs {
             levels: self.levels,
             bootstrap_key_bytes: (self.bootstrap_keys as usize) << 20,
             memory_budget: self.memory_budget.saturating_mul(1 << 20),
-            samples: self.samples(import, &normalisations, data, context)?,
+            samples,
             normalisations,
+            preprocessing,
             costs: self.costs.as_deref().map_or_else(|| Ok(CostTable::default()), CostTable::load)?,
             ..Request::default()
         })
@@ -173,14 +188,14 @@ impl ModelArgs {
     fn samples(
         &self,
         import: &Import,
-        normalisations: &[Normalisation],
+        prepared: &Prepared,
         data: SampleArgs,
         context: &Context,
     ) -> Result<Vec<Vec<Tensor<f64>>>> {
         if self.samples.is_empty() {
             return Ok(vec![]);
         }
-        let inputs = super::records::network_types(&import.graph, normalisations);
+        let inputs = super::records::network_types(&import.graph, prepared);
         let set = data.open(inputs.clone(), &self.samples)?;
         let (count, wanted) = (set.len().min(self.sample_count), self.sample_count);
         if count < wanted {
@@ -193,13 +208,7 @@ impl ModelArgs {
     }
 
     #[cfg(not(feature = "client"))]
-    fn samples(
-        &self,
-        _: &Import,
-        _: &[Normalisation],
-        _: SampleArgs,
-        _: &Context,
-    ) -> Result<Vec<Vec<Tensor<f64>>>> {
+    fn samples(&self, _: &Import, _: &Prepared, _: SampleArgs, _: &Context) -> Result<Vec<Vec<Tensor<f64>>>> {
         Ok(vec![])
     }
 
@@ -217,7 +226,7 @@ impl ModelArgs {
         context: &Context,
         keep: &Keep<'_>,
     ) -> Result<(Compiled, Watched)> {
-        let import = import(model)?;
+        let import = import(model, &self.norm.shapes)?;
         let request = self.request(model, &import, data, context)?;
         run(&import, &request, context, keep)
     }
@@ -276,7 +285,7 @@ fn bounded_by(request: &Request, plan: &Plan) -> String {
 
 impl CompileArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let import = import(&self.model)?;
+        let import = import(&self.model, &self.options.norm.shapes)?;
         let mut request = self.options.request(&self.model, &import, self.data, context)?;
         request.stop_after = self.stop_after.clone();
         if self.options.exact_activations && request.stop_after.is_none() {
@@ -305,9 +314,9 @@ impl CompileArgs {
         }
         let mut result = match &compiled.plan {
             Some(plan) => {
-                let normalisations = self.options.norm.of(&self.model, &import.graph)?;
-                normalisations.remark(&import.graph, pictures(&import.graph), context);
-                self.save(plan, context)?
+                let numbers = self.save(plan, context)?;
+                remark_assumed(plan, context);
+                numbers
             }
             None => {
                 // Behind a dump the numbers are a remark: with -q there is only the program.
@@ -355,6 +364,19 @@ impl CompileArgs {
         figures::table(plan, &numbers).iter().for_each(|line| context.say(line));
         Ok(numbers)
     }
+}
+
+/// Says what is assumed of inputs that look like pictures.
+fn remark_assumed(plan: &Plan, context: &Context) {
+    let inputs = &plan.client.inputs;
+    let shapes: Vec<Vec<usize>> = inputs.iter().map(|i| i.layout.shape()).collect();
+    let inputs = inputs.iter().zip(&shapes).enumerate().map(|(k, (input, shape))| OfBytes {
+        name: &input.name,
+        shape,
+        normalisation: &input.normalisation,
+        first: k == 0,
+    });
+    assumed::remark(inputs.filter(OfBytes::is_picture), context);
 }
 
 /// The numbers of a program without a plan: of a schedule its counts.

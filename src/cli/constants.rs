@@ -12,14 +12,16 @@ use fhec::ir::{Constant, Weights};
 use fhec::pipeline::{Config, Pipeline, Program};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::shapes::ShapeArgs;
+
 /// Slots for which a network is packed to find the constants that passes make: any number does.
 const SLOTS: usize = 1 << 15;
 
 /// Reads the constants of a side file, a plan, or a network: for the latter also those that the passes make of it.
-pub(crate) fn read(path: &Path) -> Result<Constants> {
+pub(crate) fn read(path: &Path, shapes: &ShapeArgs) -> Result<Constants> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     match extension {
-        "onnx" => of_network(path),
+        "onnx" => of_network(path, shapes),
         "plan" => {
             Ok(Constants::of(&Plan::load(path).with_context(|| path.display().to_string())?.0.schedule))
         }
@@ -28,8 +30,8 @@ pub(crate) fn read(path: &Path) -> Result<Constants> {
     }
 }
 
-fn of_network(path: &Path) -> Result<Constants> {
-    let network = super::files::import(path)?.graph;
+fn of_network(path: &Path, shapes: &ShapeArgs) -> Result<Constants> {
+    let network = super::files::import(path, shapes)?.graph;
     let mut constants = Constants::of(&network);
     let mut observe = |program: &Program, _| constants.merge(program.constants());
     // A pass that refuses the network leaves the constants of those before it.

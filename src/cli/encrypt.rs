@@ -9,7 +9,7 @@ use fhec_runtime::files::{self, Direction};
 
 use super::Context;
 use super::files::load_spec;
-use super::records::{DataArgs, inputs_help, types};
+use super::records::{DataArgs, inputs_help, remark_assumed};
 
 /// Encrypt inputs for a plan.
 #[derive(Args)]
@@ -46,7 +46,9 @@ impl EncryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let client = Client::new(load_spec(&self.spec)?)?.allow_out_of_range(self.allow_out_of_range);
         let inputs = &client.spec().client.inputs;
-        let tensors = self.data.open(types(inputs), &self.input)?.only()?;
+        let records = self.data.open(self.data.planned(inputs)?, &self.input)?;
+        let tensors = records.only()?;
+        remark_assumed(&records, context);
         let parameters = client.parameters();
         match (&self.key, &self.public) {
             (Some(path), _) => {

@@ -12,7 +12,7 @@ use super::Context;
 use super::decrypt::{line, write_outputs};
 use super::inspect::Stage;
 use super::normalisation::NormArgs;
-use super::records::{DataArgs, inputs_help, network_types};
+use super::records::{DataArgs, inputs_help, network_types, remark_assumed};
 
 /// Evaluate a network in clear at any stage of compilation.
 #[derive(Args)]
@@ -51,12 +51,14 @@ pub(crate) struct EvalArgs {
 
 impl EvalArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let import = super::files::import(&self.model)?;
+        let import = super::files::import(&self.model, &self.norm.shapes)?;
+        let prepared = self.norm.of(&self.model, &import, self.data.scale())?;
+        let set = self.data.open(network_types(&import.graph, &prepared), &self.input)?;
+        if set.byte_inputs().next().is_some() {
+            prepared.remark_raw(&import, context);
+        }
+        remark_assumed(&set, context);
         let network = import.graph;
-        let normalisations = self.norm.of(&self.model, &network)?;
-        let set = self.data.open(network_types(&network, &normalisations.all), &self.input)?;
-        let bytes = set.byte_inputs().map(|i| (i.name.as_str(), &i.shape[..]));
-        normalisations.remark(&network, bytes, context);
         let shapes = network.inputs().map(|(id, _)| network.ty(id).clone());
         let tensors: Vec<Tensor<f64>> = shapes.zip(set.only()?).map(|(s, t)| Tensor::new(s, t)).collect();
         let names: Vec<_> = network.outputs.iter().map(|o| o.name.clone()).collect();

@@ -1,7 +1,8 @@
 //! What a plan holds and costs: as JSON under stable names, and in lines for people.
 
 use fhec_ir::plan::{
-    BudgetReport, ClientSection, ClientSpec, LayerReport, MemoryReport, PlacementReport, Plan, PlanId, Report,
+    BudgetReport, ClientInput, ClientSection, ClientSpec, ImageAxes, LayerReport, MemoryReport,
+    PlacementReport, Plan, PlanId, Report,
 };
 use fhec_ir::text::shape_text;
 use serde_json::{Value, json};
@@ -23,6 +24,7 @@ pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
         "placement": report.placement, "budget": report.budget,
         "predicted_precision_bits": plan.client.precision_bits(),
         "samples": report.samples, "diverging_samples": report.diverging,
+        "inputs": input_numbers(&plan.client),
         "input_bounds": plan.client.inputs.iter().map(|i| i.bound).collect::<Vec<_>>(),
         "output_bounds": plan.client.outputs.iter().map(|o| o.bound).collect::<Vec<_>>(),
         "output_ranges": plan.client.outputs.iter().map(|o| o.range).collect::<Vec<_>>(),
@@ -139,6 +141,27 @@ fn inputs(client: &ClientSection) -> impl Iterator<Item = String> {
     client.inputs.iter().map(|input| format!("input      {input}"))
 }
 
+/// What the inputs take, under stable names.
+fn input_numbers(client: &ClientSection) -> Value {
+    let input = |input: &ClientInput| {
+        let (shape, steps) = (input.layout.shape(), &input.preprocessing);
+        let colours = ImageAxes::of(&shape).filter(|a| a.channels == 1 || a.channels == 3);
+        let crop = colours.filter(|_| steps.crop).map(|a| [a.height, a.width]);
+        json!({
+            "name": input.name, "shape": shape, "range": [-input.bound, input.bound],
+            "normalisation": {
+                "divisor": input.normalisation.divisor, "mean": input.normalisation.mean,
+                "std": input.normalisation.std,
+            },
+            "preprocessing": {
+                "resize": steps.resize.map(|r| r.to_string()), "crop": crop,
+                "channels": colours.map(|a| steps.channel_name(a.channels).to_lowercase()),
+            },
+        })
+    };
+    client.inputs.iter().map(input).collect()
+}
+
 /// The numbers of a client file under their stable names.
 pub(crate) fn client_numbers(spec: &ClientSpec) -> Value {
     json!({
@@ -146,6 +169,7 @@ pub(crate) fn client_numbers(spec: &ClientSpec) -> Value {
         "n": 1u64 << spec.parameters.log_n, "scale_bits": spec.parameters.scale_bits,
         "levels": spec.parameters.q.len() - 1, "rotation_keys": spec.keys.rotations.len(),
         "key_bytes": spec.keys.bytes(), "predicted_precision_bits": spec.client.precision_bits(),
+        "inputs": input_numbers(&spec.client),
     })
 }
 

@@ -8,6 +8,8 @@ use fhec_frontend::{Import, ImportError};
 use fhec_ir::plan::{ClientSpec, Plan, PlanError, PlanId};
 
 use super::kind;
+#[cfg(feature = "compiler")]
+use super::shapes::ShapeArgs;
 
 /// Reads a plan; every error names the file.
 pub(crate) fn load_plan(path: &Path) -> Result<(Plan, PlanId)> {
@@ -30,11 +32,11 @@ fn named<T>(read: Result<T, PlanError>, path: &Path, client: bool) -> Result<T> 
 
 /// Reads a network; every error names the file.
 #[cfg(feature = "compiler")]
-pub(crate) fn import(model: &Path) -> Result<Import> {
+pub(crate) fn import(model: &Path, shapes: &ShapeArgs) -> Result<Import> {
     if let Some(reason) = kind::no_network(model) {
         return Err(anyhow::Error::msg(reason).context(model.display().to_string()));
     }
-    fhec_frontend::import(model, &fhec_frontend::Options::default()).map_err(|error| match error {
+    fhec_frontend::import(model, &shapes.options()).map_err(|error| match error {
         ImportError::Io { .. } => error.into(),
         error => anyhow::Error::new(error).context(model.display().to_string()),
     })

@@ -22,7 +22,7 @@ use super::files::load_plan;
 use super::given::{COMPILED, Given};
 use super::layers::LayerTable;
 use super::output::{bytes, mebibytes, peak_rss_bytes, top1};
-use super::records::{DataArgs, inputs_help, parse_range, range, types};
+use super::records::{DataArgs, inputs_help, parse_range, range, remark_assumed, types};
 use super::trace::Trace;
 use super::{Context, decrypt};
 
@@ -252,25 +252,10 @@ impl InferArgs {
             // Better now than after keys were made.
             only.data.tensors(only.record)?;
         }
-        self.remark(model, &tasks, context)?;
-        Ok((tasks, failed))
-    }
-
-    /// Says what is assumed of inputs that are bytes where a network is compiled for them.
-    #[cfg(feature = "compiler")]
-    fn remark(&self, model: &Model, tasks: &[Task], context: &Context) -> Result<()> {
-        let Reference::Network(network) = &model.reference else { return Ok(()) };
-        let normalisations = self.compile.args.norm.of(&self.model, network)?;
         if let Some(task) = tasks.iter().find(|t| t.data.byte_inputs().next().is_some()) {
-            let bytes = task.data.byte_inputs().map(|i| (i.name.as_str(), &i.shape[..]));
-            normalisations.remark(network, bytes, context);
+            remark_assumed(&task.data, context);
         }
-        Ok(())
-    }
-
-    #[cfg(not(feature = "compiler"))]
-    fn remark(&self, _: &Model, _: &[Task], _: &Context) -> Result<()> {
-        Ok(())
+        Ok((tasks, failed))
     }
 
     /// Numbers that all inputs lie between, if some are beyond what the plan was made for and nobody said what inputs there
@@ -318,6 +303,7 @@ impl InferArgs {
         #[cfg(feature = "compiler")]
         self.compile.none(COMPILED)?;
         let (plan, id) = load_plan(&self.model)?;
+        self.data.planned(&plan.client.inputs)?;
         let _ = context;
         Ok(Model { plan: Arc::new(plan), id, reference: Reference::Schedule })
     }

@@ -1,5 +1,7 @@
 //! The command line: one file per verb. Exit codes: 0 done, 1 a stated failure, 2 usage.
 
+#[cfg(any(feature = "compiler", feature = "client"))]
+mod assumed;
 #[cfg(feature = "compiler")]
 mod calibrate;
 #[cfg(feature = "client")]
@@ -36,6 +38,9 @@ mod output;
 #[cfg(feature = "client")]
 mod records;
 mod run;
+mod scale;
+#[cfg(feature = "compiler")]
+mod shapes;
 #[cfg(feature = "client")]
 mod simulate;
 mod trace;

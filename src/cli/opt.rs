@@ -11,6 +11,7 @@ use fhec::pipeline::Program;
 use fhec_passes::Settings;
 use serde_json::json;
 
+use super::shapes::ShapeArgs;
 use super::{Context, constants};
 
 /// Run passes on a program written as text.
@@ -48,6 +49,8 @@ pub(crate) struct OptArgs {
     /// Where the numbers of large constants are: an .onnx, a .plan or a .safetensors file.
     #[arg(long, value_name = "FILE")]
     constants: Option<PathBuf>,
+    #[command(flatten)]
+    shapes: ShapeArgs,
     /// Parameters of the passes, instead of those of the file.
     #[arg(long, value_name = "WORDS")]
     set: Option<Settings>,
@@ -72,7 +75,8 @@ impl OptArgs {
             Some(settings) => settings.clone(),
             None => Settings::of_text(text).map_err(|e| anyhow!(e)).with_context(named)?,
         };
-        let known = self.constants.as_deref().map_or_else(|| Ok(Constants::default()), constants::read)?;
+        let read = |path| constants::read(path, &self.shapes);
+        let known = self.constants.as_deref().map_or_else(|| Ok(Constants::default()), read)?;
         let mut program = Program::parse(text, &known).with_context(named)?;
         let progress = context.progress("running passes");
         for (done, pass) in self.pass.iter().enumerate() {

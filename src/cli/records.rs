@@ -5,12 +5,16 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-#[cfg(feature = "compiler")]
-use fhec_ir::plan::Normalisation;
-use fhec_ir::plan::{AxisOrder, ClientInput};
+use fhec_ir::plan::{AxisOrder, ClientInput, Preprocessing};
 #[cfg(feature = "compiler")]
 use fhec_ir::tensor::TensorGraph;
 use fhec_runtime::input::{DataSet, InputType, LoadOptions, Source, read_labels};
+
+use super::Context;
+use super::assumed::{self, OfBytes};
+#[cfg(feature = "compiler")]
+use super::normalisation::Prepared;
+use super::scale::{Scale, ScaleArgs};
 
 /// What inputs may be, for the help of verbs that take some; `fhec_runtime::input` has it in full.
 macro_rules! inputs_help {
@@ -20,7 +24,9 @@ Inputs: pictures (.png .jpg .webp .bmp), a folder of them (a class per subfolder
 the names of the inputs, and `labels`), .csv (an input per row, perhaps with its label before it or under the heading
 `label`), idx files, CIFAR batches, .f32, .u8. FILE#17 is number 17 of what a file holds.
 Pictures, records and arrays of uint8 are bytes, which are normalised: (x/divisor − mean)/std. All other numbers, whole
-ones too, are taken as they are. Shapes must agree with the network's up to axes of length 1.
+ones too, are taken as they are. Shapes must agree with the network's up to axes of length 1. Pictures and records of
+another size are refused, unless the plan says how they are resized (`fhec inspect`), or --resize does. Pictures are turned
+as their EXIF data says, and lose transparency.
 "
     };
 }
@@ -38,9 +44,8 @@ pub(crate) enum Order {
 /// How inputs are read.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct DataArgs {
-    /// Scale pictures of another size.
-    #[arg(long)]
-    resize: bool,
+    #[command(flatten)]
+    scale: ScaleArgs,
     /// Order of the axes of arrays and rows; the network's if not given, others are transposed.
     #[arg(long, value_name = "ORDER")]
     layout: Option<Order>,
@@ -52,7 +57,36 @@ impl DataArgs {
             Order::Chw => AxisOrder::Chw,
             Order::Hwc => AxisOrder::Hwc,
         });
-        LoadOptions { resize: self.resize, layout }
+        LoadOptions { resize: self.scale() == Some(Scale::Exact), layout }
+    }
+
+    /// What is to be done about pictures of another size.
+    pub(crate) fn scale(self) -> Option<Scale> {
+        self.scale.scale()
+    }
+
+    /// What the inputs of a plan take.
+    ///
+    /// # Errors
+    /// If options say otherwise than the plan.
+    pub(crate) fn planned(self, inputs: &[ClientInput]) -> Result<Vec<InputType>> {
+        let says = |input: &&ClientInput| input.preprocessing.changes_size();
+        match self.scale() {
+            Some(Scale::To(_) | Scale::Never) => {
+                bail!(
+                    "--resize: only without a size here; the plan says what becomes of pictures, or is compiled with it"
+                )
+            }
+            Some(Scale::Exact) => {
+                let other =
+                    |i: &&ClientInput| Preprocessing::exact(&i.layout.shape()) != Some(i.preprocessing);
+                if let Some(input) = inputs.iter().filter(says).find(other) {
+                    bail!("--resize: the plan says what becomes of pictures: input {input}");
+                }
+            }
+            None => {}
+        }
+        Ok(types(inputs))
     }
 
     /// Opens files for the inputs of a network.
@@ -85,14 +119,26 @@ pub(crate) fn types(inputs: &[ClientInput]) -> Vec<InputType> {
 
 /// What the inputs of a network take.
 #[cfg(feature = "compiler")]
-pub(crate) fn network_types(network: &TensorGraph, normalisations: &[Normalisation]) -> Vec<InputType> {
-    let inputs = network.inputs().zip(normalisations);
-    let input = inputs.map(|((id, name), normalisation)| InputType {
+pub(crate) fn network_types(network: &TensorGraph, prepared: &Prepared) -> Vec<InputType> {
+    let Prepared { normalisations, preprocessing } = prepared;
+    let inputs = network.inputs().zip(normalisations).zip(preprocessing);
+    let input = inputs.map(|(((id, name), normalisation), preprocessing)| InputType {
         name: name.into(),
         shape: network.ty(id).clone(),
         normalisation: normalisation.clone(),
+        preprocessing: *preprocessing,
     });
     input.collect()
+}
+
+/// Says what is assumed of records that are bytes.
+pub(crate) fn remark_assumed(set: &DataSet, context: &Context) {
+    let first = set.inputs().first().map(|i| &i.name);
+    let of_bytes = |input| {
+        let InputType { name, shape, normalisation, .. }: &InputType = input;
+        OfBytes { name, shape, normalisation, first: Some(name) == first }
+    };
+    assumed::remark(set.byte_inputs().map(of_bytes), context);
 }
 
 /// The records of a range, or all of them.

@@ -20,7 +20,7 @@ use super::Context;
 use super::check::{Reference, max_abs_error};
 use super::files::load_plan;
 use super::output::{bytes, peak_rss_bytes, top1};
-use super::records::{DataArgs, inputs_help, parse_range, range, types};
+use super::records::{DataArgs, inputs_help, parse_range, range, remark_assumed};
 
 /// Images that go through the schedule together on one thread.
 const BATCH: usize = 8;
@@ -167,15 +167,16 @@ impl Session<'_> {
 impl SimulateArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let (plan, _) = load_plan(&self.plan)?;
-        let inputs = types(&plan.client.inputs);
+        let inputs = self.reading.planned(&plan.client.inputs)?;
         let records = self.reading.open_labelled(inputs, &self.data, self.labels.as_deref())?;
+        remark_assumed(&records, context);
         let range: Vec<usize> = range(&records, self.range.clone())?.collect();
         let start = Instant::now();
         let simulator = Simulator::new(&plan.schedule, &plan.parameters, self.seed)?;
         let clear = match &self.check {
             None => None,
             Some(None) => Some(Clear::Exact(simulator.exact())),
-            Some(Some(path)) => Some(Clear::Network(network(path)?)),
+            Some(Some(path)) => Some(Clear::Network(network(path, &plan)?)),
         };
         let session = Session { plan: &plan, records, simulator, clear };
         let (progress, done) = (context.progress("simulating"), AtomicUsize::new(0));
@@ -196,12 +197,13 @@ impl SimulateArgs {
 }
 
 #[cfg(feature = "compiler")]
-fn network(path: &std::path::Path) -> Result<Reference> {
-    Ok(Reference::Network(Box::new(super::files::import(path)?.graph)))
+fn network(path: &std::path::Path, plan: &Plan) -> Result<Reference> {
+    let shapes = super::shapes::ShapeArgs::of(&plan.client.inputs);
+    Ok(Reference::Network(Box::new(super::files::import(path, &shapes)?.graph)))
 }
 
 #[cfg(not(feature = "compiler"))]
-fn network(_: &std::path::Path) -> Result<Reference> {
+fn network(_: &std::path::Path, _: &Plan) -> Result<Reference> {
     anyhow::bail!("this fhec was built without the compiler")
 }
 

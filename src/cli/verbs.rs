@@ -5,9 +5,12 @@ use std::path::Path;
 
 use clap::Command;
 
+use super::scale;
+
 /// `fhec MODEL …` is `fhec compile MODEL …`: if the first word that is no option names no verb, `compile` is put before it.
 /// Fails if the word is no file name either.
-pub(super) fn with_default(mut args: Vec<OsString>, command: &Command) -> Result<Vec<OsString>, String> {
+pub(super) fn with_default(args: Vec<OsString>, command: &Command) -> Result<Vec<OsString>, String> {
+    let mut args = scale::joined(args);
     let (mut at, mut certain) = (1, true);
     while let Some(arg) = args.get(at).and_then(|a| a.to_str()) {
         match arg {

@@ -194,7 +194,7 @@ pub(crate) enum Outcome {
 /// Compiles a network without bootstraps, runs it encrypted on inputs within 0..1 and compares with the network in clear.
 pub(crate) fn check(graph: Verified<TensorGraph>, request: &Request) -> Outcome {
     let tails = vec![vec![]; graph.outputs.len()];
-    let import = Import { graph, tails };
+    let import = Import { graph, tails, inputs: vec![] };
     let compiled = match Driver::new(&import, request).run() {
         Ok(compiled) => compiled,
         Err(why) => return Outcome::Refused(why),

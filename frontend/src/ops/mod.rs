@@ -5,6 +5,7 @@ mod arith;
 mod einsum;
 mod linear;
 mod product;
+mod quantised;
 mod resize;
 pub(crate) mod shape;
 mod window;
@@ -42,6 +43,7 @@ pub(crate) fn importer(op: &str) -> Option<Importer> {
         "LpNormalization" => activation::lp_normalisation,
         "Identity" | "Dropout" => shape::identity,
         "Cast" | "CastLike" => shape::cast,
+        "DequantizeLinear" => quantised::dequantise,
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => shape::reshape,
         "Transpose" => shape::transpose,
         "Expand" => shape::expand,

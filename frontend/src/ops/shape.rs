@@ -5,7 +5,7 @@ use fhec_ir::tensor::{Activation, ReduceKind, TensorOp};
 use crate::builder::{Builder, broadcast};
 use crate::call::{Call, Imported, Value, axes, axis, count};
 
-pub(super) fn identity(b: &mut Builder, call: &Call) -> Imported {
+pub(crate) fn identity(b: &mut Builder, call: &Call) -> Imported {
     if call.proto.op_type == "Dropout" {
         let training = call.optional_literal(2, "training_mode")?;
         if training.map(|t| t.to_ints()).transpose()?.is_some_and(|t| t.iter().any(|&x| x != 0)) {

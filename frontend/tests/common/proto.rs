@@ -16,6 +16,18 @@ pub(crate) fn input(name: &str, dims: &[i64]) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), r#type, ..Default::default() }
 }
 
+/// The same with a symbol for each extent that has no number, and elements of a type.
+pub(crate) fn open_input(name: &str, dims: &[&str], elem_type: i32) -> ValueInfoProto {
+    let dim = |d: &&str| Dimension {
+        value: Some(d.parse().map_or_else(|_| Dim::DimParam(d.to_string()), Dim::DimValue)),
+        ..Default::default()
+    };
+    let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
+    let ty = type_proto::Value::TensorType(type_proto::Tensor { elem_type, shape });
+    let r#type = Some(TypeProto { value: Some(ty), ..Default::default() });
+    ValueInfoProto { name: name.into(), r#type, ..Default::default() }
+}
+
 pub(crate) fn output(name: &str) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), ..Default::default() }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ClientInput, ClientOutput, ClientSection, Gadget, KeyManifest, LevelKey, Normalisation, ParameterData,
-    Plan, PlanError, Report, RotationKey,
+    Plan, PlanError, Preprocessing, Report, RotationKey,
 };
 use crate::Verified;
 use crate::schedule::keys::{KeyNeeds, key_needs};
@@ -75,6 +75,7 @@ impl ClientSection {
                 name: packed.name.clone(),
                 layout: packed.layout.clone(),
                 normalisation: normalisations.get(k).cloned().unwrap_or_default(),
+                preprocessing: Preprocessing::default(),
                 level,
                 scale,
                 bound: holds((level, scale)),
@@ -119,5 +120,17 @@ impl Plan {
         let plan = Self { parameters, schedule, keys, client, report };
         plan.check()?;
         Ok(plan)
+    }
+
+    /// The plan with what becomes of pictures, in order of the inputs; nothing for missing ones.
+    ///
+    /// # Errors
+    /// If that does not fit an input.
+    pub fn with_preprocessing(mut self, steps: &[Preprocessing]) -> Result<Self, PlanError> {
+        for (input, steps) in self.client.inputs.iter_mut().zip(steps) {
+            input.preprocessing = *steps;
+        }
+        self.client.check_preprocessing().map_err(PlanError::Inconsistent)?;
+        Ok(self)
     }
 }

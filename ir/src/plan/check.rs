@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{BootstrapData, ClientSection, ClientSpec, KeyManifest, ParameterData, Plan, PlanError};
+use super::{
+    BootstrapData, ClientInput, ClientSection, ClientSpec, KeyManifest, ParameterData, Plan, PlanError,
+};
 use crate::schedule::ScheduleOp;
 use crate::schedule::keys::key_needs;
 
@@ -126,7 +128,19 @@ fn check_client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientS
     layouts.into_iter().try_for_each(|layout| {
         ensure(layout.slots == slots, || format!("a layout of {} slots", layout.slots))?;
         layout.check()
-    })
+    })?;
+    client.check_preprocessing()
+}
+
+impl ClientSection {
+    /// Whether what becomes of pictures fits the inputs.
+    pub(super) fn check_preprocessing(&self) -> Checked {
+        let check = |input: &ClientInput| {
+            let fits = input.preprocessing.check(&input.layout.shape());
+            fits.map_err(|e| format!("preprocessing of input {:?}: {e}", input.name))
+        };
+        self.inputs.iter().try_for_each(check)
+    }
 }
 
 fn check_parameters(parameters: &ParameterData) -> Checked {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::preprocessing::Preprocessing;
 use crate::layout::Layout;
 use crate::schedule::BootstrapHeader;
 
@@ -195,6 +196,8 @@ pub struct ClientInput {
     pub layout: Layout,
     /// From bytes to numbers; arrays of floats are taken as they are.
     pub normalisation: Normalisation,
+    /// What becomes of pictures before.
+    pub preprocessing: Preprocessing,
     /// Level at which to encrypt.
     pub level: u32,
     /// Scale at which to encrypt.

@@ -24,8 +24,10 @@ mod assemble;
 mod check;
 mod container;
 mod data;
+mod image;
 mod mapped;
 mod normalisation;
+mod preprocessing;
 mod read;
 mod write;
 
@@ -39,7 +41,9 @@ pub use data::{
     BootstrapData, BudgetReport, ClientInput, ClientOutput, ClientSection, EvalModData, Gadget, KeyManifest,
     LayerReport, LevelKey, MemoryReport, Normalisation, ParameterData, PlacementReport, Report, RotationKey,
 };
-pub use normalisation::{AxisOrder, ImageAxes, channels};
+pub use image::{AxisOrder, ImageAxes};
+pub use normalisation::channels;
+pub use preprocessing::{ChannelOrder, MAX_SIDE, Preprocessing, Resize, parse_size, pixels};
 pub use write::write_atomically;
 
 /// Versions of the formats; a reader accepts exactly those listed.
@@ -47,7 +51,7 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With ranges and errors of results. Older ones are not read any more.
+    /// With preprocessing of inputs, and ranges and errors of results. Older ones are not read any more.
     V6 = 6,
 }
 

@@ -1,46 +1,9 @@
-//! From bytes to numbers, and where an input has its channels.
+//! From bytes to numbers.
 
 use std::fmt;
 
 use super::data::{ClientInput, Normalisation};
-
-/// Order of the axes of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AxisOrder {
-    /// Channels, height, width: planes.
-    Chw,
-    /// Height, width, channels: interleaved.
-    Hwc,
-}
-
-/// An input seen as an image: its last three axes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageAxes {
-    /// Which of them is which.
-    pub order: AxisOrder,
-    /// Number of channels.
-    pub channels: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-}
-
-impl ImageAxes {
-    /// The image in a tensor of three axes, or four with that of a batch before them.
-    ///
-    /// Channels come first, as in PyTorch's exports, unless only the last axis can be channels of a picture (1 or 3), as
-    /// in exports of TensorFlow and Keras.
-    pub fn of(shape: &[usize]) -> Option<Self> {
-        let (&[a, b, c] | &[_, a, b, c]) = shape else { return None };
-        let of_a_picture = |channels| channels == 1 || channels == 3;
-        if of_a_picture(c) && !of_a_picture(a) {
-            Some(Self { order: AxisOrder::Hwc, channels: c, height: a, width: b })
-        } else {
-            Some(Self { order: AxisOrder::Chw, channels: a, height: b, width: c })
-        }
-    }
-}
+use super::image::{AxisOrder, ImageAxes};
 
 /// Number of channels of an input, and how many elements lie between one channel and the next. Tensors that are no
 /// image have their channels on the second axis.
@@ -72,8 +35,14 @@ impl Normalisation {
                 return Err(format!("a number of {name} is not finite"));
             }
         }
-        let mut divisors = self.std.iter().chain([&self.divisor]);
-        if divisors.all(|x| x.is_finite() && *x > 0.0) { Ok(()) } else { Err("division by 0".into()) }
+        let divisors = || self.std.iter().chain([&self.divisor]);
+        if divisors().any(|x| *x == 0.0) {
+            return Err("division by 0".into());
+        }
+        match divisors().find(|x| !x.is_finite() || **x < 0.0) {
+            Some(x) => Err(format!("division by {x}")),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of a tensor of a shape for which [`Normalisation::check`] holds: (x/divisor − mean)/std.
@@ -97,11 +66,13 @@ impl fmt::Display for Normalisation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |numbers: &[f64]| match numbers {
             [one] => one.to_string(),
-            many => format!("[{}]", many.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")),
+            many => format!("({})", many.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")),
         };
         let scaled = if self.divisor == 1.0 { "x".into() } else { format!("x/{}", self.divisor) };
         match (&self.mean[..], &self.std[..]) {
-            ([], []) => write!(f, "{scaled}"),
+            (mean, std) if mean.iter().all(|m| *m == 0.0) && std.iter().all(|s| *s == 1.0) => {
+                write!(f, "{scaled}")
+            }
             (mean, []) => write!(f, "{scaled} − {}", list(mean)),
             ([], std) => write!(f, "({scaled})/{}", list(std)),
             (mean, std) => write!(f, "({scaled} − {})/{}", list(mean), list(std)),
@@ -109,11 +80,16 @@ impl fmt::Display for Normalisation {
     }
 }
 
-/// `x [1,1,28,28], bytes → (x/255 − 0.1307)/0.3081`.
+/// `x [1,1,28,28], bytes → (x/255 − 0.1307)/0.3081`, or `x [1,3,224,224], pictures → short side 256 → centre crop 224 → RGB →
+/// x/255`.
 impl fmt::Display for ClientInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shape = crate::text::shape_text(&self.layout.shape());
-        write!(f, "{} {shape}, bytes → {}", self.name, self.normalisation)
+        let shape = self.layout.shape();
+        let steps = match self.preprocessing.describe(&shape) {
+            none if none.is_empty() => "bytes".into(),
+            steps => format!("pictures → {steps}"),
+        };
+        write!(f, "{} {}, {steps} → {}", self.name, crate::text::shape_text(&shape), self.normalisation)
     }
 }
 
@@ -160,7 +136,7 @@ mod tests {
         assert_eq!(text(&[], &[]), "x/255");
         assert_eq!(text(&[0.5], &[]), "x/255 − 0.5");
         assert_eq!(text(&[], &[0.5]), "(x/255)/0.5");
-        assert_eq!(text(&[0.5, 0.4, 0.3], &[1.0]), "(x/255 − [0.5, 0.4, 0.3])/1");
+        assert_eq!(text(&[0.5, 0.4, 0.3], &[1.0]), "(x/255 − (0.5, 0.4, 0.3))/1");
         assert_eq!(Normalisation { divisor: 1.0, ..Normalisation::default() }.to_string(), "x");
     }
 }

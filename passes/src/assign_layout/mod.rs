@@ -3,7 +3,8 @@
 //! Walks the network. Every value gets a layout of the GIP family ([`gip`]); which one is a matter of price: the walk is
 //! repeated with other base tiles, and with maps of each size compacted or not ([`Compaction`]), the results are priced by
 //! an estimate that the caller brings along, and the cheapest stays ([`search`]). Linear layers become `SlotOp::Linear`
-//! between the layouts of their operand and result, whatever their stride or padding. Ops that only move elements (slices,
+//! between the layouts of their operand and result, whatever their stride or padding. Inputs that the network takes in
+//! another order of axes are packed for what it makes of them ([`entry`]). Ops that only move elements (slices,
 //! pads, resizing, reshapes) cost nothing on their own: they are layouts read differently where that is possible
 //! ([`views`]), and otherwise stages that the next linear layer takes in. Average pools are sums of shifted images, which
 //! need no level ([`pools`]). Where linear layers follow each other, or their results are added, one map for them is an
@@ -11,6 +12,7 @@
 
 mod compaction;
 mod compose;
+mod entry;
 pub mod gip;
 mod pack;
 mod packer;

@@ -73,7 +73,7 @@ impl Packer<'_> {
         match &node.op {
             TensorOp::Input { name, shape } => {
                 let grid = Grid::new(self.base);
-                let layout = grid.layout(shape);
+                let layout = self.entry.get(&id).cloned().unwrap_or_else(|| grid.layout(shape));
                 let value = self.slots.push_packed(SlotOp::Input { name: name.clone() }, vec![], layout, "");
                 Ok(Packed { value, chain: vec![], grid })
             }
@@ -166,14 +166,20 @@ impl Packer<'_> {
     fn view_or_defer(&mut self, id: ValueId, arg: ValueId) -> Packed {
         let packed = self.packed(arg);
         let layout = &self.slots.ty(packed.value).layout;
+        let entry = self.entry.get(&id);
         let view = match &self.tensors.node(id).op {
             _ if !packed.chain.is_empty() => None,
+            _ if entry.is_some() => entry.cloned(),
             TensorOp::Transpose { perm } => Some(views::transposed(layout, perm)),
             _ => views::reshaped(layout, self.shape(id)),
         };
         match view {
             Some(view) => {
-                let (value, grid) = (packed.value, self.grid_after(id, packed.grid));
+                let grid = match self.entry.contains_key(&id) {
+                    true => packed.grid,
+                    false => self.grid_after(id, packed.grid),
+                };
+                let value = packed.value;
                 let value = self.slots.push_packed(SlotOp::View, vec![value], view, self.name(id));
                 self.moved.insert(value, self.stage(id, 0));
                 Packed { value, chain: vec![], grid }

@@ -8,6 +8,7 @@ use fhec_ir::slot::{LinearMap, SlotGraph, SlotHeader, SlotOp, Stage, Term};
 use fhec_ir::tensor::{Shape, TensorGraph, TensorOp, Window};
 
 use super::compaction::{Compaction, Sizes};
+use super::entry;
 use super::gip::{Base, Grid, Step};
 
 /// Where a tensor value is: a packed value and stages not yet applied to it.
@@ -33,6 +34,8 @@ pub(super) struct Packer<'g> {
     pub slots: SlotGraph,
     /// The op behind each view and each sum of shifts.
     pub moved: HashMap<ValueId, Stage>,
+    /// Layouts of inputs and of the views that the network begins with.
+    pub entry: HashMap<ValueId, Layout>,
     /// By value of the tensor graph, once it is packed.
     pub packed: Vec<Option<Packed>>,
     /// By value, those that read it.
@@ -49,8 +52,10 @@ impl<'g> Packer<'g> {
         let mut slots = SlotGraph::new(tensors.name.clone(), SlotHeader { slots: base.slots });
         slots.constants.clone_from(&tensors.constants);
         let packed = vec![None; tensors.len()];
-        let (interleaved, moved) = (vec![], HashMap::new());
-        Self { tensors, base, compaction, interleaved, slots, moved, packed, users: tensors.users() }
+        let (interleaved, moved, users) = (vec![], HashMap::new(), tensors.users());
+        let inputs = tensors.inputs();
+        let entry = inputs.flat_map(|(id, _)| entry::layouts(tensors, &users, id, Grid::new(base))).collect();
+        Self { tensors, base, compaction, interleaved, slots, moved, entry, packed, users }
     }
 
     /// Shape of a tensor value.

@@ -8,7 +8,7 @@ use fhec_ir::{Node, ValueId, Verified};
 
 use super::compaction::{Compaction, Sizes};
 use super::gip::Base;
-use super::pack;
+use super::{entry, pack};
 use crate::PassError;
 
 /// Candidates for maps of a size.
@@ -124,8 +124,9 @@ fn multiplications(graph: &TensorGraph) -> usize {
 
 /// The tile that holds one channel of the largest input map.
 fn default_base(graph: &TensorGraph, slots: usize) -> Base {
-    let maps = graph.inputs().filter_map(|(id, _)| match *graph.ty(id).as_slice() {
-        [.., h, w] if graph.ty(id).len() == 4 => Some((h, w)),
+    let users = graph.users();
+    let maps = graph.inputs().filter_map(|(id, _)| match *entry::shape(graph, &users, id).as_slice() {
+        [_, _, h, w] => Some((h, w)),
         _ => None,
     });
     let (h, w) = maps.max_by_key(|(h, w)| h * w).unwrap_or((1, 1));

@@ -7,6 +7,7 @@ use fhec_ir::plan::{AxisOrder, ImageAxes};
 use super::array::{Array, Dtype};
 use super::cifar::Cifar;
 use super::fit::fit;
+use super::raster::Raster;
 use super::source::{Source, extension, read_file};
 use super::types::{InputType, LoadOptions};
 use super::values::Values;
@@ -17,8 +18,8 @@ use super::{csv, folder, idx, npy, npz, picture};
 enum Content {
     /// Parts of an array, in an order of axes if that is not the network's.
     Array(Array, Option<AxisOrder>),
-    /// Grey pictures of an array, from (height, width) to another.
-    Scaled(Array, [(usize, usize); 2]),
+    /// Grey pictures of an array, of another (height, width) than the network takes.
+    Scaled(Array, (usize, usize)),
     Cifar(Cifar),
     Pictures(Vec<PathBuf>),
 }
@@ -106,16 +107,23 @@ impl Data {
         let k = self.number(k);
         let values = match &self.content {
             Content::Array(array, order) => array.part(k, self.count).reordered_from(*order, input),
-            Content::Scaled(array, [from, to]) => match array.part(k, self.count) {
-                Values::Bytes(pixels) => Values::Bytes(picture::scaled(pixels, *from, *to)?),
+            Content::Scaled(array, (height, width)) => match array.part(k, self.count) {
+                Values::Bytes(data) => {
+                    let picture = Raster { channels: 1, height: *height, width: *width, data };
+                    let wanted = ImageAxes::of(&input.shape).map(|a| (a.height, a.width));
+                    let wanted = wanted.ok_or("the network takes no pictures")?;
+                    Values::Bytes(picture.brought_to(wanted, &input.preprocessing, options.resize)?.data)
+                }
                 numbers => numbers,
             },
             Content::Cifar(cifar) => {
-                Values::Bytes(cifar.planes(k)).reordered_from(Some(AxisOrder::Chw), input)
+                let mut planes = cifar.planes(k);
+                input.preprocessing.order_channels(&mut planes, AxisOrder::Chw);
+                Values::Bytes(planes).reordered_from(Some(AxisOrder::Chw), input)
             }
             Content::Pictures(paths) => {
                 let path = paths.get(k).ok_or("there is no such picture")?;
-                Values::Bytes(picture::decode(&read_file(path)?, &input.shape, options.resize)?)
+                Values::Bytes(picture::decode(&read_file(path)?, input, options.resize)?)
             }
         };
         values.tensor(input)
@@ -184,8 +192,8 @@ fn records(array: Array, input: &InputType, options: LoadOptions) -> Result<Open
     if let Some((to, (count, from))) = sizes
         && from != to
     {
-        return match options.resize {
-            true if from.0 > 0 && from.1 > 0 => Ok((Content::Scaled(array, [from, to]), count, None)),
+        return match options.resize || input.preprocessing.changes_size() {
+            true if from.0 > 0 && from.1 > 0 => Ok((Content::Scaled(array, from), count, None)),
             true => Err("its records have no pixels".into()),
             false => Err(format!(
                 "its pictures are {}×{}, the network takes {}×{}; --resize scales them",

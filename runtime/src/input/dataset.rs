@@ -59,6 +59,11 @@ impl DataSet {
         self.len() == 0
     }
 
+    /// The inputs of the network.
+    pub fn inputs(&self) -> &[InputType] {
+        &self.inputs
+    }
+
     /// The inputs that are given as bytes, which are normalised.
     pub fn byte_inputs(&self) -> impl Iterator<Item = &InputType> {
         self.inputs.iter().zip(&self.data).filter(|(_, data)| data.is_bytes()).map(|(input, _)| input)

@@ -31,10 +31,14 @@ mod dataset;
 mod fit;
 mod folder;
 mod idx;
+mod jpeg;
 mod npy;
 mod npz;
 mod picture;
+mod raster;
+mod resample;
 mod source;
+mod steps;
 mod types;
 mod values;
 

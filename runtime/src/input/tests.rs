@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use fhec_ir::plan::{AxisOrder, Normalisation};
+use fhec_ir::plan::{AxisOrder, Normalisation, Preprocessing};
 use proptest::prelude::*;
 
 use super::array::Array;
@@ -9,7 +9,12 @@ use super::*;
 
 fn input(shape: &[usize]) -> InputType {
     let normalisation = Normalisation { divisor: 255.0, mean: vec![0.5], std: vec![0.25] };
-    InputType { name: "x".into(), shape: shape.to_vec(), normalisation }
+    InputType {
+        name: "x".into(),
+        shape: shape.to_vec(),
+        normalisation,
+        preprocessing: Preprocessing::default(),
+    }
 }
 
 fn file(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> Source {
@@ -422,7 +427,7 @@ fn parse_as_everything(bytes: &[u8], input: &InputType) {
     if let Ok(cifar) = cifar::Cifar::new(bytes.to_vec(), 6) {
         assert_eq!(cifar.labels().len(), cifar.len());
     }
-    let _ = picture::decode(bytes, &input.shape, true);
+    let _ = picture::decode(bytes, input, true);
     let _ = source::inflate(bytes.to_vec());
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fhec_ir::plan::{AxisOrder, ClientInput, Normalisation};
+use fhec_ir::plan::{AxisOrder, ClientInput, Normalisation, Preprocessing};
 
 /// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,19 +49,26 @@ pub struct InputType {
     pub shape: Vec<usize>,
     /// From bytes to numbers.
     pub normalisation: Normalisation,
+    /// What becomes of pictures before.
+    pub preprocessing: Preprocessing,
 }
 
 impl From<&ClientInput> for InputType {
     fn from(input: &ClientInput) -> Self {
-        let ClientInput { name, layout, normalisation, .. } = input;
-        Self { name: name.clone(), shape: layout.shape(), normalisation: normalisation.clone() }
+        let ClientInput { name, layout, normalisation, preprocessing, .. } = input;
+        Self {
+            name: name.clone(),
+            shape: layout.shape(),
+            normalisation: normalisation.clone(),
+            preprocessing: *preprocessing,
+        }
     }
 }
 
 /// How inputs are read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadOptions {
-    /// Resize pictures of another size instead of refusing them.
+    /// Scale pictures of another size instead of refusing them, for inputs that do not say what is done about it.
     pub resize: bool,
     /// Order of the axes of arrays and rows; the network's if not given. Pictures and CIFAR records have one of their own.
     pub layout: Option<AxisOrder>,
