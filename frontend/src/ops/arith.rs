@@ -6,7 +6,8 @@ use fhec_ir::{Constant, ValueId};
 
 use crate::builder::{Builder, broadcast, left_padded};
 use crate::call::{Call, Imported, Value};
-use crate::literal::Literal;
+use super::client;
+use crate::literal::{Data, Literal};
 
 /// Highest natural exponent that becomes a polynomial.
 const MAX_DEGREE: f32 = 64.0;
@@ -16,7 +17,7 @@ fn map(c: &Literal, f: impl Fn(f32) -> f32) -> Constant {
 }
 
 /// Two nodes broadcast to each other.
-fn joined(b: &mut Builder, x: ValueId, y: ValueId, op: TensorOp) -> Imported<ValueId> {
+pub(super) fn joined(b: &mut Builder, x: ValueId, y: ValueId, op: TensorOp) -> Imported<ValueId> {
     let shape = broadcast(b.shape(x), b.shape(y))?;
     let (x, y) = (b.expand(x, &shape)?, b.expand(y, &shape)?);
     b.push(op, &[x, y])
@@ -41,6 +42,10 @@ fn aligned(b: &Builder, call: &Call) -> Imported<Value> {
 pub(super) fn binary(b: &mut Builder, call: &Call) -> Imported {
     let op = call.proto.op_type.as_str();
     let y = match (call.value(0)?.clone(), aligned(b, call)?, op) {
+        (x, y, "Div") if whole(b, &x) && whole(b, &y) => {
+            let (x, y) = (b.node(&x)?, b.node(&y)?);
+            client::whole_quotient(b, x, y)?
+        }
         (Value::Node(x), Value::Const(c), "Add") => b.affine(x, None, Some(map(&c, |c| c)))?,
         (Value::Node(x), Value::Const(c), "Sub") => b.affine(x, None, Some(map(&c, |c| -c)))?,
         (Value::Node(x), Value::Const(c), "Mul") => b.affine(x, Some(map(&c, |c| c)), None)?,
@@ -79,10 +84,18 @@ pub(super) fn binary(b: &mut Builder, call: &Call) -> Imported {
     Ok(vec![Value::Node(y)])
 }
 
+/// Whether these are whole numbers by their type.
+fn whole(b: &Builder, value: &Value) -> bool {
+    match value {
+        Value::Const(c) => matches!(c.data, Data::Int(_)),
+        Value::Node(id) => b.is_whole(*id),
+    }
+}
+
 /// Where a known mask holds the second operand, elsewhere the third: mask·x + (1 − mask)·y.
 pub(super) fn select(b: &mut Builder, call: &Call) -> Imported {
     let Value::Const(mask) = call.value(0)? else {
-        return Err("a choice that depends on the input is no polynomial".into());
+        return client::select(b, call);
     };
     let mask: Vec<bool> = mask.to_floats().iter().map(|&m| m != 0.0).collect();
     let mask_shape = call.value(0).map(|m| b.shape_of(m).to_vec())?;

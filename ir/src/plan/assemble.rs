@@ -90,7 +90,9 @@ impl ClientSection {
             let bound = types.iter().map(|ty| holds(*ty) / 2.0).fold(f64::MAX, f64::min);
             ClientOutput { name: packed.name.clone(), layout: packed.layout.clone(), types, bound }
         });
-        Ok(Self { network: schedule.name.clone(), inputs, outputs: outputs.collect(), precision_bits })
+        let outputs = outputs.collect();
+        let (tail, classes) = (None, vec![]);
+        Ok(Self { network: schedule.name.clone(), inputs, outputs, tail, classes, precision_bits })
     }
 }
 

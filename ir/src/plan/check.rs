@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::classes::check_classes;
+use super::tail::Tail;
 use super::{BootstrapData, ClientSection, ClientSpec, KeyManifest, ParameterData, Plan, PlanError};
 use crate::schedule::ScheduleOp;
 use crate::schedule::keys::key_needs;
@@ -124,7 +126,10 @@ fn check_client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientS
     layouts.into_iter().try_for_each(|layout| {
         ensure(layout.slots == slots, || format!("a layout of {} slots", layout.slots))?;
         layout.check()
-    })
+    })?;
+    check_classes(&client.classes)?;
+    let raw: Vec<_> = client.outputs.iter().map(|o| (o.name.clone(), o.layout.shape())).collect();
+    Tail::new(&raw, client.tail.as_ref()).map(|_| ())
 }
 
 fn check_parameters(parameters: &ParameterData) -> Checked {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 use crate::schedule::BootstrapHeader;
+use crate::tensor::TensorGraph;
 
 /// How ciphertexts of one level are decomposed for key switching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -223,8 +224,12 @@ pub struct ClientSection {
     pub network: String,
     /// Inputs, in order.
     pub inputs: Vec<ClientInput>,
-    /// Outputs, in order.
+    /// Encrypted outputs, in order.
     pub outputs: Vec<ClientOutput>,
+    /// What the client computes of them after decryption, its inputs being the outputs; see [`Tail`](super::Tail).
+    pub tail: Option<TensorGraph>,
+    /// Names of classes by number; none if they are not known.
+    pub classes: Vec<String>,
     /// Predicted: −log2 of the rms error of an output slot.
     pub precision_bits: f64,
 }

@@ -1,6 +1,6 @@
 //! The plan file: a compiled network on disk.
 //!
-//! # Format (version 5, little endian)
+//! # Format (version 6, little endian)
 //! ```text
 //! magic 8 bytes | version u32 | sections u32 | file length u64
 //! per section: kind u32 | 0 u32 | offset u64 | length u64 | BLAKE3 of the section
@@ -18,15 +18,20 @@
 //! Keys: the manifest names those that the schedule's own instructions use. The keys of a bootstrap follow from its
 //! description in the parameters ([`BootstrapData`]), on the client as on the server; the manifest has their size.
 //!
+//! The client section holds the network's tail, tensor IR that the client runs on decrypted outputs, and names of classes. A
+//! tail is verified like any graph and bounded in size and work ([`check_tail_size`]).
+//!
 //! A client gets a [`ClientSpec`], split off into a file of its own: all but schedule, weights and report.
 
 mod assemble;
 mod check;
+mod classes;
 mod container;
 mod data;
 mod mapped;
 mod normalisation;
 mod read;
+mod tail;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -34,12 +39,14 @@ use std::path::{Path, PathBuf};
 use crate::schedule::Schedule;
 use crate::{Verified, Violations};
 
+pub use classes::{check_classes, parse_classes};
 pub use container::{Damage, Digest};
 pub use data::{
     BootstrapData, BudgetReport, ClientInput, ClientOutput, ClientSection, EvalModData, Gadget, KeyManifest,
     LayerReport, LevelKey, MemoryReport, Normalisation, ParameterData, PlacementReport, Report, RotationKey,
 };
 pub use normalisation::{AxisOrder, ImageAxes, channels};
+pub use tail::{Excess, MAX_TAIL_ELEMENTS, MAX_TAIL_NODES, Tail, TailResult, check_tail_size, largest};
 pub use write::write_atomically;
 
 /// Versions of the formats; a reader accepts exactly those listed.
@@ -47,15 +54,15 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With bounds of inputs and results. Older ones are not read any more.
-    V5 = 5,
+    /// See the module's documentation. Older ones are not read any more.
+    V6 = 6,
 }
 
 impl TryFrom<u32> for Version {
     type Error = u32;
     fn try_from(number: u32) -> Result<Self, u32> {
         match number {
-            5 => Ok(Self::V5),
+            6 => Ok(Self::V6),
             other => Err(other),
         }
     }

@@ -86,7 +86,7 @@ impl Plan {
     /// # Errors
     /// If it cannot be serialised.
     pub fn id(&self) -> Result<PlanId, PlanError> {
-        let header = self.with_sections(|s| container::header(read::PLAN_MAGIC, Version::V5 as u32, s))?;
+        let header = self.with_sections(|s| container::header(read::PLAN_MAGIC, Version::V6 as u32, s))?;
         let (_, digest) = header.map_err(PlanError::io(Path::new("plan")))?;
         Ok(PlanId(digest))
     }
@@ -98,7 +98,7 @@ impl Plan {
     pub fn write_to(&self, out: &mut dyn Write) -> Result<PlanId, PlanError> {
         self.check()?;
         let written =
-            self.with_sections(|s| container::write(out, read::PLAN_MAGIC, Version::V5 as u32, s))?;
+            self.with_sections(|s| container::write(out, read::PLAN_MAGIC, Version::V6 as u32, s))?;
         Ok(PlanId(written.map_err(PlanError::io(Path::new("plan")))?))
     }
 
@@ -111,7 +111,7 @@ impl Plan {
         let mut id = None;
         let written = self.with_sections(|s| {
             write_atomically(path, None, |out| {
-                id = Some(container::write(out, read::PLAN_MAGIC, Version::V5 as u32, s)?);
+                id = Some(container::write(out, read::PLAN_MAGIC, Version::V6 as u32, s)?);
                 Ok(())
             })
         })?;
@@ -133,7 +133,7 @@ impl ClientSpec {
         container::write(
             &mut file,
             read::CLIENT_MAGIC,
-            Version::V5 as u32,
+            Version::V6 as u32,
             &[(read::CLIENT_SECTIONS[0], &payload)],
         )
         .map_err(PlanError::io(Path::new("client file")))?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::client::ClientOp;
 use crate::{ConstId, Graph};
 
 /// Extents of a tensor's axes.
@@ -242,4 +243,6 @@ pub enum TensorOp {
         /// Coefficients, lowest first.
         coeffs: ConstId,
     },
+    /// What only the client evaluates.
+    Client(ClientOp),
 }
