@@ -182,7 +182,7 @@ impl Net {
     fn check(mut self, what: &str) {
         self.graph.add_output("y", self.at);
         let graph = verify(self.graph).unwrap();
-        let import = Import { graph, tails: vec![vec![]] };
+        let import = Import::new(graph);
         let request = Request::default();
         let compiled = Driver::new(&import, &request).run().unwrap_or_else(|e| panic!("{what}: {e}"));
         let plan = compiled.plan.unwrap();

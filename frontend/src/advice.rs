@@ -20,7 +20,9 @@ pub(crate) fn unsupported(op: &str) -> String {
 
 /// Why an operator that clients evaluate is refused where encrypted evaluation depends on it.
 pub(crate) fn inside(op: &str) -> String {
-    alternative(op).unwrap_or("only clients evaluate it, at the end of a network; here the network goes on").into()
+    alternative(op)
+        .unwrap_or("only clients evaluate it, at the end of a network; here the network goes on")
+        .into()
 }
 
 /// Why an operator of another domain than ONNX's is refused.

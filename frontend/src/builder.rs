@@ -38,8 +38,7 @@ impl Builder {
 
     pub(crate) fn push(&mut self, op: TensorOp, args: &[ValueId]) -> Imported<ValueId> {
         let whole = !args.is_empty() && args.iter().all(|a| self.is_whole(*a)) && self.keeps_whole(&op);
-        let id =
-            self.graph.push_inferred(op, args.to_vec(), self.name.clone()).map_err(|e| e.message)?;
+        let id = self.graph.push_inferred(op, args.to_vec(), self.name.clone()).map_err(|e| e.message)?;
         if whole {
             self.mark_whole(id);
         }

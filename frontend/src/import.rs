@@ -234,7 +234,8 @@ impl<'p> Importer<'p> {
         let mut state = vec![State::New; self.graph.node.len()];
         let mut order = Vec::new();
         for output in &self.graph.output {
-            let mut stack: Vec<usize> = self.producers.get(output.name.as_str()).copied().into_iter().collect();
+            let mut stack: Vec<usize> =
+                self.producers.get(output.name.as_str()).copied().into_iter().collect();
             while let Some(&node) = stack.last() {
                 if state[node] == State::New {
                     state[node] = State::Open;

@@ -4,9 +4,9 @@ use fhec_ir::tensor::value::{broadcast_steps, for_each_strided};
 use fhec_ir::tensor::{Activation, TensorOp};
 use fhec_ir::{Constant, ValueId};
 
+use super::client;
 use crate::builder::{Builder, broadcast, left_padded};
 use crate::call::{Call, Imported, Value};
-use super::client;
 use crate::literal::{Data, Literal};
 
 /// Highest natural exponent that becomes a polynomial.

@@ -35,7 +35,9 @@ pub(crate) fn importer(op: &str) -> Option<Importer> {
         "TopK" => client::top_k,
         "ReduceMax" | "ReduceMin" => client::extreme,
         "Log" | "Floor" | "Ceil" | "Round" | "Sign" | "Not" => client::function,
-        "Equal" | "Less" | "Greater" | "LessOrEqual" | "GreaterOrEqual" | "And" | "Or" | "Xor" => client::compare,
+        "Equal" | "Less" | "Greater" | "LessOrEqual" | "GreaterOrEqual" | "And" | "Or" | "Xor" => {
+            client::compare
+        }
         "Mod" => client::modulo,
         "LRN" => activation::lrn,
         "Add" | "Sub" | "Mul" | "Div" => arith::binary,

@@ -41,7 +41,10 @@ pub fn check_classes(names: &[String]) -> Result<(), String> {
         if name.len() > MAX_NAME {
             return Err(format!("the name of class {k} is longer than {MAX_NAME} bytes"));
         }
-        if name.chars().any(|c| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
+        if name
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+        {
             return Err(format!("the name of class {k} holds control characters"));
         }
     }

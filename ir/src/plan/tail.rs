@@ -66,7 +66,10 @@ pub struct Excess {
 pub fn check_tail_size(graph: &TensorGraph) -> Result<(), Excess> {
     let whole = |message: String| Excess { node: None, message };
     if graph.len() > MAX_TAIL_NODES {
-        return Err(whole(format!("{} nodes, more than the {MAX_TAIL_NODES} that a client runs", graph.len())));
+        return Err(whole(format!(
+            "{} nodes, more than the {MAX_TAIL_NODES} that a client runs",
+            graph.len()
+        )));
     }
     let constants = graph.constants.iter().map(|c| c.data.len()).fold(0, usize::saturating_add);
     if constants > MAX_TAIL_ELEMENTS {
