@@ -139,6 +139,13 @@ impl Builder {
         self.push(TensorOp::Expand { out: out.to_vec() }, &[x])
     }
 
+    /// An operator of two values that are broadcast to each other.
+    pub(crate) fn joined(&mut self, x: ValueId, y: ValueId, op: TensorOp) -> Imported<ValueId> {
+        let shape = broadcast(self.shape(x), self.shape(y))?;
+        let (x, y) = (self.expand(x, &shape)?, self.expand(y, &shape)?);
+        self.push(op, &[x, y])
+    }
+
     /// scale·x + shift with constants that broadcast with x by ONNX rules, in both directions.
     pub(crate) fn affine(
         &mut self,

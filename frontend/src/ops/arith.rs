@@ -16,13 +16,6 @@ fn map(c: &Literal, f: impl Fn(f32) -> f32) -> Constant {
     Constant::new(c.shape.clone(), c.to_floats().iter().map(|&x| f(x)).collect::<Vec<_>>())
 }
 
-/// Two nodes broadcast to each other.
-pub(super) fn joined(b: &mut Builder, x: ValueId, y: ValueId, op: TensorOp) -> Imported<ValueId> {
-    let shape = broadcast(b.shape(x), b.shape(y))?;
-    let (x, y) = (b.expand(x, &shape)?, b.expand(y, &shape)?);
-    b.push(op, &[x, y])
-}
-
 /// Before opset 7, `axis` aligned the second operand; rewrite it to today's broadcasting.
 fn aligned(b: &Builder, call: &Call) -> Imported<Value> {
     let y = call.value(1)?.clone();
@@ -64,10 +57,10 @@ pub(super) fn binary(b: &mut Builder, call: &Call) -> Imported {
             let inverse = b.push(TensorOp::Activation(Activation::Reciprocal), &[x])?;
             b.affine(inverse, Some(map(&c, |c| c)), None)?
         }
-        (Value::Node(x), Value::Node(y), "Add") => joined(b, x, y, TensorOp::Add)?,
-        (Value::Node(x), Value::Node(y), "Sub") => joined(b, x, y, TensorOp::Sub)?,
-        (Value::Node(x), Value::Node(y), "Mul") => joined(b, x, y, TensorOp::Mul)?,
-        (Value::Node(x), Value::Node(y), "Div") => joined(b, x, y, TensorOp::Div)?,
+        (Value::Node(x), Value::Node(y), "Add") => b.joined(x, y, TensorOp::Add)?,
+        (Value::Node(x), Value::Node(y), "Sub") => b.joined(x, y, TensorOp::Sub)?,
+        (Value::Node(x), Value::Node(y), "Mul") => b.joined(x, y, TensorOp::Mul)?,
+        (Value::Node(x), Value::Node(y), "Div") => b.joined(x, y, TensorOp::Div)?,
         // Both constant: only reached while folding, where the first operand is made a node.
         (x @ Value::Const(_), y @ Value::Const(_), _) => {
             let (x, y) = (b.node(&x)?, b.node(&y)?);
@@ -77,7 +70,7 @@ pub(super) fn binary(b: &mut Builder, call: &Call) -> Imported {
                 "Mul" => TensorOp::Mul,
                 _ => TensorOp::Div,
             };
-            joined(b, x, y, op)?
+            b.joined(x, y, op)?
         }
         (_, _, other) => return Err(format!("{other} is no arithmetic operator")),
     };
@@ -175,12 +168,12 @@ pub(super) fn variadic(b: &mut Builder, call: &Call) -> Imported {
                 ("Min", Some(hi)) => b.push(TensorOp::Activation(Activation::Clip(f32::MIN, hi)), &[x])?,
                 _ => {
                     let y = b.node(value)?;
-                    joined(b, x, y, extremum(op))?
+                    b.joined(x, y, extremum(op))?
                 }
             },
             (Some(x), Value::Node(y)) => match op {
-                "Sum" | "Mean" => joined(b, x, *y, TensorOp::Add)?,
-                _ => joined(b, x, *y, extremum(op))?,
+                "Sum" | "Mean" => b.joined(x, *y, TensorOp::Add)?,
+                _ => b.joined(x, *y, extremum(op))?,
             },
         });
     }

@@ -4,7 +4,6 @@ use fhec_ir::ValueId;
 use fhec_ir::tensor::{ClientOp, Comparison, Function, TensorOp};
 
 use super::activation::softmax_axes;
-use super::arith::joined;
 use crate::builder::{Builder, broadcast};
 use crate::call::{Call, Imported, Value, axes, axis, count};
 
@@ -94,7 +93,7 @@ pub(super) fn compare(b: &mut Builder, call: &Call) -> Imported {
     };
     let (x, y) = (b.node(call.value(0)?)?, b.node(call.value(1)?)?);
     let (x, y) = if swapped { (y, x) } else { (x, y) };
-    Ok(vec![Value::Node(joined(b, x, y, TensorOp::Client(ClientOp::Compare(comparison)))?)])
+    Ok(vec![Value::Node(b.joined(x, y, TensorOp::Client(ClientOp::Compare(comparison)))?)])
 }
 
 /// A choice that depends on the input.
@@ -113,7 +112,7 @@ pub(super) fn select(b: &mut Builder, call: &Call) -> Imported {
 
 /// The quotient of whole numbers, without its fraction.
 pub(super) fn whole_quotient(b: &mut Builder, x: ValueId, y: ValueId) -> Imported<ValueId> {
-    let quotient = joined(b, x, y, TensorOp::Div)?;
+    let quotient = b.joined(x, y, TensorOp::Div)?;
     let quotient = push(b, ClientOp::Function(Function::Trunc), &[quotient])?;
     b.mark_whole(quotient);
     Ok(quotient)
@@ -125,10 +124,10 @@ pub(super) fn modulo(b: &mut Builder, call: &Call) -> Imported {
         return Err("a remainder with the sign of the dividend".into());
     }
     let (x, y) = (b.node(call.value(0)?)?, b.node(call.value(1)?)?);
-    let quotient = joined(b, x, y, TensorOp::Div)?;
+    let quotient = b.joined(x, y, TensorOp::Div)?;
     let quotient = push(b, ClientOp::Function(Function::Floor), &[quotient])?;
-    let product = joined(b, quotient, y, TensorOp::Mul)?;
-    let rest = joined(b, x, product, TensorOp::Sub)?;
+    let product = b.joined(quotient, y, TensorOp::Mul)?;
+    let rest = b.joined(x, product, TensorOp::Sub)?;
     if b.is_whole(x) {
         b.mark_whole(rest);
     }

@@ -1,6 +1,7 @@
 //! What shape inference refuses with, and shapes that several operators share.
 
-use super::Shape;
+/// Extents of a tensor's axes.
+pub type Shape = Vec<usize>;
 
 /// A broken invariant of a node: its number and what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -29,10 +29,10 @@ mod op;
 pub mod random;
 pub mod value;
 
-pub use checked::InferError;
+pub use checked::{InferError, Shape};
 pub use client::{ClientOp, Comparison, Function};
 pub use infer::infer_shape;
 pub use interp::{RunError, run, run_observed};
 pub use kernels::{activation, eval_op};
-pub use op::{Activation, Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
+pub use op::{Activation, Pool, ReduceKind, TensorGraph, TensorOp, Window};
 pub use value::{Real, Tensor};

@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Shape;
 use super::client::ClientOp;
 use crate::{ConstId, Graph};
-
-/// Extents of a tensor's axes.
-pub type Shape = Vec<usize>;
 
 /// A network.
 pub type TensorGraph = Graph<TensorOp>;
