@@ -41,8 +41,9 @@ fn prepare(folder: &Folder) {
     plan.client.tail = Some(tail(&plan));
     plan.client.classes = (0..64).map(|k| format!("class {k}")).collect();
     plan.save(&folder.path("model.plan")).unwrap();
-    let records: Vec<u8> =
-        (1..4u8).flat_map(|r| std::iter::once(r).chain((0..64).map(move |k| k * 37 % 64 * r))).collect();
+    let records: Vec<u8> = (1..4u8)
+        .flat_map(|r| std::iter::once(r).chain((0..64u8).map(move |k| k.wrapping_mul(37) % 64 * r)))
+        .collect();
     std::fs::write(folder.path("batch.bin"), &records).unwrap();
     std::fs::write(folder.path("image.u8"), &records[1..65]).unwrap();
     std::fs::write(folder.path("broken.u8"), [0; 5]).unwrap();
