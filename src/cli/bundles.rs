@@ -1,7 +1,9 @@
 //! Files of ciphertexts, one of them or a folder of one for each input.
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+#[cfg(feature = "client")]
+use std::path::Component;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -71,6 +73,7 @@ pub(crate) fn input_name(path: &Path) -> String {
 
 /// File names for the ciphertexts of records: what they are called, with nothing in it that folders or shells mind, numbers
 /// of equal length so that they sort, and each once.
+#[cfg(feature = "client")]
 pub(crate) fn file_names(records: &[String]) -> Vec<String> {
     let number = |name: &str| name.rsplit_once('#').and_then(|(_, n)| n.parse::<usize>().ok());
     let digits = records.iter().filter_map(|r| number(r)).max().unwrap_or(0).to_string().len();
@@ -116,7 +119,7 @@ pub(crate) fn file_names(records: &[String]) -> Vec<String> {
     all.iter().map(name).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "client"))]
 mod tests {
     use super::file_names;
 

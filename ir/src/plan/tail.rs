@@ -84,7 +84,7 @@ pub fn check_tail_size(graph: &TensorGraph) -> Result<(), Excess> {
             return Err(at(format!("a value of shape {:?} is too large for a client", node.ty)));
         }
         let cost = cost(graph, &node.op).map_err(at)?;
-        let args = node.args.iter().filter_map(|a| (*a < id).then(|| elements(graph.ty(*a))));
+        let args = node.args.iter().filter(|a| **a < id).map(|a| elements(graph.ty(*a)));
         total = total.saturating_add(size);
         work = work.saturating_add(args.fold(size, usize::saturating_add).saturating_mul(cost));
         if total > MAX_TOTAL_ELEMENTS || work > MAX_WORK {
