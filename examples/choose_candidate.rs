@@ -43,7 +43,7 @@ impl Observer for Log {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let network = Import { graph: dense_and_square(14)?, tails: vec![vec![]], inputs: vec![] };
+    let network = Import::new(dense_and_square(14)?);
     // Fewer choices are sooner weighed: without this three scales would be tried.
     let request = Request { scale_bits: Some(38), ..Request::default() };
     let objectives: [(&str, &dyn Objective); 2] = [("time", &LeastTime), ("memory", &LeastMemory)];

@@ -36,7 +36,7 @@ fn with_quadratics(pipeline: &mut Pipeline) {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let network = Import { graph: convolution_and_relu()?, tails: vec![vec![]], inputs: vec![] };
+    let network = Import::new(convolution_and_relu()?);
     let request = Request { precision_bits: 10.0, ..Request::default() };
 
     let refusal = Driver::new(&network, &request).run().err();

@@ -263,8 +263,11 @@ fn infer_inspect_and_simulate() {
     write_image(&folder);
     let one = json(&folder.ok("infer model.plan --input image.u8 --check --json"));
     assert!(one["max_abs_error"].as_f64().unwrap() < 1e-5, "{one}");
-    for key in ["output", "top1", "seconds", "seconds_keygen", "peak_rss_bytes", "clear_output"] {
+    for key in ["images", "results", "seconds_keygen", "peak_rss_bytes"] {
         assert!(!one[key].is_null(), "{key} is missing: {one}");
+    }
+    for key in ["input", "output", "top1", "seconds", "clear_output"] {
+        assert!(!one["results"][0][key].is_null(), "{key} is missing: {one}");
     }
 
     let records: Vec<u8> =

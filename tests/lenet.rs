@@ -104,8 +104,9 @@ fn a_plan_from_the_command_line() {
     assert!(numbers["security_bits"].as_f64().unwrap() >= 128.0);
     assert_eq!(json(&folder.ok("inspect lenet.plan --json")), numbers);
     let seven = json(&folder.ok(&format!("infer lenet.plan --input {SEVEN} --check --json")));
-    require(&seven, &["output", "top1", "seconds", "seconds_keygen", "peak_rss_bytes", "clear_output"]);
-    assert_eq!(seven["top1"], 7);
+    require(&seven, &["images", "seconds_keygen", "peak_rss_bytes", "results"]);
+    require(&seven["results"][0], &["input", "output", "top1", "seconds", "clear_output"]);
+    assert_eq!(seven["results"][0]["top1"], 7);
     assert!(seven["max_abs_error"].as_f64().unwrap() < 1e-2, "{seven}");
     assert!(folder.ok("inspect lenet.plan --ir schedule --quiet").starts_with("schedule "));
     assert!(json(&folder.ok("inspect lenet.plan --ir schedule --json"))["ir"].is_string());

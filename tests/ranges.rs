@@ -58,7 +58,7 @@ fn last_pools_squares_and_large_results_are_right() {
         let folder = Folder::new();
         let line = format!("infer {}/model.onnx{} --check --json -q", path.display(), inputs(&path));
         let numbers = json(&folder.ok(&line));
-        let got: Vec<f64> = serde_json::from_value(numbers["output"].clone()).unwrap();
+        let got: Vec<f64> = serde_json::from_value(numbers["results"][0]["output"].clone()).unwrap();
         let error = worst(&got, &read_npy(&path.join("out0.npy")));
         println!("{name}: {error:.1e}");
         assert!(error < ALLOWED, "{name}: {error:e}");
@@ -89,7 +89,7 @@ fn inputs_beyond_what_a_plan_was_made_for_are_refused() {
     assert_eq!(insisting.status.code(), Some(1));
     folder.ok(&format!("{} -o product.plan --input-range -10..10", model(&product)));
     let numbers = json(&folder.ok(&format!("{infer} --json")));
-    let got: Vec<f64> = serde_json::from_value(numbers["output"].clone()).unwrap();
+    let got: Vec<f64> = serde_json::from_value(numbers["results"][0]["output"].clone()).unwrap();
     assert!(worst(&got, &read_npy(&product.join("out0.npy"))) < ALLOWED, "{numbers}");
     assert_eq!(folder.fhec(&format!("{} --input-range 3..-3", model(&product))).status.code(), Some(2));
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use fhec_frontend::{Import, TailStep};
+use fhec_frontend::Import;
 use fhec_ir::Verified;
 use fhec_ir::plan::Plan;
 use fhec_ir::tensor::TensorGraph;
@@ -23,10 +23,10 @@ use crate::{bootstrapped, levelled};
 /// What compilation made.
 #[derive(Debug)]
 pub struct Compiled {
-    /// The network as it was imported.
+    /// The network as it was imported, without what is left to the client.
     pub network: Verified<TensorGraph>,
-    /// For every output the steps left to the client after decryption, such as a softmax.
-    pub tails: Vec<Vec<TailStep>>,
+    /// What is left to the client after decryption, such as a softmax.
+    pub tail: Option<Verified<TensorGraph>>,
     /// The program after the last pass that ran.
     pub program: Program,
     /// The plan, unless the pipeline was stopped early.
@@ -91,7 +91,10 @@ impl<'c> Driver<'c> {
                 return Err(CompileError::NoSuchPass { name: pass.clone() });
             }
             None if !request.exact_activations => {
-                let (attempt, plan) = planned(&passes, objective)?;
+                let (attempt, mut plan) = planned(&passes, objective)?;
+                plan.client.tail = import.tail.as_deref().cloned();
+                plan.client.classes = request.classes.as_ref().unwrap_or(&import.classes).clone();
+                plan.check().map_err(fhec_backend::EmitError::from)?;
                 (attempt, Some(plan))
             }
             stop => (without_plan(&passes, stop.as_deref())?, None),
@@ -99,8 +102,8 @@ impl<'c> Driver<'c> {
         for (program, timing) in &attempt.snapshots {
             watch.tell(|o| o.pass_finished(program, *timing));
         }
-        let (network, tails) = (import.graph.clone(), import.tails.clone());
-        Ok(Compiled { network, tails, program: attempt.program, plan })
+        let (network, tail) = (import.graph.clone(), import.tail.clone());
+        Ok(Compiled { network, tail, program: attempt.program, plan })
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Request {
     pub bootstrap_key_bytes: usize,
     /// Most bytes of memory that the evaluation of a network with bootstraps may be predicted to take.
     pub memory_budget: u64,
+    /// Names of classes for the client; None takes those that the network's file has.
+    pub classes: Option<Vec<String>>,
     /// Kernel times of the machine that will run the plan.
     pub costs: CostTable,
 }
@@ -60,6 +62,7 @@ impl Default for Request {
             levels: None,
             bootstrap_key_bytes: 5_000_000_000,
             memory_budget: 12_000_000_000,
+            classes: None,
             costs: CostTable::default(),
         }
     }

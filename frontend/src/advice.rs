@@ -18,6 +18,13 @@ pub(crate) fn unsupported(op: &str) -> String {
     "the operator is not supported".into()
 }
 
+/// Why an operator that clients evaluate is refused where encrypted evaluation depends on it.
+pub(crate) fn inside(op: &str) -> String {
+    alternative(op)
+        .unwrap_or("only clients evaluate it, at the end of a network; here the network goes on")
+        .into()
+}
+
 /// Why an operator of another domain than ONNX's is refused.
 pub(crate) fn domain(domain: &str, op: &str) -> String {
     match domain {
@@ -77,7 +84,10 @@ fn alternative(op: &str) -> Option<&'static str> {
         }
         "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial"
         | "Bernoulli" => "random values are not supported; export the network for inference",
-        "LogSoftmax" => "only supported where it computes an output; the client applies it then",
+        "LogSoftmax" => "only supported at the end of a network; the client applies it then",
+        "Log" | "Trunc" | "Truth" | "Where" => {
+            "it is no polynomial of an encrypted value; only the end of a network can be left to the client"
+        }
         _ => return None,
     })
 }

@@ -1,12 +1,13 @@
 //! Building tensor IR from ONNX nodes: broadcasting, budget, names.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use fhec_ir::tensor::{Shape, TensorGraph, TensorOp, eval_op, infer_shape};
 use fhec_ir::{ConstId, Constant, ValueId};
 
 use crate::call::{Imported, Value};
-use crate::literal::Literal;
+use crate::literal::{Data, Literal};
 
 /// The graph under construction.
 pub(crate) struct Builder {
@@ -15,11 +16,13 @@ pub(crate) struct Builder {
     pub(crate) name: String,
     /// Elements of constants that may still be made: bounds the memory of hostile models.
     pub(crate) budget: usize,
+    /// Values that are whole numbers by their type.
+    whole: HashSet<ValueId>,
 }
 
 impl Builder {
     pub(crate) fn new(name: &str, budget: usize) -> Self {
-        Self { graph: TensorGraph::new(name, ()), name: String::new(), budget }
+        Self { graph: TensorGraph::new(name, ()), name: String::new(), budget, whole: HashSet::new() }
     }
 
     /// Takes `elements` from the budget.
@@ -34,7 +37,42 @@ impl Builder {
     }
 
     pub(crate) fn push(&mut self, op: TensorOp, args: &[ValueId]) -> Imported<ValueId> {
-        self.graph.push_inferred(op, args.to_vec(), self.name.clone()).map_err(|e| e.message)
+        let whole = !args.is_empty() && args.iter().all(|a| self.is_whole(*a)) && self.keeps_whole(&op);
+        let id = self.graph.push_inferred(op, args.to_vec(), self.name.clone()).map_err(|e| e.message)?;
+        if whole {
+            self.mark_whole(id);
+        }
+        Ok(id)
+    }
+
+    /// Says that a value is one of whole numbers.
+    pub(crate) fn mark_whole(&mut self, id: ValueId) {
+        self.whole.insert(id);
+    }
+
+    /// Whether a value is one of whole numbers by its type.
+    pub(crate) fn is_whole(&self, id: ValueId) -> bool {
+        self.whole.contains(&id)
+    }
+
+    /// Whether an operator makes whole numbers of whole numbers.
+    fn keeps_whole(&self, op: &TensorOp) -> bool {
+        let whole = |c: &ConstId| self.graph.constant(*c).data.iter().all(|x| x.fract() == 0.0);
+        match op {
+            TensorOp::Affine { scale, shift } => [scale, shift].into_iter().flatten().all(whole),
+            TensorOp::Slice { .. }
+            | TensorOp::Gather { .. }
+            | TensorOp::Reshape { .. }
+            | TensorOp::Transpose { .. }
+            | TensorOp::Expand { .. }
+            | TensorOp::Concat { .. }
+            | TensorOp::Add
+            | TensorOp::Sub
+            | TensorOp::Mul
+            | TensorOp::Max
+            | TensorOp::Min => true,
+            _ => false,
+        }
     }
 
     pub(crate) fn shape(&self, id: ValueId) -> &Shape {
@@ -66,7 +104,11 @@ impl Builder {
             Value::Node(id) => Ok(*id),
             Value::Const(c) => {
                 let value = self.add(c.to_constant())?;
-                self.push(TensorOp::Constant { value }, &[])
+                let id = self.push(TensorOp::Constant { value }, &[])?;
+                if matches!(c.data, Data::Int(_)) {
+                    self.mark_whole(id);
+                }
+                Ok(id)
             }
         }
     }
@@ -95,6 +137,13 @@ impl Builder {
             return Ok(x);
         }
         self.push(TensorOp::Expand { out: out.to_vec() }, &[x])
+    }
+
+    /// An operator of two values that are broadcast to each other.
+    pub(crate) fn joined(&mut self, x: ValueId, y: ValueId, op: TensorOp) -> Imported<ValueId> {
+        let shape = broadcast(self.shape(x), self.shape(y))?;
+        let (x, y) = (self.expand(x, &shape)?, self.expand(y, &shape)?);
+        self.push(op, &[x, y])
     }
 
     /// scale·x + shift with constants that broadcast with x by ONNX rules, in both directions.
@@ -135,8 +184,10 @@ impl Builder {
     /// Runs `import` on a scratch graph in which it finds constants as nodes, and evaluates what it builds.
     pub(crate) fn fold(&mut self, import: impl FnOnce(&mut Self) -> Imported) -> Imported {
         let outer = std::mem::replace(&mut self.graph, TensorGraph::new("fold", ()));
+        let outer_whole = std::mem::take(&mut self.whole);
         let result = import(self);
         let scratch = std::mem::replace(&mut self.graph, outer);
+        self.whole = outer_whole;
         let wanted = result?;
         let mut values = Vec::with_capacity(scratch.len());
         for (_, node) in scratch.iter() {

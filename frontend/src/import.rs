@@ -4,20 +4,22 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 
-use fhec_ir::tensor::{TensorGraph, TensorOp};
-use fhec_ir::{Constant, ValueId, Verified, verify};
+use fhec_ir::tensor::TensorOp;
+use fhec_ir::{Constant, Node, Op, ValueId, verify};
 use prost::Message;
 use tract_onnx::pb::{
     GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, type_proto,
 };
 
 use crate::builder::Builder;
-use crate::call::{Call, Imported, Value, axis};
+use crate::call::{Call, Imported, Value};
 use crate::extents::Extents;
 use crate::integers::{self, Integers};
 use crate::literal::{self, Literal};
+use crate::tail::Split;
 use crate::{
-    ImportError, InputHint, Refusal, TailStep, advice, branch, fold, functions, hints, ops, recognise,
+    Import, ImportError, InputHint, Refusal, advice, branch, fold, functions, hints, network, ops, recognise,
+    tail,
 };
 
 /// How to import.
@@ -32,7 +34,7 @@ pub struct Options {
     pub batch: usize,
     /// Inputs that are known: they become constants.
     pub bind: HashMap<String, Constant>,
-    /// Leave a softmax or arg-max that computes an output to the client (see [`Import::tails`]).
+    /// Leave the end of the network to the client, from where it is no polynomial (see [`Import::tail`]).
     pub client_tail: bool,
     /// Recognise activations and polynomials that exporters write as several nodes.
     pub recognise: bool,
@@ -52,17 +54,6 @@ impl Default for Options {
             max_constant_elements: 1 << 29,
         }
     }
-}
-
-/// An imported network.
-#[derive(Clone, Debug)]
-pub struct Import {
-    /// The network.
-    pub graph: Verified<TensorGraph>,
-    /// For every output the steps left to the client, in order of application; mostly none.
-    pub tails: Vec<Vec<TailStep>>,
-    /// What is known of the inputs, in order.
-    pub inputs: Vec<InputHint>,
 }
 
 /// Imports an ONNX file.
@@ -96,7 +87,9 @@ fn import_from(bytes: &[u8], base: Option<&Path>, options: &Options) -> Result<I
     let mut importer = Importer::new(graph, opset, base, options)?;
     importer.declare_inputs()?;
     importer.run()?;
-    importer.finish()
+    let mut import = importer.finish()?;
+    import.classes = network::classes(&model.metadata_props);
+    Ok(import)
 }
 
 fn standard(domain: &str) -> bool {
@@ -150,7 +143,6 @@ struct Importer<'p> {
     integers: Integers,
     /// What is known of the inputs, by name.
     hints: HashMap<String, InputHint>,
-    outputs: Vec<(&'p str, &'p str, Vec<&'p NodeProto>)>,
 }
 
 impl<'p> Importer<'p> {
@@ -173,7 +165,7 @@ impl<'p> Importer<'p> {
         if graph.output.is_empty() {
             return malformed("the graph has no output".into());
         }
-        let mut importer = Self {
+        Ok(Self {
             graph,
             opset,
             base,
@@ -186,31 +178,7 @@ impl<'p> Importer<'p> {
             refusals: Vec::new(),
             integers: Integers::default(),
             hints: HashMap::new(),
-            outputs: Vec::new(),
-        };
-        importer.outputs = graph.output.iter().map(|o| importer.strip_tail(&o.name)).collect();
-        Ok(importer)
-    }
-
-    fn producer(&self, name: &str) -> Option<&'p NodeProto> {
-        self.producers.get(name).map(|&i| &self.graph.node[i])
-    }
-
-    /// An output, the value it is computed from without client steps, and the nodes of those steps.
-    fn strip_tail(&self, output: &'p str) -> (&'p str, &'p str, Vec<&'p NodeProto>) {
-        let (mut name, mut steps) = (output, Vec::new());
-        while self.options.client_tail && steps.len() < 8 {
-            let Some(node) = self.producer(name) else { break };
-            let known = matches!(node.op_type.as_str(), "Softmax" | "LogSoftmax" | "ArgMax");
-            match node.input.first() {
-                Some(input) if known && standard(&node.domain) && !input.is_empty() => {
-                    steps.insert(0, node);
-                    name = input;
-                }
-                _ => break,
-            }
-        }
-        (output, name, steps)
+        })
     }
 
     fn refuse(&mut self, node: impl Into<String>, op: &str, reason: impl Into<String>) {
@@ -273,8 +241,9 @@ impl<'p> Importer<'p> {
         }
         let mut state = vec![State::New; self.graph.node.len()];
         let mut order = Vec::new();
-        for (_, name, _) in &self.outputs {
-            let mut stack: Vec<usize> = self.producers.get(name).copied().into_iter().collect();
+        for output in &self.graph.output {
+            let mut stack: Vec<usize> =
+                self.producers.get(output.name.as_str()).copied().into_iter().collect();
             while let Some(&node) = stack.last() {
                 if state[node] == State::New {
                     state[node] = State::Open;
@@ -309,8 +278,8 @@ impl<'p> Importer<'p> {
                 *self.uses.entry(input).or_insert(0) += 1;
             }
         }
-        for output in &self.outputs {
-            *self.uses.entry(output.1).or_insert(0) += 1;
+        for output in &self.graph.output {
+            *self.uses.entry(output.name.as_str()).or_insert(0) += 1;
         }
         for i in order {
             self.import_node(&self.graph.node[i])?;
@@ -452,19 +421,6 @@ impl<'p> Importer<'p> {
         }
     }
 
-    fn tail(&self, node: &NodeProto, rank: usize) -> Imported<TailStep> {
-        let call = Call { proto: node, inputs: Vec::new(), opset: self.opset, used: Vec::new() };
-        Ok(match node.op_type.as_str() {
-            "Softmax" => TailStep::Softmax { axes: ops::activation::softmax_axes(&call, rank)? },
-            "LogSoftmax" => TailStep::LogSoftmax { axes: ops::activation::softmax_axes(&call, rank)? },
-            _ => TailStep::ArgMax {
-                axis: axis(call.int("axis").unwrap_or(0), rank)?,
-                keep: call.flag("keepdims", true)?,
-                last: call.flag("select_last_index", false)?,
-            },
-        })
-    }
-
     /// The value of an output as a node. One that does not depend on the input becomes its sum with 0 times an input, so
     /// that it is encrypted like the others.
     fn computed(&mut self, value: &Value) -> Imported<ValueId> {
@@ -479,35 +435,16 @@ impl<'p> Importer<'p> {
     }
 
     fn finish(mut self) -> Result<Import, ImportError> {
-        let mut tails = Vec::new();
-        for (output, name, nodes) in self.outputs.clone() {
-            let value = match self.look_up(name, output)? {
+        for output in self.graph.output.iter().map(|o| o.name.as_str()) {
+            let value = match self.look_up(output, output)? {
                 Binding::Known(value) => value,
                 Binding::Refused => continue,
             };
             self.builder.name = output.into();
-            let id = match self.computed(&value) {
-                Ok(id) => id,
-                Err(reason) => {
-                    self.refuse(output, "output", reason);
-                    continue;
-                }
-            };
-            let mut rank = self.builder.shape(id).len();
-            let mut steps = Vec::new();
-            for node in nodes {
-                match self.tail(node, rank) {
-                    Ok(step) => {
-                        if let TailStep::ArgMax { keep: false, .. } = step {
-                            rank -= 1;
-                        }
-                        steps.push(step);
-                    }
-                    Err(reason) => self.refuse(name_of(node), &node.op_type, reason),
-                }
+            match self.computed(&value) {
+                Ok(id) => self.builder.graph.add_output(output, id),
+                Err(reason) => self.refuse(output, "output", reason),
             }
-            tails.push(steps);
-            self.builder.graph.add_output(output, id);
         }
         if !self.refusals.is_empty() {
             return Err(ImportError::Unsupported(self.refusals));
@@ -515,21 +452,33 @@ impl<'p> Importer<'p> {
         let graph = self.builder.graph;
         let graph = if self.options.recognise { recognise::run(&graph) } else { graph };
         let graph = graph.compacted();
-        let divisions = graph.iter().filter(|(_, n)| n.op == TensorOp::Div);
-        let refuse = |(_, n): (ValueId, &fhec_ir::Node<TensorOp>)| Refusal {
-            node: n.name.clone(),
-            op: "Div".into(),
-            reason: "division by a value computed from the input is not supported".into(),
+        let split = if self.options.client_tail {
+            tail::split(&graph).map_err(|refusal| ImportError::Unsupported(vec![refusal]))?
+        } else {
+            Split { encrypted: graph, tail: None }
         };
-        let refusals: Vec<Refusal> = divisions.map(refuse).collect();
+        let encrypted = tail::without_softmax(&split.encrypted);
+        let refusals: Vec<Refusal> = encrypted.iter().filter_map(|(_, node)| inside(node)).collect();
         if !refusals.is_empty() {
             return Err(ImportError::Unsupported(refusals));
         }
         let hint = |(id, name): (ValueId, &str)| InputHint {
-            normalises: hints::normalising_node(&graph, id),
+            normalises: hints::normalising_node(&encrypted, id),
             ..self.hints.get(name).cloned().unwrap_or_default()
         };
-        let inputs = graph.inputs().map(hint).collect();
-        Ok(Import { graph: verify(graph)?, tails, inputs })
+        let inputs = encrypted.inputs().map(hint).collect();
+        let tail = split.tail.map(verify).transpose()?;
+        Ok(Import { graph: verify(encrypted)?, tail, classes: vec![], inputs })
     }
+}
+
+/// Why a node cannot stand in the encrypted part, if that is so.
+fn inside(node: &Node<TensorOp>) -> Option<Refusal> {
+    let op = node.op.mnemonic();
+    let reason = match node.op {
+        TensorOp::Div => "division by a value computed from the input is not supported".into(),
+        TensorOp::Client(_) => advice::inside(op),
+        _ => return None,
+    };
+    Some(Refusal { node: node.name.clone(), op: op.into(), reason })
 }

@@ -11,7 +11,7 @@
 //! subgraphs fold away on the way. What cannot be compiled is refused, all nodes in one report.
 //!
 //! Code map: `import` drives, `functions` inlines those that a model brings along, `ops` has one importer per operator, `fold` the constants, `recognise` gives back
-//! activations and polynomials that exporters wrote as several nodes, `tail` what the client computes after
+//! activations and polynomials that exporters wrote as several nodes, `tail` splits off what the client computes after
 //! decryption, [`reference`](mod@reference) runs the same file on tract.
 //!
 //! Nothing here knows of encryption, and nothing else knows of ONNX.
@@ -28,6 +28,7 @@ mod hints;
 mod import;
 mod integers;
 mod literal;
+mod network;
 mod ops;
 mod recognise;
 pub mod reference;
@@ -35,5 +36,5 @@ mod tail;
 
 pub use error::{ImportError, Refusal};
 pub use hints::InputHint;
-pub use import::{Import, Options, import, import_bytes};
-pub use tail::TailStep;
+pub use import::{Options, import, import_bytes};
+pub use network::Import;

@@ -1,95 +1,193 @@
-//! What is left for the client: softmax and arg-max at the very end of a network.
+//! Splits a network into what is evaluated on ciphertexts and its tail, which the client evaluates after decryption.
+//!
+//! A tail begins where a function is no polynomial and nothing heavy depends on it: no convolution, no matrix, no average.
+//! With it goes all that depends on it, and what only moves elements right before it. A network of polynomials has no tail.
 
-use std::fmt;
+use std::collections::HashSet;
 
-use fhec_ir::tensor::Tensor;
-use fhec_ir::tensor::value::strides;
+use fhec_ir::plan::check_tail_size;
+use fhec_ir::tensor::{Activation, ClientOp, Pool, ReduceKind, TensorGraph, TensorOp};
+use fhec_ir::{Op, ValueId};
 
-/// One step that the client applies to a decrypted output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TailStep {
-    /// exp(x)/Σexp(x), the sum over the axes.
-    Softmax {
-        /// Axes, ascending.
-        axes: Vec<usize>,
-    },
-    /// x − ln Σexp(x), the sum over the axes.
-    LogSoftmax {
-        /// Axes, ascending.
-        axes: Vec<usize>,
-    },
-    /// Index of the largest element along an axis.
-    ArgMax {
-        /// The axis.
-        axis: usize,
-        /// Keep the axis with extent 1.
-        keep: bool,
-        /// Of equal maxima take the last instead of the first.
-        last: bool,
-    },
+use crate::Refusal;
+
+/// A network in two parts. The outputs of the first are the inputs of the second.
+pub(crate) struct Split {
+    pub(crate) encrypted: TensorGraph,
+    pub(crate) tail: Option<TensorGraph>,
 }
 
-impl fmt::Display for TailStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |axes: &[usize]| axes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        match self {
-            Self::Softmax { axes } => write!(f, "softmax (axis {})", list(axes)),
-            Self::LogSoftmax { axes } => write!(f, "log-softmax (axis {})", list(axes)),
-            Self::ArgMax { axis, .. } => write!(f, "arg-max (axis {axis})"),
+/// What is no polynomial.
+fn exact(op: &TensorOp) -> bool {
+    matches!(
+        op,
+        TensorOp::Activation(_)
+            | TensorOp::PRelu { .. }
+            | TensorOp::Pool { kind: Pool::Max, .. }
+            | TensorOp::Div
+            | TensorOp::Max
+            | TensorOp::Min
+            | TensorOp::Client(_)
+    )
+}
+
+/// What is worth encrypted evaluation.
+fn heavy(op: &TensorOp) -> bool {
+    match op {
+        TensorOp::Pool { kind, .. } => *kind != Pool::Max,
+        TensorOp::Reduce { kind, .. } => *kind == ReduceKind::Mean,
+        TensorOp::Conv { .. }
+        | TensorOp::ConvTranspose { .. }
+        | TensorOp::Gemm { .. }
+        | TensorOp::Resample { .. } => true,
+        _ => false,
+    }
+}
+
+/// What only moves elements.
+fn moves(op: &TensorOp) -> bool {
+    matches!(
+        op,
+        TensorOp::Reshape { .. }
+            | TensorOp::Transpose { .. }
+            | TensorOp::Concat { .. }
+            | TensorOp::Expand { .. }
+    )
+}
+
+/// For every value, whether the client computes it.
+fn client_side(graph: &TensorGraph) -> Vec<bool> {
+    let mut heavy_below = vec![false; graph.len()];
+    for (id, node) in graph.iter().rev() {
+        if heavy(&node.op) || heavy_below[id.index()] {
+            node.args.iter().for_each(|a| heavy_below[a.index()] = true);
         }
     }
-}
-
-impl TailStep {
-    /// Applies the step.
-    ///
-    /// # Panics
-    /// If an axis lies beyond the rank.
-    pub fn apply(&self, x: &Tensor<f64>) -> Tensor<f64> {
-        match self {
-            Self::Softmax { axes } => normalised(x, axes, |v, max, sum| (v - max).exp() / sum),
-            Self::LogSoftmax { axes } => normalised(x, axes, |v, max, sum| v - max - sum.ln()),
-            Self::ArgMax { axis, keep, last } => arg_max(x, *axis, *keep, *last),
+    let mut tail = vec![false; graph.len()];
+    for (id, node) in graph.iter() {
+        let first = exact(&node.op) && !heavy_below[id.index()];
+        tail[id.index()] = first || node.args.iter().any(|a| tail[a.index()]);
+    }
+    let users = graph.users();
+    for (id, node) in graph.iter().rev() {
+        let output = graph.outputs.iter().any(|o| o.value == id);
+        let users = &users[id.index()];
+        if moves(&node.op) && !output && !users.is_empty() && users.iter().all(|u| tail[u.index()]) {
+            tail[id.index()] = true;
         }
     }
+    tail
 }
 
-/// For every element: the group of elements it is normalised with.
-fn groups(x: &Tensor<f64>, axes: &[usize]) -> Vec<usize> {
-    let strides = strides(&x.shape);
-    let key = |i: usize| {
-        (0..x.shape.len())
-            .filter(|k| !axes.contains(k))
-            .fold(0, |key, k| key * x.shape[k] + i / strides[k] % x.shape[k])
-    };
-    (0..x.data.len()).map(key).collect()
-}
-
-fn normalised(x: &Tensor<f64>, axes: &[usize], f: impl Fn(f64, f64, f64) -> f64) -> Tensor<f64> {
-    let groups = groups(x, axes);
-    let count = groups.iter().max().map_or(0, |m| m + 1);
-    let (mut max, mut sum) = (vec![f64::NEG_INFINITY; count], vec![0.0; count]);
-    groups.iter().zip(&x.data).for_each(|(&g, &v)| max[g] = f64::max(max[g], v));
-    groups.iter().zip(&x.data).for_each(|(&g, &v)| sum[g] += (v - max[g]).exp());
-    let data = groups.iter().zip(&x.data).map(|(&g, &v)| f(v, max[g], sum[g])).collect();
-    Tensor::new(x.shape.clone(), data)
-}
-
-fn arg_max(x: &Tensor<f64>, axis: usize, keep: bool, last: bool) -> Tensor<f64> {
-    let groups = groups(x, &[axis]);
-    let stride = strides(&x.shape)[axis];
-    let count = x.data.len() / x.shape[axis];
-    let mut best = vec![(f64::NEG_INFINITY, 0usize); count];
-    for (i, (&g, &v)) in groups.iter().zip(&x.data).enumerate() {
-        if v > best[g].0 || last && v == best[g].0 {
-            best[g] = (v, i / stride % x.shape[axis]);
+/// Splits a network.
+///
+/// # Errors
+/// If the tail is too large for a client.
+pub(crate) fn split(graph: &TensorGraph) -> Result<Split, Refusal> {
+    let client = client_side(graph);
+    if !client.contains(&true) {
+        return Ok(Split { encrypted: graph.clone(), tail: None });
+    }
+    let mut tail = TensorGraph::new(graph.name.clone(), ());
+    let mut encrypted = graph.clone();
+    encrypted.outputs.clear();
+    let mut names: HashSet<String> = HashSet::new();
+    let mut renamed: Vec<Option<ValueId>> = vec![None; graph.len()];
+    for id in boundary(graph, &client) {
+        let name = raw_name(graph, id, &mut names);
+        let shape = graph.ty(id).clone();
+        let op = TensorOp::Input { name: name.clone(), shape: shape.clone() };
+        renamed[id.index()] = Some(tail.push(op, vec![], shape, name.clone()));
+        encrypted.add_output(name, id);
+    }
+    tail.constants = graph.constants.clone();
+    for (id, node) in graph.iter() {
+        let constant = matches!(node.op, TensorOp::Constant { .. });
+        if renamed[id.index()].is_none() && (client[id.index()] || constant) {
+            let args = node.args.iter().filter_map(|a| renamed[a.index()]).collect();
+            let (op, ty) = (node.op.clone(), node.ty.clone());
+            renamed[id.index()] = Some(tail.push(op, args, ty, node.name.clone()));
         }
     }
-    let mut shape = x.shape.clone();
-    if keep {
-        shape[axis] = 1;
-    } else {
-        shape.remove(axis);
+    for output in &graph.outputs {
+        if let Some(value) = renamed[output.value.index()] {
+            tail.add_output(output.name.clone(), value);
+        }
     }
-    Tensor::new(shape, best.into_iter().map(|b| b.1 as f64).collect())
+    let tail = tail.compacted();
+    if let Err(excess) = check_tail_size(&tail) {
+        let node = excess.node.map(|id| tail.node(id));
+        return Err(Refusal {
+            node: node.map_or_else(|| graph.name.clone(), |n| n.name.clone()),
+            op: node.map_or("network", |n| n.op.mnemonic()).into(),
+            reason: format!(
+                "what follows encrypted evaluation would be the client's, but {}",
+                excess.message
+            ),
+        });
+    }
+    Ok(Split { encrypted: encrypted.compacted(), tail: Some(tail) })
+}
+
+/// The values that are decrypted, in order: the encrypted ones that the client's need, or that are outputs.
+fn boundary(graph: &TensorGraph, client: &[bool]) -> Vec<ValueId> {
+    let mut needed = vec![false; graph.len()];
+    for (_, node) in graph.iter().filter(|(id, _)| client[id.index()]) {
+        for arg in &node.args {
+            needed[arg.index()] |= !matches!(graph.node(*arg).op, TensorOp::Constant { .. });
+        }
+    }
+    graph.outputs.iter().for_each(|o| needed[o.value.index()] = true);
+    graph.ids().filter(|id| needed[id.index()] && !client[id.index()]).collect()
+}
+
+/// A name for an encrypted output: the network's own if it is one, else that of its node, which is not taken.
+fn raw_name(graph: &TensorGraph, id: ValueId, taken: &mut HashSet<String>) -> String {
+    let own = graph.outputs.iter().find(|o| o.value == id).map(|o| o.name.clone());
+    let node = &graph.node(id).name;
+    let wanted = own.unwrap_or_else(|| {
+        let is_output = graph.outputs.iter().any(|o| o.name == *node);
+        if node.is_empty() || is_output { format!("{node}_raw") } else { node.clone() }
+    });
+    let mut name = wanted.clone();
+    let mut number = 2;
+    while !taken.insert(name.clone()) {
+        name = format!("{wanted}_{number}");
+        number += 1;
+    }
+    name
+}
+
+/// Writes softmax out, as exponentials over their sum, where it stands inside the encrypted part: passes know its parts.
+pub(crate) fn without_softmax(graph: &TensorGraph) -> TensorGraph {
+    let mut out = TensorGraph::new(graph.name.clone(), ());
+    out.constants = graph.constants.clone();
+    let mut renamed: Vec<ValueId> = Vec::with_capacity(graph.len());
+    for (_, node) in graph.iter() {
+        let args: Vec<ValueId> = node.args.iter().map(|a| renamed[a.index()]).collect();
+        let (name, shape) = (&node.name, &node.ty);
+        let value = match &node.op {
+            TensorOp::Client(ClientOp::Softmax { axes, log: false }) => {
+                let kept: Vec<usize> =
+                    shape.iter().enumerate().map(|(k, d)| if axes.contains(&k) { 1 } else { *d }).collect();
+                let sum = TensorOp::Reduce { kind: ReduceKind::Sum, axes: axes.clone(), keep: true };
+                let e = out.push(TensorOp::Activation(Activation::Exp), args, shape.clone(), name);
+                let sum = out.push(sum, vec![e], kept.clone(), name);
+                let inverse = TensorOp::Activation(Activation::Reciprocal);
+                let inverse = out.push(inverse, vec![sum], kept.clone(), name);
+                let inverse = if kept == *shape {
+                    inverse
+                } else {
+                    out.push(TensorOp::Expand { out: shape.clone() }, vec![inverse], shape.clone(), name)
+                };
+                out.push(TensorOp::Mul, vec![e, inverse], shape.clone(), name)
+            }
+            op => out.push(op.clone(), args, shape.clone(), name),
+        };
+        renamed.push(value);
+    }
+    for output in &graph.outputs {
+        out.add_output(output.name.clone(), renamed[output.value.index()]);
+    }
+    out
 }

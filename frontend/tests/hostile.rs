@@ -153,7 +153,7 @@ fn constants_are_bounded() {
 fn every_unsupported_node_is_named() {
     let mut first = node("NonZero", &["x"], &["a"]);
     first.name = "one".into();
-    let mut second = node("TopK", &["a"], &["b"]);
+    let mut second = node("NonMaxSuppression", &["a"], &["b"]);
     second.name = "two".into();
     let mut third = node("Conv", &["x", "x"], &["c"]);
     third.name = "three".into();

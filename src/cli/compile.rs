@@ -15,7 +15,7 @@ use fhec_ir::tensor::Tensor;
 use serde_json::{Value, json};
 
 use super::assumed::{self, OfBytes};
-use super::files::import;
+use super::files::{import, read_classes};
 use super::normalisation::{NormArgs, Prepared};
 use super::output::bytes;
 use super::watching::{Keep, Watched, Watching, done};
@@ -98,6 +98,9 @@ pub(crate) struct CompileArgs {
     options: ModelArgs,
     #[command(flatten)]
     data: SampleArgs,
+    /// Names of classes for the client, one per line or as JSON; those of the network's file if not given.
+    #[arg(long, value_name = "FILE")]
+    classes: Option<PathBuf>,
     /// End after this pass.
     #[arg(long, value_name = "PASS", value_parser = pass, help_heading = "Passes")]
     stop_after: Option<String>,
@@ -238,15 +241,6 @@ fn run(
     context: &Context,
     keep: &Keep<'_>,
 ) -> Result<(Compiled, Watched)> {
-    for (output, tail) in import.graph.outputs.iter().zip(&import.tails).filter(|(_, tail)| !tail.is_empty())
-    {
-        let steps: Vec<String> = tail.iter().map(ToString::to_string).collect();
-        context.remark(format!(
-            "output `{}` is given as it enters {}: apply that after decryption (`fhec eval` does)",
-            output.name,
-            steps.join(", then ")
-        ));
-    }
     let mut watching = Watching::new(context, keep);
     let compiled = Driver::new(import, request).observer(&mut watching).run()?;
     let watched = watching.finish();
@@ -288,6 +282,7 @@ impl CompileArgs {
         let import = import(&self.model, &self.options.norm.shapes)?;
         let mut request = self.options.request(&self.model, &import, self.data, context)?;
         request.stop_after = self.stop_after.clone();
+        request.classes = self.classes.as_deref().map(read_classes).transpose()?;
         if self.options.exact_activations && request.stop_after.is_none() {
             bail!(
                 "exact activations cannot run encrypted: add --stop-after assign-layout, or use `fhec eval`"

@@ -3,39 +3,52 @@
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use fhec_ckks::keys::SecretKey;
 use fhec_ir::plan::ClientOutput;
 use fhec_runtime::client::{self, Client};
-use fhec_runtime::files::{Bundle, Direction};
+use fhec_runtime::files::{Bundle, Direction, KeySetId};
 use fhec_runtime::input::write_npy;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Context;
+use super::bundles::{Bundles, input_name};
+use super::figures::merge;
 use super::files::load_spec;
-use super::output::top1;
+use super::output::failure;
+use super::results::{ResultArgs, Results};
 
 /// Decrypt the results of a run.
 #[derive(Args)]
 #[command(after_help = "\
+Several files, or a folder of them as `fhec run` makes it, are decrypted one after the other; one that fails is reported,
+and the rest goes on. What the network ends with that is no polynomial (softmax, arg-max, top-k, …) is run here, after
+decryption; --raw gives what it is run on.
+With --json there is one object: `results`, an entry for each file with `input`, `output` (the first), `outputs` by name
+and `shapes` of these (numbers are flat, row-major), `top1`, `class`, or `error`.
+
 What is printed holds the noise of the ciphertexts, and enough exact decryptions tell something about the secret key:
 do not publish more digits than you need.
 
-Example:
-  fhec decrypt model.client --key keys/secret.key --input result.ct --json")]
+Examples:
+  fhec decrypt model.client --key keys/secret.key --input result.ct --json
+  fhec decrypt model.client --key keys/secret.key --input results --classes imagenet.txt")]
 pub(crate) struct DecryptArgs {
     /// A client file or a plan.
     spec: PathBuf,
     /// The secret key.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Encrypted results.
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
+    /// Encrypted results: files or folders of them.
+    #[arg(long, value_name = "FILE", required = true)]
+    input: Vec<PathBuf>,
+    #[command(flatten)]
+    results: ResultArgs,
     /// Show results beyond what the plan was made for, which are wrong in all likelihood.
     #[arg(long)]
     allow_out_of_range: bool,
-    /// Write out0.npy, out1.npy, … to this folder.
+    /// Write out0.npy, out1.npy, … to this folder; of several inputs, to folders in it named after them.
     #[arg(short, long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
 }
@@ -55,11 +68,6 @@ pub(crate) fn write_outputs(folder: &Path, outputs: &[(Vec<usize>, Vec<f64>)]) -
     Ok(())
 }
 
-/// Outputs with their shapes.
-pub(crate) fn shaped(outputs: &[ClientOutput], tensors: &[Vec<f64>]) -> Vec<(Vec<usize>, Vec<f64>)> {
-    outputs.iter().zip(tensors).map(|(o, t)| (o.layout.shape(), t.clone())).collect()
-}
-
 /// Warns of results that are more than half of what the plan was made for.
 pub(crate) fn warn_of_bounds(outputs: &[ClientOutput], tensors: &[Vec<f64>], context: &Context) {
     for (output, tensor) in outputs.iter().zip(tensors) {
@@ -73,38 +81,87 @@ pub(crate) fn warn_of_bounds(outputs: &[ClientOutput], tensors: &[Vec<f64>], con
     }
 }
 
-/// `name: 0.12 -3.4 …`, at most so many numbers.
-pub(crate) fn line(name: &str, values: &[f64]) -> String {
-    const SHOWN: usize = 16;
-    let numbers: Vec<_> = values.iter().take(SHOWN).map(|x| format!("{x:.4}")).collect();
-    let more = if values.len() > SHOWN { format!(" … ({} in all)", values.len()) } else { String::new() };
-    format!("{name}: {}{more}", numbers.join(" "))
+struct Session<'a> {
+    context: &'a Context,
+    client: Client,
+    secret: SecretKey,
+    keys: KeySetId,
+    results: Results,
+    folder: Option<PathBuf>,
 }
 
 impl DecryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let client = Client::new(load_spec(&self.spec)?)?.allow_out_of_range(self.allow_out_of_range);
-        let parameters = client.parameters();
-        let (secret, id) = client::read_secret_key(&self.key, parameters)?;
-        let bundle = Bundle::load(&self.input, Direction::Outputs, parameters, client.spec().plan)?;
-        let tensors = client.decrypt((&secret, id), &bundle)?;
-        let outputs = &client.spec().client.outputs;
-        warn_of_bounds(outputs, &tensors, context);
-        if let Some(folder) = &self.output_dir {
-            write_outputs(folder, &shaped(outputs, &tensors))?;
-        }
-        for (output, tensor) in outputs.iter().zip(&tensors) {
-            context.answer(line(&output.name, tensor));
-        }
-        let first = tensors.first().map(Vec::as_slice).unwrap_or_default();
-        context.say(format!("largest: {}", top1(first)));
-        if context.json {
-            let mut result = json!({ "output": first, "top1": top1(first) });
-            if tensors.len() > 1 {
-                result["outputs"] = json!(tensors);
+        let results = Results::new(&client.spec().client, &self.results)?;
+        let (secret, keys) = client::read_secret_key(&self.key, client.parameters())?;
+        let bundles = Bundles::open(&self.input)?;
+        let session = Session { context, client, secret, keys, results, folder: self.output_dir };
+        if let ([file], false) = (&bundles.files[..], bundles.many) {
+            let outputs = session.decrypt(file, session.folder.clone())?;
+            session.results.lines(&outputs).iter().for_each(|line| context.answer(line));
+            let top1 = session.results.top1(&outputs);
+            context.say(format!("largest: {}", session.results.class_text(top1)));
+            if context.json {
+                let entry = session.entry(file, &outputs);
+                let mut result = json!({ "results": [entry] });
+                merge(&mut result, session.results.json(&outputs));
+                context.json(&result);
             }
-            context.json(&result);
+            return Ok(());
         }
-        Ok(())
+        session.many(&bundles.files)
+    }
+}
+
+impl Session<'_> {
+    /// What is shown of a file, which is written to a folder if one is given.
+    fn decrypt(&self, file: &Path, folder: Option<PathBuf>) -> Result<Vec<Vec<f64>>> {
+        let spec = self.client.spec();
+        let bundle = Bundle::load(file, Direction::Outputs, self.client.parameters(), spec.plan)?;
+        let raw = self.client.decrypt((&self.secret, self.keys), &bundle)?;
+        warn_of_bounds(&spec.client.outputs, &raw, self.context);
+        let outputs = self.results.of(&raw)?;
+        if let Some(folder) = folder {
+            write_outputs(&folder, &self.results.shaped(&outputs))?;
+        }
+        Ok(outputs)
+    }
+
+    fn entry(&self, file: &Path, outputs: &[Vec<f64>]) -> Value {
+        let mut entry = json!({ "input": input_name(file) });
+        merge(&mut entry, self.results.json(outputs));
+        entry
+    }
+
+    fn many(&self, files: &[PathBuf]) -> Result<()> {
+        let (mut entries, mut failed) = (vec![], 0);
+        for file in files {
+            let name = input_name(file);
+            let folder = self.folder.as_ref().map(|f| f.join(&name));
+            match self.decrypt(file, folder) {
+                Ok(outputs) => {
+                    let top1 = self.results.top1(&outputs);
+                    self.context.answer(format!("{name}: {}", self.results.class_text(top1)));
+                    if self.context.json {
+                        entries.push(self.entry(file, &outputs));
+                    }
+                }
+                Err(error) => {
+                    self.context.report(&error);
+                    entries.push(failure(&name, &error));
+                    failed += 1;
+                }
+            }
+        }
+        self.context.end(
+            json!({ "images": files.len() - failed, "failed": failed, "results": entries }),
+            || {
+                if failed > 0 {
+                    bail!("{failed} of {} inputs failed", files.len());
+                }
+                Ok(())
+            },
+        )
     }
 }

@@ -1,24 +1,32 @@
 //! `fhec encrypt`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use fhec_ckks::keys::{PublicKey, SecretKey};
 use fhec_runtime::client::{self, Client};
-use fhec_runtime::files::{self, Direction};
+use fhec_runtime::files::{self, Direction, KeySetId};
+use serde_json::json;
 
 use super::Context;
+use super::bundles::file_names;
 use super::files::load_spec;
-use super::records::{DataArgs, inputs_help, remark_assumed};
+use super::output::failure;
+use super::records::{DataArgs, inputs_help, parse_range};
+use super::tasks::{Asked, Failed, Task};
 
 /// Encrypt inputs for a plan.
 #[derive(Args)]
 #[command(after_help = concat!(
     inputs_help!(),
-    "
+    "Of several inputs each goes into a file of its own, named after it, in the folder -o; one that fails is reported, and
+the rest goes on.
+
 Examples:
   fhec encrypt model.client --key keys/secret.key --input cat.png -o cat.ct
-  fhec encrypt model.client --public keys/public.key --input test_batch.bin#17 -o frog.ct"
+  fhec encrypt model.client --public keys/public.key --input test_batch.bin#17 -o frog.ct
+  fhec encrypt model.client --key keys/secret.key --input test_batch.bin --range 0..100 -o inputs"
 ))]
 pub(crate) struct EncryptArgs {
     /// A client file or a plan.
@@ -29,41 +37,113 @@ pub(crate) struct EncryptArgs {
     /// A public key instead.
     #[arg(long, value_name = "FILE")]
     public: Option<PathBuf>,
-    /// One for each input of the network, in order, or one .npz for all.
+    /// Inputs: files or folders of them; for a network with several inputs one for each, or one .npz.
     #[arg(long, value_name = "FILE", required = true)]
     input: Vec<String>,
+    /// Of the inputs that a file or folder holds: FROM..TO, without TO; all if not given.
+    #[arg(long, value_name = "FROM..TO", value_parser = parse_range)]
+    range: Option<std::ops::Range<usize>>,
     #[command(flatten)]
     data: DataArgs,
     /// Insist on inputs beyond what the plan was made for, at the risk of wrong results.
     #[arg(long)]
     allow_out_of_range: bool,
-    /// Where to write the ciphertexts.
-    #[arg(short, long, value_name = "FILE")]
+    /// Where to write the ciphertexts: a file, of several inputs a folder.
+    #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
+}
+
+/// What encrypts.
+enum Key {
+    Secret(SecretKey, KeySetId),
+    Public(PublicKey, KeySetId),
 }
 
 impl EncryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let client = Client::new(load_spec(&self.spec)?)?.allow_out_of_range(self.allow_out_of_range);
         let inputs = &client.spec().client.inputs;
-        let records = self.data.open(self.data.planned(inputs)?, &self.input)?;
-        let tensors = records.only()?;
-        remark_assumed(&records, context);
-        let parameters = client.parameters();
-        match (&self.key, &self.public) {
+        let ranged = self.range.is_some();
+        let asked = Asked { files: &self.input, range: self.range, labels: None, data: self.data };
+        let (tasks, failed) = asked.open(inputs, context)?;
+        let key = match (&self.key, &self.public) {
             (Some(path), _) => {
-                let (secret, id) = client::read_secret_key(path, parameters)?;
-                let values = client.encrypt_seeded(&secret, &tensors)?;
-                files::save_seeded(&self.output, parameters, (client.spec().plan, id), &values)?;
+                let (key, id) = client::read_secret_key(path, client.parameters())?;
+                Key::Secret(key, id)
             }
             (None, Some(path)) => {
-                let keys = files::read_public_key(path, parameters)?;
-                client.encrypt_public(keys, &tensors)?.save(&self.output, Direction::Inputs, parameters)?;
+                let (key, id) = files::read_public_key(path, client.parameters())?;
+                Key::Public(key, id)
             }
             (None, None) => bail!("a key is needed: --key or --public"),
-        }
+        };
         inputs.iter().for_each(|input| context.say(format!("input {input}")));
-        context.say(format!("{}: encrypted for plan {}", self.output.display(), client.spec().plan));
-        Ok(())
+        let plan = client.spec().plan;
+        let alone = tasks.len() == 1 && failed.is_empty() && !ranged && !self.output.is_dir();
+        if let ([task], true) = (&tasks[..], alone) {
+            encrypt(&client, &key, task, &self.output)?;
+            context.say(format!("{}: encrypted for plan {plan}", self.output.display()));
+            if context.json {
+                context.json(&json!({ "results": [{ "input": task.name, "file": self.output }] }));
+            }
+            return Ok(());
+        }
+        let given = tasks.len() + failed.len();
+        let (entries, failed) = many(&client, &key, (&tasks, failed), &self.output, context)?;
+        let done = given - failed;
+        context.say(format!("{}: {done} inputs encrypted for plan {plan}", self.output.display()));
+        context.end(json!({ "images": done, "failed": failed, "results": entries }), || {
+            if failed > 0 {
+                bail!("{failed} of {given} inputs failed");
+            }
+            Ok(())
+        })
     }
+}
+
+fn encrypt(client: &Client, key: &Key, task: &Task, output: &Path) -> Result<()> {
+    let tensors = task.data.tensors(task.record)?;
+    let parameters = client.parameters();
+    match key {
+        Key::Secret(secret, id) => {
+            let values = client.encrypt_seeded(secret, &tensors)?;
+            files::save_seeded(output, parameters, (client.spec().plan, *id), &values)?;
+        }
+        Key::Public(public, id) => {
+            let bundle = client.encrypt_public((public.clone(), *id), &tensors)?;
+            bundle.save(output, Direction::Inputs, parameters)?;
+        }
+    }
+    Ok(())
+}
+
+/// Encrypts all inputs into a folder: what became of each, and how many failed.
+fn many(
+    client: &Client,
+    key: &Key,
+    (tasks, failed): (&[Task], Vec<Failed>),
+    folder: &Path,
+    context: &Context,
+) -> Result<(Vec<serde_json::Value>, usize)> {
+    if folder.is_file() {
+        bail!("{}: several inputs are written to a folder, this is a file", folder.display());
+    }
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let mut entries: Vec<_> = failed.iter().map(|f| failure(&f.name, &f.error)).collect();
+    let mut failures = entries.len();
+    let names = file_names(&tasks.iter().map(|t| t.name.clone()).collect::<Vec<_>>());
+    let progress = context.progress("encrypting");
+    for (k, (task, name)) in tasks.iter().zip(names).enumerate() {
+        let path = folder.join(name);
+        match encrypt(client, key, task, &path) {
+            Ok(()) => entries.push(json!({ "input": task.name, "file": path })),
+            Err(error) => {
+                context.report(&error);
+                entries.push(failure(&task.name, &error));
+                failures += 1;
+            }
+        }
+        progress.set(k + 1, tasks.len());
+    }
+    Ok((entries, failures))
 }

@@ -9,10 +9,11 @@ use fhec_passes::pipeline::{Config, Pipeline, Program};
 use serde_json::json;
 
 use super::Context;
-use super::decrypt::{line, write_outputs};
+use super::decrypt::write_outputs;
 use super::inspect::Stage;
 use super::normalisation::NormArgs;
 use super::records::{DataArgs, inputs_help, network_types, remark_assumed};
+use super::results::line;
 
 /// Evaluate a network in clear at any stage of compilation.
 #[derive(Args)]
@@ -58,10 +59,9 @@ impl EvalArgs {
             prepared.remark_raw(&import, context);
         }
         remark_assumed(&set, context);
-        let network = import.graph;
+        let network = import.graph.clone();
         let shapes = network.inputs().map(|(id, _)| network.ty(id).clone());
         let tensors: Vec<Tensor<f64>> = shapes.zip(set.only()?).map(|(s, t)| Tensor::new(s, t)).collect();
-        let names: Vec<_> = network.outputs.iter().map(|o| o.name.clone()).collect();
         let outputs = match self.ir {
             Stage::Tensor => tensor::run(&network, &tensors)?,
             stage => {
@@ -81,16 +81,11 @@ impl EvalArgs {
                 run(&program, &tensors)?
             }
         };
-        let mut results = Vec::with_capacity(outputs.len());
-        for (k, output) in outputs.iter().enumerate() {
-            let tail = import.tails.get(k).map(Vec::as_slice).unwrap_or_default();
-            let output = tail.iter().fold(output.clone(), |x, step| step.apply(&x));
-            results.push((output.shape, output.data));
-        }
+        let results = import.finish(outputs)?.into_iter().map(|t| (t.shape, t.data)).collect::<Vec<_>>();
         if let Some(folder) = &self.output_dir {
             write_outputs(folder, &results)?;
         }
-        for (name, (_, data)) in names.iter().zip(&results) {
+        for (name, (_, data)) in import.output_names().zip(&results) {
             context.answer(line(name, data));
         }
         if context.json {

@@ -2,7 +2,7 @@
 
 use fhec_ir::plan::{
     BudgetReport, ClientInput, ClientSection, ClientSpec, ImageAxes, LayerReport, MemoryReport,
-    PlacementReport, Plan, PlanId, Report,
+    PlacementReport, Plan, PlanId, Report, Tail, TailResult,
 };
 use fhec_ir::text::shape_text;
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
         "output_ranges": plan.client.outputs.iter().map(|o| o.range).collect::<Vec<_>>(),
         "output_errors": plan.client.outputs.iter().map(|o| o.error).collect::<Vec<_>>(),
     });
+    merge(&mut numbers, outputs(&plan.client));
     merge(&mut numbers, work(&report.layers));
     let layers = numbers["layers"].as_array_mut().into_iter().flatten();
     for (layer, l) in layers.zip(&report.layers) {
@@ -39,6 +40,44 @@ pub(crate) fn numbers(plan: &Plan, id: PlanId, plan_bytes: u64) -> Value {
         layer["proven"] = json!(l.proven);
     }
     numbers
+}
+
+/// What the client runs and gives, under stable names: `tail` is what it runs in all, `outputs` what the user sees,
+/// `raw_outputs` what is decrypted. A range is what the plan was made for; what the client runs has none.
+fn outputs(client: &ClientSection) -> Value {
+    let Ok(tail) = Tail::of(client) else { return json!({}) };
+    let range = |k: usize| client.outputs.get(k).map(|o| [-o.bound, o.bound]);
+    let classes = (!client.classes.is_empty()).then_some(&client.classes);
+    let outputs = tail.results().iter().enumerate().map(|(k, r)| {
+        json!({
+            "name": r.name, "shape": r.shape, "tail": r.steps, "classes": classes.filter(|_| k == 0),
+            "range": r.raw.and_then(range),
+        })
+    });
+    let raw = client.outputs.iter().enumerate();
+    let raw = raw.map(|(k, o)| json!({ "name": o.name, "shape": o.layout.shape(), "range": range(k) }));
+    json!({
+        "tail": tail.steps(), "outputs": outputs.collect::<Vec<_>>(), "raw_outputs": raw.collect::<Vec<_>>(),
+    })
+}
+
+/// A line per output of the network, and one that says what the client runs, if it runs something.
+fn output_lines(client: &ClientSection) -> Vec<String> {
+    let Ok(tail) = Tail::of(client) else { return vec![] };
+    let line = |(k, r): (usize, &TailResult)| {
+        let classes = match client.classes.len() {
+            0 => String::new(),
+            _ if k > 0 => String::new(),
+            n => format!(", {n} classes"),
+        };
+        format!("output     {} {}{classes}", r.name, shape_text(&r.shape))
+    };
+    let mut lines: Vec<String> = tail.results().iter().enumerate().map(line).collect();
+    let steps = tail.steps();
+    if !steps.is_empty() {
+        lines.push(format!("the client runs: {}", steps.join(", ")));
+    }
+    lines
 }
 
 /// The counts of a schedule, in all and by layer: what is known without parameters.
@@ -94,6 +133,7 @@ pub(crate) fn table(plan: &Plan, numbers: &Value) -> Vec<String> {
     let text = |key: &str| numbers[key].to_string();
     let mut lines = vec![format!("network    {}", plan.client.network)];
     lines.extend(inputs(&plan.client));
+    lines.extend(output_lines(&plan.client));
     lines.extend([
         format!(
             "ring       N = 2^{}, log QP = {:.0}, {:.0} bits of security, {} levels of {} bits",
@@ -164,13 +204,15 @@ fn input_numbers(client: &ClientSection) -> Value {
 
 /// The numbers of a client file under their stable names.
 pub(crate) fn client_numbers(spec: &ClientSpec) -> Value {
-    json!({
+    let mut numbers = json!({
         "plan_id": spec.plan.to_string(), "network": spec.client.network,
         "n": 1u64 << spec.parameters.log_n, "scale_bits": spec.parameters.scale_bits,
         "levels": spec.parameters.q.len() - 1, "rotation_keys": spec.keys.rotations.len(),
         "key_bytes": spec.keys.bytes(), "predicted_precision_bits": spec.client.precision_bits(),
         "inputs": input_numbers(&spec.client),
-    })
+    });
+    merge(&mut numbers, outputs(&spec.client));
+    numbers
 }
 
 /// A client file in lines for people.
@@ -178,8 +220,7 @@ pub(crate) fn client_table(spec: &ClientSpec) -> Vec<String> {
     let ClientSpec { plan, parameters, keys, client } = spec;
     let mut lines = vec![format!("network    {}", client.network), format!("client of  plan {plan}")];
     lines.extend(inputs(client));
-    let outputs = client.outputs.iter();
-    lines.extend(outputs.map(|o| format!("output     {} {}", o.name, shape_text(&o.layout.shape()))));
+    lines.extend(output_lines(client));
     lines.push(format!(
         "ring       N = 2^{}, {} levels of {} bits",
         parameters.log_n,

@@ -1,4 +1,4 @@
-//! Reading networks, plans and client files.
+//! Reading networks, plans, client files, and names of classes.
 
 use std::path::Path;
 
@@ -40,4 +40,27 @@ pub(crate) fn import(model: &Path, shapes: &ShapeArgs) -> Result<Import> {
         ImportError::Io { .. } => error.into(),
         error => anyhow::Error::new(error).context(model.display().to_string()),
     })
+}
+
+/// Longest file of names of classes, in bytes.
+#[cfg(any(feature = "compiler", feature = "client"))]
+const MAX_CLASSES_FILE: u64 = 1 << 24;
+
+/// Reads names of classes.
+#[cfg(any(feature = "compiler", feature = "client"))]
+pub(crate) fn read_classes(path: &Path) -> Result<Vec<String>> {
+    let read = || {
+        let size = std::fs::metadata(path)?.len();
+        if size > MAX_CLASSES_FILE {
+            anyhow::bail!("{size} bytes are too many for names of classes");
+        }
+        let bytes = std::fs::read(path)?;
+        let text = String::from_utf8(bytes).context("this is no text in UTF-8")?;
+        fhec_ir::plan::parse_classes(&text).map_err(anyhow::Error::msg)
+    };
+    let names = read().with_context(|| path.display().to_string())?;
+    if names.is_empty() {
+        anyhow::bail!("{}: it holds no names of classes", path.display());
+    }
+    Ok(names)
 }

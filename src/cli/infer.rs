@@ -1,30 +1,33 @@
 //! `fhec infer`.
 
+mod session;
+
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 #[cfg(feature = "compiler")]
 use anyhow::Context as _;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use fhec_ir::plan::{ClientSpec, Plan, PlanId};
-use fhec_runtime::ExecuteOptions;
-use fhec_runtime::client::{Client, Keys};
-use fhec_runtime::input::DataSet;
+use fhec_ir::plan::{ClientSpec, Plan};
+use fhec_runtime::client::Client;
 use fhec_runtime::server::{Server, plaintext_bytes};
-use serde_json::{Value, json};
 
-use super::check::{Reference, closest, max_abs_error};
+use super::Context;
+use super::check::Reference;
 use super::files::load_plan;
 #[cfg(feature = "compiler")]
 use super::given::{COMPILED, Given};
 use super::layers::LayerTable;
-use super::output::{bytes, mebibytes, peak_rss_bytes, top1};
-use super::records::{DataArgs, inputs_help, parse_range, range, remark_assumed, types};
+use super::output::{bytes, mebibytes};
+#[cfg(feature = "compiler")]
+use super::records::types;
+use super::records::{DataArgs, inputs_help, parse_range};
+use super::results::{ResultArgs, Results};
+use super::tasks::Asked;
 use super::trace::Trace;
-use super::{Context, decrypt};
+use session::{Model, Session};
 
 /// Keys, encryption, evaluation and decryption in one process.
 #[derive(Args)]
@@ -36,6 +39,13 @@ on. --check also runs in clear and compares: against the network itself if an .o
 the plan's schedule; an error beyond what the plan promises is a failure. --layers gives the seconds of each layer, summed
 over its instructions, each on its threads (the prediction is for one thread), and −log2 of the rms and the largest
 difference of its slots from those in clear.
+What the network ends with that is no polynomial (softmax, arg-max, top-k, …) is run after decryption; --raw gives what it is
+run on. --check bounds the error of that, and shows the results beside those in clear.
+
+With --json there is one object, whatever the number of inputs: `images`, `failed`, `agreement`, `accuracy`, `mean_seconds`,
+`max_abs_error`, `seconds_keygen`, `peak_rss_bytes`, and `results`, an entry for each input with `input`, `output` (the first),
+`outputs` by name and `shapes` of these (numbers are flat, row-major), `top1`, `class`, `label`, `seconds`, with --check
+`clear_output`, `max_abs_error`, `agrees`; or with `error`.
 
 Examples:
   fhec infer model.plan --input cat.png
@@ -65,6 +75,8 @@ pub(crate) struct InferArgs {
     trace: Option<PathBuf>,
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    results: ResultArgs,
     /// Insist on inputs and results beyond what the plan was made for, at the risk of wrong ones.
     #[arg(long)]
     allow_out_of_range: bool,
@@ -77,110 +89,13 @@ pub(crate) struct InferArgs {
     compile: Given<super::compile::ModelArgs>,
 }
 
-/// A plan with what it is compared with.
-pub(crate) struct Model {
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) id: PlanId,
-    pub(crate) reference: Reference,
-}
-
-/// One inference to do.
-struct Task {
-    /// What the input is called.
-    name: String,
-    /// What it should be.
-    label: Option<usize>,
-    data: Rc<DataSet>,
-    record: usize,
-}
-
-/// Inputs that are not to be had, by name, and why.
-struct Failed {
-    name: String,
-    error: anyhow::Error,
-}
-
-struct Session<'a> {
-    context: &'a Context,
-    model: &'a Model,
-    client: Client,
-    keys: Keys,
-    server: Server,
-    check: bool,
-    layers: Option<LayerTable>,
-    trace: Option<Trace>,
-    /// Of errors beyond the plan's precision the worst, and what was allowed.
-    beyond: Option<(f64, f64)>,
-}
-
-struct Outcome {
-    outputs: Vec<Vec<f64>>,
-    clear: Option<Vec<Vec<f64>>>,
-    seconds: f64,
-}
-
-impl Outcome {
-    fn top1(&self) -> usize {
-        self.outputs.first().map_or(0, |o| top1(o))
-    }
-
-    fn agrees(&self) -> Option<bool> {
-        let clear = self.clear.as_ref()?.first()?;
-        Some(top1(clear) == self.top1())
-    }
-
-    fn error(&self) -> Option<f64> {
-        self.clear.as_ref().map(|c| max_abs_error(c, &self.outputs))
-    }
-}
-
-impl Session<'_> {
-    fn infer(&mut self, task: &Task) -> Result<Outcome> {
-        let plan = &self.model.plan;
-        let tensors = task.data.tensors(task.record)?;
-        let secret = (&self.keys.secret, self.keys.id);
-        let bundle = self.client.encrypt(secret, &tensors)?;
-        let watch = match &self.layers {
-            Some(layers) if self.check => {
-                let inputs = plan.client.inputs.iter().zip(&tensors);
-                let packed = inputs.map(|(i, t)| i.layout.pack(t)).collect();
-                Some(layers.watch(plan, &packed, &self.client, secret.0)?)
-            }
-            _ => None,
-        };
-        let start = self.trace.as_ref().map_or(0.0, Trace::now);
-        let progress = self.context.progress("running");
-        let report = |done, total| progress.set(done, total);
-        let options = ExecuteOptions { threads: self.context.threads, progress: Some(&report) };
-        let observe = |id, value: &_| {
-            watch.iter().for_each(|w| w.observe(id, value));
-        };
-        let run = self.server.run_observed(bundle, &options, &observe)?;
-        drop(progress);
-        let outputs = self.client.decrypt(secret, &run.outputs)?;
-        decrypt::warn_of_bounds(&plan.client.outputs, &outputs, self.context);
-        let clear = self.check.then(|| self.model.reference.outputs(plan, &tensors)).transpose()?;
-        if let Some(clear) = &clear {
-            let (error, allowed) = closest(plan, clear, &outputs);
-            let worse = |(worst, of): &(f64, f64)| error / allowed > worst / of;
-            if error > allowed && self.beyond.as_ref().is_none_or(worse) {
-                self.beyond = Some((error, allowed));
-            }
-        }
-        if let Some(layers) = &mut self.layers {
-            layers.add(&run.execution.spans, watch)?;
-        }
-        if let Some(trace) = &mut self.trace {
-            trace.add(&task.name, &plan.schedule, start, &run.execution.spans);
-        }
-        Ok(Outcome { outputs, clear, seconds: run.execution.seconds })
-    }
-}
-
 impl InferArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let model = self.model(context)?;
-        let (tasks, failed) = self.tasks(&model, context)?;
+        let results = Results::new(&model.plan.client, &self.results)?;
+        let (range, labels) = (self.range.clone(), self.labels.as_deref());
+        let asked = Asked { files: &self.input, range, labels, data: self.data };
+        let (tasks, failed) = asked.open(&model.plan.client.inputs, context)?;
         let Plan { parameters, keys, client, .. } = &*model.plan;
         let spec = ClientSpec {
             plan: model.id,
@@ -202,60 +117,22 @@ impl InferArgs {
         let plan = (model.plan.clone(), model.id);
         let budget = self.plaintext_cache.map_or_else(|| plaintext_bytes(&model.plan), mebibytes);
         let server = Server::new(plan, client.parameters(), evaluation, budget)?;
-        let check = self.check;
         let layers = self.layers.then(|| LayerTable::new(&model.plan));
         let trace = self.trace.map(Trace::new);
-        let mut session =
-            Session { context, model: &model, client, keys, server, check, layers, trace, beyond: None };
-        if let ([task], []) = (&tasks[..], &failed[..]) {
-            let result = session.single(task, seconds_keygen)?;
-            return session.finish(result);
-        }
-        let given = tasks.len() + failed.len();
-        let (result, failed) = session.many(&tasks, failed, seconds_keygen);
-        session.finish(result)?;
-        if failed == 0 { Ok(()) } else { bail!("{failed} of {given} inputs failed") }
-    }
-
-    /// What inferences are asked for; what cannot be opened, unless it is all there is.
-    fn tasks(&self, model: &Model, context: &Context) -> Result<(Vec<Task>, Vec<Failed>)> {
-        let inputs = types(&model.plan.client.inputs);
-        // Of a network with several inputs all files are one.
-        let each = if inputs.len() == 1 { 1 } else { self.input.len() };
-        let groups: Vec<&[String]> = self.input.chunks(each).collect();
-        if groups.len() > 1 && (self.range.is_some() || self.labels.is_some()) {
-            bail!("--range and --labels are for one --input");
-        }
-        let (mut tasks, mut failed) = (vec![], vec![]);
-        for files in &groups {
-            let open = || {
-                let set = self.data.open_labelled(inputs.clone(), files, self.labels.as_deref())?;
-                let range = range(&set, self.range.clone())?;
-                Ok((Rc::new(set), range))
-            };
-            match open() {
-                Ok((data, range)) => tasks.extend(range.map(|record| {
-                    let (name, label) = (data.name(record), data.label(record));
-                    Task { name, label, data: data.clone(), record }
-                })),
-                Err(error) if groups.len() == 1 => return Err(error),
-                Err(error) => {
-                    context.report(&error);
-                    failed.push(Failed { name: files.join(" "), error });
-                }
-            }
-        }
-        if tasks.is_empty() {
-            bail!("all of {} inputs failed", failed.len());
-        }
-        if let [only] = &tasks[..] {
-            // Better now than after keys were made.
-            only.data.tensors(only.record)?;
-        }
-        if let Some(task) = tasks.iter().find(|t| t.data.byte_inputs().next().is_some()) {
-            remark_assumed(&task.data, context);
-        }
-        Ok((tasks, failed))
+        let session = Session {
+            context,
+            model: &model,
+            client,
+            keys,
+            seconds_keygen,
+            server,
+            results,
+            check: self.check,
+            layers,
+            trace,
+            beyond: None,
+        };
+        session.run(&tasks, &failed)
     }
 
     /// Numbers that all inputs lie between, if some are beyond what the plan was made for and nobody said what inputs there
@@ -306,106 +183,5 @@ impl InferArgs {
         self.data.planned(&plan.client.inputs)?;
         let _ = context;
         Ok(Model { plan: Arc::new(plan), id, reference: Reference::Schedule })
-    }
-}
-
-impl Session<'_> {
-    /// Ends with what runs and layers took.
-    fn finish(&self, mut result: Value) -> Result<()> {
-        if let Some(layers) = &self.layers {
-            layers.show(&self.model.plan, self.context);
-            result["layers"] = layers.json(&self.model.plan);
-        }
-        if self.context.json {
-            self.context.json(&result);
-        }
-        self.trace.as_ref().map_or(Ok(()), Trace::save)?;
-        match self.beyond {
-            Some((error, allowed)) => bail!(
-                "an error against clear is {error:.2e}, the plan promises {allowed:.2e} at most ({:.1} bits of its range)",
-                self.model.plan.client.precision_bits()
-            ),
-            None => Ok(()),
-        }
-    }
-
-    fn single(&mut self, task: &Task, seconds_keygen: f64) -> Result<Value> {
-        let outcome = self.infer(task)?;
-        let names = self.model.plan.client.outputs.iter().map(|o| &o.name);
-        for (name, output) in names.zip(&outcome.outputs) {
-            self.context.answer(decrypt::line(name, output));
-        }
-        let (top, peak) = (outcome.top1(), peak_rss_bytes());
-        let against = outcome.error().map_or(String::new(), |e| format!(", error {e:.2e} against clear"));
-        self.context.answer(format!("largest: {top} ({:.2} s, {}{against})", outcome.seconds, bytes(peak)));
-        let mut result = json!({
-            "output": outcome.outputs.first(), "top1": top, "seconds": outcome.seconds,
-            "seconds_keygen": seconds_keygen, "peak_rss_bytes": peak,
-        });
-        if outcome.outputs.len() > 1 {
-            result["outputs"] = json!(outcome.outputs);
-        }
-        if let Some(clear) = &outcome.clear {
-            result["clear_output"] = json!(clear.first());
-            result["max_abs_error"] = json!(outcome.error());
-        }
-        if let Some(label) = task.label {
-            result["label"] = json!(label);
-        }
-        Ok(result)
-    }
-
-    /// The results of all, and how many failed.
-    fn many(&mut self, tasks: &[Task], failed: Vec<Failed>, seconds_keygen: f64) -> (Value, usize) {
-        let (mut seconds, mut worst) = (0.0, None::<f64>);
-        let (mut agree, mut labelled, mut correct) = (0, 0, 0);
-        let failure = |name: &str, e: &anyhow::Error| json!({ "input": name, "error": format!("{e:#}") });
-        let mut results: Vec<Value> = failed.iter().map(|f| failure(&f.name, &f.error)).collect();
-        let mut count = 0;
-        for task in tasks {
-            let outcome = match self.infer(task) {
-                Ok(outcome) => outcome,
-                Err(error) => {
-                    self.context.report(&error);
-                    results.push(failure(&task.name, &error));
-                    continue;
-                }
-            };
-            count += 1;
-            let top = outcome.top1();
-            seconds += outcome.seconds;
-            worst = outcome.error().map(|e| e.max(worst.unwrap_or(0.0))).or(worst);
-            agree += usize::from(outcome.agrees() == Some(true));
-            labelled += usize::from(task.label.is_some());
-            correct += usize::from(task.label == Some(top));
-            let name = &task.name;
-            let label = task.label.map_or(String::new(), |l| format!(", label {l}"));
-            let error = outcome.error().map_or(String::new(), |e| format!(", error {e:.2e}"));
-            self.context.answer(format!("{name}: {top}{label} ({:.2} s{error})", outcome.seconds));
-            results.push(json!({
-                "input": name, "top1": top, "label": task.label, "seconds": outcome.seconds,
-                "max_abs_error": outcome.error(), "agrees": outcome.agrees(), "output": outcome.outputs.first(),
-            }));
-        }
-        let (failed, mean) = (results.len() - count, seconds / count.max(1) as f64);
-        let mut summary = format!("{count} inputs, {mean:.2} s each");
-        if let Some(worst) = worst {
-            summary += &format!(", {agree}/{count} as in clear, largest error {worst:.2e}");
-        }
-        if labelled > 0 {
-            summary += &format!(", {correct}/{labelled} correct");
-        }
-        if failed > 0 {
-            summary += &format!(", {failed} failed");
-        }
-        self.context.answer(&summary);
-        let ratio = |n: usize, of: usize| (of > 0).then(|| n as f64 / of as f64);
-        let result = json!({
-            "images": count, "failed": failed, "mean_seconds": mean, "seconds_keygen": seconds_keygen,
-            "agreement": self.check.then(|| ratio(agree, count)).flatten(),
-            "accuracy": ratio(correct, labelled), "max_abs_error": worst,
-            "peak_rss_bytes": peak_rss_bytes(), "results": results,
-        });
-        (result, failed)
     }
 }

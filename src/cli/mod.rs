@@ -2,6 +2,7 @@
 
 #[cfg(any(feature = "compiler", feature = "client"))]
 mod assumed;
+mod bundles;
 #[cfg(feature = "compiler")]
 mod calibrate;
 #[cfg(feature = "client")]
@@ -37,12 +38,16 @@ mod opt;
 mod output;
 #[cfg(feature = "client")]
 mod records;
+#[cfg(feature = "client")]
+mod results;
 mod run;
 mod scale;
 #[cfg(feature = "compiler")]
 mod shapes;
 #[cfg(feature = "client")]
 mod simulate;
+#[cfg(feature = "client")]
+mod tasks;
 mod trace;
 mod verbs;
 #[cfg(feature = "compiler")]
@@ -137,11 +142,22 @@ enum Verb {
 
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
-    // Prints help and usage errors itself, with exit code 2 for the latter.
+    // Clap prints help and usage errors itself, with exit code 2 for the latter.
     let mut verbs = Cli::command();
-    let cli = match verbs::with_default(std::env::args_os().collect(), &verbs) {
-        Ok(args) => Cli::parse_from(args),
-        Err(message) => verbs.error(clap::error::ErrorKind::InvalidSubcommand, message).exit(),
+    let given: Vec<_> = std::env::args_os().collect();
+    let json = given.iter().any(|arg| arg == "--json");
+    let parsed = match verbs::with_default(given, &verbs) {
+        Ok(args) => Cli::try_parse_from(args),
+        Err(message) => Err(verbs.error(clap::error::ErrorKind::InvalidSubcommand, message)),
+    };
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            if json && error.use_stderr() {
+                output::usage_error(&error.to_string());
+            }
+            error.exit();
+        }
     };
     let context = Context::new(cli.global.quiet, cli.global.json, cli.global.verbose, cli.global.threads);
     if let Some(threads) = cli.global.threads {
@@ -151,7 +167,7 @@ pub(crate) fn main() -> ExitCode {
     match cli.verb.run(&context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            context.report(&error);
+            context.fail(&error);
             ExitCode::from(1)
         }
     }

@@ -2,9 +2,11 @@
 
 use std::io::Write;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 
 /// How a verb talks to its user.
 pub(crate) struct Context {
@@ -12,6 +14,8 @@ pub(crate) struct Context {
     pub(crate) json: bool,
     pub(crate) verbose: u8,
     pub(crate) threads: usize,
+    /// Whether the one JSON object was printed.
+    answered: AtomicBool,
 }
 
 /// Progress shows after this time.
@@ -19,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Context {
     pub(crate) fn new(quiet: bool, json: bool, verbose: u8, threads: Option<usize>) -> Self {
-        Self { quiet, json, verbose, threads: threads.unwrap_or(0) }
+        Self { quiet, json, verbose, threads: threads.unwrap_or(0), answered: AtomicBool::new(false) }
     }
 
     /// What was asked for, for people, on standard output. Silent with `--json`, which gives it in another form.
@@ -45,8 +49,33 @@ impl Context {
     }
 
     /// A result as JSON on standard output.
-    pub(crate) fn json(&self, value: &serde_json::Value) {
+    pub(crate) fn json(&self, value: &Value) {
+        self.answered.store(true, Ordering::Relaxed);
         print_line(&value.to_string());
+    }
+
+    /// Ends a verb: what is wrong with its result stands in it as `error` with `--json`.
+    pub(crate) fn end(
+        &self,
+        mut result: Value,
+        verdict: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let verdict = verdict();
+        if self.json {
+            if let Err(error) = &verdict {
+                result["error"] = json!(whole(error));
+            }
+            self.json(&result);
+        }
+        verdict
+    }
+
+    /// Ends a verb that failed: a line on standard error, with `--json` an object on standard output unless there is one.
+    pub(crate) fn fail(&self, error: &anyhow::Error) {
+        self.report(error);
+        if self.json && !self.answered.load(Ordering::Relaxed) {
+            self.json(&json!({ "error": whole(error) }));
+        }
     }
 
     /// Something to know that is no failure, on standard error.
@@ -77,6 +106,18 @@ impl Context {
     pub(crate) fn progress(&self, what: &'static str) -> Progress {
         Progress { what, hidden: self.quiet, start: Instant::now(), bar: Mutex::new(None) }
     }
+}
+
+/// What became of an input that failed.
+pub(crate) fn failure(input: &str, error: &anyhow::Error) -> Value {
+    json!({ "input": input, "error": whole(error) })
+}
+
+/// A usage error as JSON on standard output: what clap says in its first lines, without its advice.
+pub(crate) fn usage_error(text: &str) {
+    let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let line = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    print_line(&json!({ "error": line }).to_string());
 }
 
 /// An error with its causes, save those that a message already quotes.
@@ -157,11 +198,4 @@ pub(crate) fn bytes(n: u64) -> String {
         _ => (n as f64 / 1e9, "GB"),
     };
     format!("{value:.1} {unit}")
-}
-
-/// Position of the largest number.
-#[cfg(feature = "client")]
-pub(crate) fn top1(values: &[f64]) -> usize {
-    let best = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-    best.map_or(0, |(k, _)| k)
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Error, Result, bail};
 use clap::Args;
 use fhec_ir::ValueId;
-use fhec_ir::plan::Plan;
+use fhec_ir::plan::{Plan, Tail};
 use fhec_ir::schedule::interp::Packed;
 use fhec_ir::schedule::{Layers, Schedule, ScheduleOp};
 use fhec_ir::simulate::{Excess, Image, Simulator};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::check::{Reference, max_abs_error};
 use super::files::load_plan;
-use super::output::{bytes, peak_rss_bytes, top1};
+use super::output::{bytes, peak_rss_bytes};
 use super::records::{DataArgs, inputs_help, parse_range, range, remark_assumed};
 
 /// Images that go through the schedule together on one thread.
@@ -67,7 +67,7 @@ pub(crate) struct SimulateArgs {
 /// What became of a record.
 struct Outcome {
     record: usize,
-    /// Whether the largest result is that of the label, if there is one.
+    /// Whether the class is that of the label, if there is one.
     correct: Option<bool>,
     diverges: Option<ValueId>,
     exceeds: Option<Excess>,
@@ -84,8 +84,9 @@ struct Unread {
 
 /// A record against its results in clear.
 struct Compared {
-    /// Same largest result.
+    /// Same class.
     agrees: bool,
+    /// Of the encrypted outputs.
     error: f64,
     /// Whether all results in clear are finite.
     finite: bool,
@@ -99,6 +100,7 @@ enum Clear<'s> {
 
 struct Session<'a> {
     plan: &'a Plan,
+    tail: Tail,
     records: DataSet,
     simulator: Simulator<'a>,
     clear: Option<Clear<'a>>,
@@ -144,23 +146,29 @@ impl Session<'_> {
                 outputs.collect::<Result<Vec<_>>>()?
             }
         };
+        let top1 =
+            |raw: &[Vec<f64>]| Ok::<_, Error>(self.tail.top1(&self.tail.run(raw).map_err(Error::msg)?));
         let outcome = |(k, s): (usize, &fhec_ir::simulate::Simulated)| {
             let outputs = self.unpack(&s.outputs);
-            Outcome {
+            let top = top1(&outputs)?;
+            let compared = |clear: &Vec<Vec<f64>>| {
+                Ok::<_, Error>(Compared {
+                    agrees: top == top1(clear)?,
+                    error: max_abs_error(&outputs, clear),
+                    finite: clear.iter().flatten().all(|x| x.is_finite()),
+                })
+            };
+            Ok(Outcome {
                 record: records[k],
-                correct: self.records.label(records[k]).map(|label| top1(&outputs[0]) == label),
+                correct: self.records.label(records[k]).map(|label| top == label),
                 diverges: s.diverges,
                 exceeds: s.exceeds,
                 uneven: s.uneven,
                 factors: s.factors.clone(),
-                compared: clear.get(k).map(|clear| Compared {
-                    agrees: top1(&outputs[0]) == top1(&clear[0]),
-                    error: max_abs_error(&outputs, clear),
-                    finite: clear.iter().flatten().all(|x| x.is_finite()),
-                }),
-            }
+                compared: clear.get(k).map(compared).transpose()?,
+            })
         };
-        Ok(simulated.iter().enumerate().map(outcome).collect())
+        simulated.iter().enumerate().map(outcome).collect()
     }
 }
 
@@ -178,7 +186,7 @@ impl SimulateArgs {
             Some(None) => Some(Clear::Exact(simulator.exact())),
             Some(Some(path)) => Some(Clear::Network(network(path, &plan)?)),
         };
-        let session = Session { plan: &plan, records, simulator, clear };
+        let session = Session { plan: &plan, tail: Tail::of(&plan.client)?, records, simulator, clear };
         let (progress, done) = (context.progress("simulating"), AtomicUsize::new(0));
         let batch = |records: &[usize]| {
             let outcomes = session.batch(records);
@@ -191,8 +199,11 @@ impl SimulateArgs {
         let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
         let unread: Vec<_> = unread.into_iter().flatten().collect();
         unread.iter().for_each(|u| context.report(&u.error));
-        report(&plan, &outcomes, &unread, start.elapsed().as_secs_f64(), context);
-        if unread.is_empty() { Ok(()) } else { bail!("{} of {} inputs failed", unread.len(), range.len()) }
+        let result = report(&plan, &outcomes, &unread, start.elapsed().as_secs_f64(), context);
+        context.end(result, || match unread.len() {
+            0 => Ok(()),
+            failed => bail!("{failed} of {} inputs failed", range.len()),
+        })
     }
 }
 
@@ -207,7 +218,7 @@ fn network(_: &std::path::Path, _: &Plan) -> Result<Reference> {
     anyhow::bail!("this fhec was built without the compiler")
 }
 
-fn report(plan: &Plan, outcomes: &[Outcome], unread: &[Unread], seconds: f64, context: &Context) {
+fn report(plan: &Plan, outcomes: &[Outcome], unread: &[Unread], seconds: f64, context: &Context) -> Value {
     let layers = Layers::new(&plan.schedule);
     let count = |f: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| f(o)).count();
     let ratio = |n: usize, of: usize| (of > 0).then(|| n as f64 / of as f64);
@@ -252,9 +263,7 @@ fn report(plan: &Plan, outcomes: &[Outcome], unread: &[Unread], seconds: f64, co
             .map(|(r, e)| json!({"record": r, "layer": layers.name(e.at), "ratio": e.ratio})).collect::<Vec<_>>(),
     });
     compared(outcomes, &mut result, context);
-    if context.json {
-        context.json(&result);
-    }
+    result
 }
 
 /// Magnitude of a factor over that of the median record from which on a record is wild. Of ResNet-20's 8,000 records

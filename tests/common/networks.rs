@@ -41,7 +41,7 @@ impl Net {
 
     fn weights(&mut self, scale: f64, shape: &[usize]) -> ConstId {
         let numbers = 0..shape.iter().product();
-        let data = numbers.map(|_| scale as f32 * self.rng.unit()).collect();
+        let data = numbers.map(|_| scale as f32 * self.rng.unit()).collect::<Vec<f32>>();
         self.graph.add_constant(Constant::new(shape.to_vec(), data))
     }
 
@@ -91,7 +91,7 @@ impl Net {
     fn dense(mut self, classes: usize, scale: f64) -> Self {
         let elements = self.shape().iter().product();
         let mut net = self;
-        net = net.then(TensorOp::Reshape { shape: vec![1, elements] }, "flatten");
+        net = net.then(TensorOp::Reshape { out: vec![1, elements] }, "flatten");
         self = net;
         let weight = self.weights(scale, &[classes, elements]);
         let bias = Some(self.weights(scale, &[classes]));
@@ -193,8 +193,7 @@ pub(crate) enum Outcome {
 
 /// Compiles a network without bootstraps, runs it encrypted on inputs within 0..1 and compares with the network in clear.
 pub(crate) fn check(graph: Verified<TensorGraph>, request: &Request) -> Outcome {
-    let tails = vec![vec![]; graph.outputs.len()];
-    let import = Import { graph, tails, inputs: vec![] };
+    let import = Import::new(graph);
     let compiled = match Driver::new(&import, request).run() {
         Ok(compiled) => compiled,
         Err(why) => return Outcome::Refused(why),

@@ -92,18 +92,6 @@ pub(crate) fn softmax_axes(call: &Call, rank: usize) -> Imported<Vec<usize>> {
     Ok(if call.opset >= 13 { vec![first] } else { (first..rank).collect() })
 }
 
-/// exp(x)/Σexp(x), without the shift by the maximum that a machine would add: the value is the same.
-pub(super) fn softmax(b: &mut Builder, call: &Call) -> Imported {
-    let x = b.node(call.value(0)?)?;
-    let shape = b.shape(x).clone();
-    let axes = softmax_axes(call, shape.len())?;
-    let e = b.push(TensorOp::Activation(Activation::Exp), &[x])?;
-    let sum = b.push(TensorOp::Reduce { kind: ReduceKind::Sum, axes, keep: true }, &[e])?;
-    let inverse = b.push(TensorOp::Activation(Activation::Reciprocal), &[sum])?;
-    let inverse = b.expand(inverse, &shape)?;
-    Ok(vec![Value::Node(b.push(TensorOp::Mul, &[e, inverse])?)])
-}
-
 /// x / (Σ|x|^p)^(1/p), the sum over one axis.
 pub(super) fn lp_normalisation(b: &mut Builder, call: &Call) -> Imported {
     let x = b.node(call.value(0)?)?;

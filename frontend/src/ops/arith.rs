@@ -4,22 +4,16 @@ use fhec_ir::tensor::value::{broadcast_steps, for_each_strided};
 use fhec_ir::tensor::{Activation, TensorOp};
 use fhec_ir::{Constant, ValueId};
 
+use super::client;
 use crate::builder::{Builder, broadcast, left_padded};
 use crate::call::{Call, Imported, Value};
-use crate::literal::Literal;
+use crate::literal::{Data, Literal};
 
 /// Highest natural exponent that becomes a polynomial.
 const MAX_DEGREE: f32 = 64.0;
 
 fn map(c: &Literal, f: impl Fn(f32) -> f32) -> Constant {
     Constant::new(c.shape.clone(), c.to_floats().iter().map(|&x| f(x)).collect::<Vec<_>>())
-}
-
-/// Two nodes broadcast to each other.
-fn joined(b: &mut Builder, x: ValueId, y: ValueId, op: TensorOp) -> Imported<ValueId> {
-    let shape = broadcast(b.shape(x), b.shape(y))?;
-    let (x, y) = (b.expand(x, &shape)?, b.expand(y, &shape)?);
-    b.push(op, &[x, y])
 }
 
 /// Before opset 7, `axis` aligned the second operand; rewrite it to today's broadcasting.
@@ -41,6 +35,10 @@ fn aligned(b: &Builder, call: &Call) -> Imported<Value> {
 pub(super) fn binary(b: &mut Builder, call: &Call) -> Imported {
     let op = call.proto.op_type.as_str();
     let y = match (call.value(0)?.clone(), aligned(b, call)?, op) {
+        (x, y, "Div") if whole(b, &x) && whole(b, &y) => {
+            let (x, y) = (b.node(&x)?, b.node(&y)?);
+            client::whole_quotient(b, x, y)?
+        }
         (Value::Node(x), Value::Const(c), "Add") => b.affine(x, None, Some(map(&c, |c| c)))?,
         (Value::Node(x), Value::Const(c), "Sub") => b.affine(x, None, Some(map(&c, |c| -c)))?,
         (Value::Node(x), Value::Const(c), "Mul") => b.affine(x, Some(map(&c, |c| c)), None)?,
@@ -59,10 +57,10 @@ pub(super) fn binary(b: &mut Builder, call: &Call) -> Imported {
             let inverse = b.push(TensorOp::Activation(Activation::Reciprocal), &[x])?;
             b.affine(inverse, Some(map(&c, |c| c)), None)?
         }
-        (Value::Node(x), Value::Node(y), "Add") => joined(b, x, y, TensorOp::Add)?,
-        (Value::Node(x), Value::Node(y), "Sub") => joined(b, x, y, TensorOp::Sub)?,
-        (Value::Node(x), Value::Node(y), "Mul") => joined(b, x, y, TensorOp::Mul)?,
-        (Value::Node(x), Value::Node(y), "Div") => joined(b, x, y, TensorOp::Div)?,
+        (Value::Node(x), Value::Node(y), "Add") => b.joined(x, y, TensorOp::Add)?,
+        (Value::Node(x), Value::Node(y), "Sub") => b.joined(x, y, TensorOp::Sub)?,
+        (Value::Node(x), Value::Node(y), "Mul") => b.joined(x, y, TensorOp::Mul)?,
+        (Value::Node(x), Value::Node(y), "Div") => b.joined(x, y, TensorOp::Div)?,
         // Both constant: only reached while folding, where the first operand is made a node.
         (x @ Value::Const(_), y @ Value::Const(_), _) => {
             let (x, y) = (b.node(&x)?, b.node(&y)?);
@@ -72,17 +70,25 @@ pub(super) fn binary(b: &mut Builder, call: &Call) -> Imported {
                 "Mul" => TensorOp::Mul,
                 _ => TensorOp::Div,
             };
-            joined(b, x, y, op)?
+            b.joined(x, y, op)?
         }
         (_, _, other) => return Err(format!("{other} is no arithmetic operator")),
     };
     Ok(vec![Value::Node(y)])
 }
 
+/// Whether these are whole numbers by their type.
+fn whole(b: &Builder, value: &Value) -> bool {
+    match value {
+        Value::Const(c) => matches!(c.data, Data::Int(_)),
+        Value::Node(id) => b.is_whole(*id),
+    }
+}
+
 /// Where a known mask holds the second operand, elsewhere the third: mask·x + (1 − mask)·y.
 pub(super) fn select(b: &mut Builder, call: &Call) -> Imported {
     let Value::Const(mask) = call.value(0)? else {
-        return Err("a choice that depends on the input is no polynomial".into());
+        return client::select(b, call);
     };
     let mask: Vec<bool> = mask.to_floats().iter().map(|&m| m != 0.0).collect();
     let mask_shape = call.value(0).map(|m| b.shape_of(m).to_vec())?;
@@ -162,12 +168,12 @@ pub(super) fn variadic(b: &mut Builder, call: &Call) -> Imported {
                 ("Min", Some(hi)) => b.push(TensorOp::Activation(Activation::Clip(f32::MIN, hi)), &[x])?,
                 _ => {
                     let y = b.node(value)?;
-                    joined(b, x, y, extremum(op))?
+                    b.joined(x, y, extremum(op))?
                 }
             },
             (Some(x), Value::Node(y)) => match op {
-                "Sum" | "Mean" => joined(b, x, *y, TensorOp::Add)?,
-                _ => joined(b, x, *y, extremum(op))?,
+                "Sum" | "Mean" => b.joined(x, *y, TensorOp::Add)?,
+                _ => b.joined(x, *y, extremum(op))?,
             },
         });
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod activation;
 mod arith;
+mod client;
 mod einsum;
 mod linear;
 mod product;
@@ -30,7 +31,15 @@ pub(crate) fn importer(op: &str) -> Option<Importer> {
         "Celu" => activation::celu,
         "Clip" => activation::clip,
         "PRelu" => activation::prelu,
-        "Softmax" => activation::softmax,
+        "Softmax" | "LogSoftmax" => client::softmax,
+        "ArgMax" | "ArgMin" => client::arg,
+        "TopK" => client::top_k,
+        "ReduceMax" | "ReduceMin" => client::extreme,
+        "Log" | "Floor" | "Ceil" | "Round" | "Sign" | "Not" => client::function,
+        "Equal" | "Less" | "Greater" | "LessOrEqual" | "GreaterOrEqual" | "And" | "Or" | "Xor" => {
+            client::compare
+        }
+        "Mod" => client::modulo,
         "LRN" => activation::lrn,
         "Add" | "Sub" | "Mul" | "Div" => arith::binary,
         "Sum" | "Mean" | "Max" | "Min" => arith::variadic,

@@ -2,6 +2,7 @@
 
 use fhec_ir::tensor::{Activation, ReduceKind, TensorOp};
 
+use super::client;
 use crate::builder::{Builder, broadcast};
 use crate::call::{Call, Imported, Value, axes, axis, count};
 
@@ -23,7 +24,12 @@ pub(super) fn cast(b: &mut Builder, call: &Call) -> Imported {
     match call.int("to") {
         Some(1 | 10 | 11 | 16) => Ok(vec![Value::Node(b.node(call.value(0)?)?)]),
         _ if call.proto.op_type == "CastLike" => Ok(vec![Value::Node(b.node(call.value(0)?)?)]),
-        _ => Err("rounding a computed value to integers is not supported".into()),
+        // INT8 to INT64 and the like, BOOL.
+        Some(to @ (2..=7 | 9 | 12 | 13)) => {
+            let x = b.node(call.value(0)?)?;
+            client::cast(b, x, to == 9)
+        }
+        _ => Err("a cast to a type without numbers".into()),
     }
 }
 

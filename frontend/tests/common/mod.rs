@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fhec_frontend::{Import, TailStep};
-use fhec_ir::tensor::{self, Tensor};
+use fhec_frontend::Import;
+use fhec_ir::tensor::Tensor;
 
 /// `../shared/data` beside the workspace, if it is there.
 pub(crate) fn shared() -> Option<PathBuf> {
@@ -62,9 +62,7 @@ pub(crate) fn read_npy(path: &Path) -> Tensor<f64> {
 
 /// Runs an import in f64, with what it leaves to the client.
 pub(crate) fn run(import: &Import, inputs: &[Tensor<f64>]) -> Vec<Tensor<f64>> {
-    let outputs = tensor::run(&import.graph, inputs).unwrap();
-    let finish = |(x, steps): (Tensor<f64>, &Vec<TailStep>)| steps.iter().fold(x, |x, step| step.apply(&x));
-    outputs.into_iter().zip(&import.tails).map(finish).collect()
+    import.run(inputs).unwrap()
 }
 
 /// Largest difference, relative to the largest element but at least absolute. Infinite if shapes differ.

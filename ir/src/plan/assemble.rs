@@ -94,7 +94,9 @@ impl ClientSection {
                 error: 1.0,
             }
         });
-        Ok(Self { network: schedule.name.clone(), inputs, outputs: outputs.collect() })
+        let outputs = outputs.collect();
+        let (tail, classes) = (None, vec![]);
+        Ok(Self { network: schedule.name.clone(), inputs, outputs, tail, classes })
     }
 }
 

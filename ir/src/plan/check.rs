@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::classes::check_classes;
+use super::tail::Tail;
 use super::{
     BootstrapData, ClientInput, ClientSection, ClientSpec, KeyManifest, ParameterData, Plan, PlanError,
 };
@@ -129,7 +131,10 @@ fn check_client(parameters: &ParameterData, keys: &KeyManifest, client: &ClientS
         ensure(layout.slots == slots, || format!("a layout of {} slots", layout.slots))?;
         layout.check()
     })?;
-    client.check_preprocessing()
+    client.check_preprocessing()?;
+    check_classes(&client.classes)?;
+    let raw: Vec<_> = client.outputs.iter().map(|o| (o.name.clone(), o.layout.shape())).collect();
+    Tail::new(&raw, client.tail.as_ref()).map(|_| ())
 }
 
 impl ClientSection {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::preprocessing::Preprocessing;
 use crate::layout::Layout;
 use crate::schedule::BootstrapHeader;
+use crate::tensor::TensorGraph;
 
 /// How ciphertexts of one level are decomposed for key switching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -238,12 +239,16 @@ pub struct ClientSection {
     pub network: String,
     /// Inputs, in order.
     pub inputs: Vec<ClientInput>,
-    /// Outputs, in order.
+    /// Encrypted outputs, in order.
     pub outputs: Vec<ClientOutput>,
+    /// What the client computes of them after decryption, its inputs being the outputs; see [`Tail`](super::Tail).
+    pub tail: Option<TensorGraph>,
+    /// Names of classes by number; none if they are not known.
+    pub classes: Vec<String>,
 }
 
 impl ClientSection {
-    /// Promised precision: that of the least precise output.
+    /// Promised precision: that of the least precise encrypted output.
     pub fn precision_bits(&self) -> f64 {
         self.outputs.iter().map(ClientOutput::precision_bits).fold(f64::INFINITY, f64::min)
     }

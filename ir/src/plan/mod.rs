@@ -18,10 +18,14 @@
 //! Keys: the manifest names those that the schedule's own instructions use. The keys of a bootstrap follow from its
 //! description in the parameters ([`BootstrapData`]), on the client as on the server; the manifest has their size.
 //!
+//! The client section holds the network's tail, tensor IR that the client runs on decrypted outputs, and names of classes. A
+//! tail is verified like any graph and bounded in size and work ([`check_tail_size`]).
+//!
 //! A client gets a [`ClientSpec`], split off into a file of its own: all but schedule, weights and report.
 
 mod assemble;
 mod check;
+mod classes;
 mod container;
 mod data;
 mod image;
@@ -29,6 +33,7 @@ mod mapped;
 mod normalisation;
 mod preprocessing;
 mod read;
+mod tail;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +41,7 @@ use std::path::{Path, PathBuf};
 use crate::schedule::Schedule;
 use crate::{Verified, Violations};
 
+pub use classes::{check_classes, parse_classes};
 pub use container::{Damage, Digest};
 pub use data::{
     BootstrapData, BudgetReport, ClientInput, ClientOutput, ClientSection, EvalModData, Gadget, KeyManifest,
@@ -44,6 +50,7 @@ pub use data::{
 pub use image::{AxisOrder, ImageAxes};
 pub use normalisation::channels;
 pub use preprocessing::{ChannelOrder, MAX_SIDE, Preprocessing, Resize, parse_size, pixels};
+pub use tail::{Excess, MAX_TAIL_ELEMENTS, MAX_TAIL_NODES, Tail, TailResult, check_tail_size, largest};
 pub use write::write_atomically;
 
 /// Versions of the formats; a reader accepts exactly those listed.
@@ -51,7 +58,7 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With preprocessing of inputs, and ranges and errors of results. Older ones are not read any more.
+    /// With preprocessing of inputs, ranges and errors of results, tails and classes. Older ones are not read any more.
     V6 = 6,
 }
 

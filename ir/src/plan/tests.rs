@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::container::{self, Payload};
 use super::*;
+use crate::ValueId;
 use crate::schedule::random;
+use crate::tensor::{Activation, ClientOp, Pool, TensorGraph, TensorOp};
 
 /// On a chain q_0 | 2 levels | 3 levels | 4 levels | 1 level.
 fn bootstrap() -> BootstrapData {
@@ -262,4 +264,121 @@ proptest! {
         container::write(&mut file, read::CLIENT_MAGIC, Version::V6 as u32, &sections).unwrap();
         let _ = ClientSpec::from_bytes(&file);
     }
+}
+
+/// A tail for the outputs of a plan, made of what `build` makes of the first one.
+fn with_tail(plan: &Plan, build: impl FnOnce(&mut TensorGraph, ValueId) -> ValueId) -> Plan {
+    let mut tail = TensorGraph::new("tail", ());
+    for output in &plan.client.outputs {
+        let op = TensorOp::Input { name: output.name.clone(), shape: output.layout.shape() };
+        tail.push_inferred(op, vec![], "").unwrap();
+    }
+    let result = build(&mut tail, ValueId(0));
+    tail.add_output("result", result);
+    let mut plan = plan.clone();
+    plan.client.tail = Some(tail);
+    plan
+}
+
+#[test]
+fn tails_are_kept_and_run() {
+    let softmax = TensorOp::Client(ClientOp::Softmax { axes: vec![0], log: false });
+    let mut plan = with_tail(&plan(4), |tail, x| tail.push_inferred(softmax, vec![x], "last").unwrap());
+    plan.client.classes = vec!["cat".into(), String::new()];
+    round_trip(&plan);
+    let tail = Tail::of(&plan.client).unwrap();
+    assert_eq!((tail.steps(), tail.results()[0].name.as_str()), (vec!["Softmax"], "result"));
+    let sizes = plan.client.outputs.iter().map(|o| o.layout.elements());
+    let raw: Vec<Vec<f64>> = sizes.map(|n| vec![0.0; n]).collect();
+    assert!(tail.run(&raw).unwrap()[0].iter().all(|p| *p > 0.0 && *p <= 1.0));
+    assert!(tail.run(&[]).unwrap_err().contains("sizes"));
+}
+
+#[test]
+fn classes_come_from_choices() {
+    let shape = vec![1, 4];
+    let tail = |ops: &[TensorOp], outputs: &[u32]| {
+        let mut graph = TensorGraph::new("tail", ());
+        graph.push_inferred(TensorOp::Input { name: "y".into(), shape: shape.clone() }, vec![], "").unwrap();
+        let mut x = ValueId(0);
+        for op in ops {
+            let args = if matches!(op, TensorOp::Client(ClientOp::TopK { .. })) { ValueId(0) } else { x };
+            x = graph.push_inferred(op.clone(), vec![args], "").unwrap();
+        }
+        outputs.iter().for_each(|o| graph.add_output(format!("out{o}"), ValueId(*o)));
+        Tail::new(&[("y".into(), shape.clone())], Some(&graph)).unwrap()
+    };
+    let top = |ops: &[TensorOp], outputs: &[u32]| {
+        let tail = tail(ops, outputs);
+        tail.top1(&tail.run(&[vec![1.0, 2.0, 9.0, 3.0]]).unwrap())
+    };
+    let arg = TensorOp::Client(ClientOp::Arg { axis: 1, keep: false, last: false, least: false });
+    let reshape = TensorOp::Reshape { out: vec![1, 1, 1] };
+    let part = |indices| TensorOp::Client(ClientOp::TopK { axis: 1, k: 2, least: false, indices });
+    assert_eq!(top(&[arg.clone(), reshape], &[2]), 2);
+    assert_eq!(top(&[part(false), part(true)], &[1, 2]), 2, "the indices of the values");
+    assert_eq!(top(&[part(true)], &[1]), 2);
+    assert_eq!(top(&[TensorOp::Activation(Activation::Sigmoid)], &[1]), 2);
+    assert_eq!(top(&[], &[0]), 2);
+    let tail = tail(&[TensorOp::Activation(Activation::Exp)], &[1, 0]);
+    assert_eq!((tail.results()[0].raw, tail.results()[1].raw), (None, Some(0)));
+}
+
+#[test]
+fn hostile_tails_are_refused() {
+    let refuse = |build: &dyn Fn(&mut TensorGraph, ValueId) -> ValueId, part: &str| {
+        let p = with_tail(&plan(4), build);
+        for refused in [p.check(), p.client_spec().unwrap().check()] {
+            let message = refused.expect_err(part).to_string();
+            assert!(message.contains(part), "{message}");
+        }
+        // Nor is one read that somebody has sealed.
+        let client = postcard::to_stdvec(&p.client).unwrap();
+        let bytes = resealed(&bytes_of(&plan(4)), 3, |section| *section = client);
+        assert!(Plan::from_bytes(bytes).unwrap_err().to_string().contains(part));
+    };
+    // Shapes as they are claimed.
+    let raw = |op: TensorOp, shape: Vec<usize>| {
+        move |tail: &mut TensorGraph, x: ValueId| tail.push(op.clone(), vec![x], shape.clone(), "")
+    };
+    let expand = |out: &[usize]| raw(TensorOp::Expand { out: out.to_vec() }, out.to_vec());
+    refuse(&expand(&[1 << 30, 1 << 30]), "too large for a client");
+    refuse(&expand(&[usize::MAX, usize::MAX]), "too large for a client");
+    refuse(&expand(&[1; 17]), "too large for a client");
+    let softmax = |axes: Vec<usize>| TensorOp::Client(ClientOp::Softmax { axes, log: false });
+    refuse(&raw(softmax(vec![9]), vec![3]), "T3");
+    refuse(&raw(TensorOp::Activation(Activation::Exp), vec![7, 7]), "T2");
+    let window = |kernel| crate::tensor::Window { kernel, stride: [1; 2], dilation: [1; 2], pads: [0; 4] };
+    let pool = |kernel, out| TensorOp::Pool { kind: Pool::Max, window: window(kernel), out };
+    refuse(&raw(pool([usize::MAX; 2], [1, 1]), vec![1; 4]), "too large for a client");
+    refuse(&raw(pool([1, 1], [1 << 40, 1]), vec![1; 4]), "too large for a client");
+    let average = TensorOp::Pool { kind: Pool::Average, window: window([1, 1]), out: [1, 1] };
+    refuse(&raw(average, vec![1; 4]), "not for clients");
+    refuse(&raw(TensorOp::Gemm { weight: crate::ConstId(5), bias: None }, vec![1]), "not for clients");
+    let poly = |tail: &mut TensorGraph, _: ValueId| {
+        let coeffs = tail.add_constant(crate::Constant::new(vec![1 << 20, 1], vec![0f32; 1 << 20]));
+        let big = tail.push(TensorOp::Expand { out: vec![1 << 20] }, vec![ValueId(0)], vec![1 << 20], "");
+        tail.push(TensorOp::Poly { coeffs }, vec![big], vec![1 << 20], "")
+    };
+    refuse(&poly, "too much work");
+    let many = |tail: &mut TensorGraph, x: ValueId| {
+        let step = |x, _| tail.push_inferred(TensorOp::Activation(Activation::Relu), vec![x], "").unwrap();
+        (0..MAX_TAIL_NODES).fold(x, step)
+    };
+    refuse(&many, "nodes");
+    let constants = |tail: &mut TensorGraph, x: ValueId| {
+        tail.add_constant(crate::Constant::new(vec![5 << 20], vec![0f32; 5 << 20]));
+        x
+    };
+    refuse(&constants, "constants");
+    let mut p = with_tail(&plan(4), |_, x| x);
+    p.client.outputs[0].name = "other".into();
+    assert!(p.client_spec().is_err() || p.check().is_err());
+    let mut p = with_tail(&plan(4), |_, x| x);
+    let tail = p.client.tail.as_mut().unwrap();
+    tail.push_inferred(TensorOp::Input { name: "more".into(), shape: vec![1] }, vec![], "").unwrap();
+    assert!(p.check().unwrap_err().to_string().contains("not the encrypted outputs"));
+    let mut p = plan(4);
+    p.client.classes = vec!["\u{1b}[31m".into()];
+    assert!(p.check().unwrap_err().to_string().contains("control characters"));
 }

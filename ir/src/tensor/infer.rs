@@ -1,34 +1,11 @@
 //! Shapes of results, and with them the checks of T1, T3 and T4.
 
+use super::checked::{Checked, InferError, axis_extent, ensure, reduced, t1, t3, with_axis};
 use super::{Activation, Pool, Shape, TensorOp, Window};
 use crate::{ConstId, Constant};
 
 /// Largest number of elements of a value (invariant T4).
 pub const MAX_ELEMENTS: usize = 1 << 31;
-
-/// A broken invariant of a node: its number and what is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{invariant}: {message}")]
-pub struct InferError {
-    /// `T1`, `T3` or `T4`.
-    pub invariant: &'static str,
-    /// What is wrong.
-    pub message: String,
-}
-
-type Checked<T = ()> = Result<T, InferError>;
-
-fn t1<T>(message: impl Into<String>) -> Checked<T> {
-    Err(InferError { invariant: "T1", message: message.into() })
-}
-
-fn t3<T>(message: impl Into<String>) -> Checked<T> {
-    Err(InferError { invariant: "T3", message: message.into() })
-}
-
-fn ensure(ok: bool, message: impl FnOnce() -> String) -> Checked {
-    if ok { Ok(()) } else { t3(message()) }
-}
 
 /// Output extent of a sliding window: ⌊(extent + pads − dilation·(kernel−1) − 1)/stride⌋ + 1. None if the
 /// kernel does not fit or a number overflows.
@@ -53,6 +30,7 @@ pub fn infer_shape(constants: &[Constant], op: &TensorOp, args: &[&[usize]]) -> 
         TensorOp::Input { .. } | TensorOp::Constant { .. } => 0,
         TensorOp::Add | TensorOp::Sub | TensorOp::Mul | TensorOp::Div | TensorOp::Max | TensorOp::Min => 2,
         TensorOp::Concat { .. } => args.len().max(1),
+        TensorOp::Client(op) => op.arity(),
         _ => 1,
     };
     if args.len() != arity {
@@ -101,7 +79,7 @@ impl Infer<'_> {
             TensorOp::PRelu { slope } => self.broadcasts(*slope, args[0]).map(|()| args[0].to_vec()),
             TensorOp::Poly { coeffs } => self.poly(*coeffs, args[0]),
             TensorOp::Pool { kind, window, out } => pool(args[0], *kind, window, *out),
-            TensorOp::Reduce { axes, keep, .. } => reduce(args[0], axes, *keep),
+            TensorOp::Reduce { axes, keep, .. } => reduced(args[0], axes, *keep),
             TensorOp::Slice { start, step, out } => slice(args[0], start, step, out),
             TensorOp::Pad { before, after, value } => {
                 ensure(value.is_finite(), || format!("pad value {value}"))?;
@@ -150,6 +128,7 @@ impl Infer<'_> {
                 ensure(parameters(*a).iter().all(|p| p.is_finite()), || format!("{a:?}"))?;
                 Ok(args[0].to_vec())
             }
+            TensorOp::Client(op) => op.shape(args),
         }
     }
 
@@ -267,19 +246,6 @@ fn nchw(x: &[usize]) -> Checked<[usize; 4]> {
     }
 }
 
-fn axis_extent(x: &[usize], axis: usize) -> Checked<usize> {
-    match x.get(axis) {
-        Some(&extent) => Ok(extent),
-        None => t3(format!("axis {axis} of shape {x:?}")),
-    }
-}
-
-fn with_axis(x: &[usize], axis: usize, extent: usize) -> Shape {
-    let mut out = x.to_vec();
-    out[axis] = extent;
-    out
-}
-
 fn pool(x: &[usize], kind: Pool, window: &Window, out: [usize; 2]) -> Checked<Shape> {
     let [n, c, h, w] = nchw(x)?;
     let Window { kernel, stride, dilation, pads } = *window;
@@ -305,19 +271,6 @@ fn pool(x: &[usize], kind: Pool, window: &Window, out: [usize; 2]) -> Checked<Sh
         ensure((0..out[k]).all(hits), || format!("{window:?} with output {out:?} has an empty window"))?;
     }
     Ok(vec![n, c, out[0], out[1]])
-}
-
-fn reduce(x: &[usize], axes: &[usize], keep: bool) -> Checked<Shape> {
-    let ascending = axes.windows(2).all(|a| a[0] < a[1]);
-    ensure(ascending && !axes.is_empty() && axes.iter().all(|&a| a < x.len()), || {
-        format!("axes {axes:?} of shape {x:?}")
-    })?;
-    let kept = x.iter().enumerate().filter_map(|(k, &d)| match axes.contains(&k) {
-        true if keep => Some(1),
-        true => None,
-        false => Some(d),
-    });
-    Ok(kept.collect())
 }
 
 fn slice(x: &[usize], start: &[usize], step: &[isize], out: &[usize]) -> Checked<Shape> {

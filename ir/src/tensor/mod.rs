@@ -6,6 +6,9 @@
 //! depends on it. Element-wise binary ops want equal shapes: broadcasting is written out with
 //! [`TensorOp::Expand`]. Constants enter through [`TensorOp::Constant`] or as attributes.
 //!
+//! What only clients evaluate after decryption ([`TensorOp::Client`]) stands at the end of networks. No pass knows it: import
+//! puts it into a graph of its own, the tail, whose inputs are the encrypted outputs.
+//!
 //! # Invariants
 //! * **T1** a node has as many operands as its op takes.
 //! * **T2** the type of a node is the shape that [`infer_shape`](infer::infer_shape) computes from its operands.
@@ -15,6 +18,8 @@
 //! * **T4** no extent is 0 and no value has more than 2^31 elements.
 
 pub mod bounds;
+mod checked;
+mod client;
 pub mod infer;
 pub mod interp;
 mod kernels;
@@ -25,8 +30,10 @@ mod op;
 pub mod random;
 pub mod value;
 
-pub use infer::{InferError, infer_shape};
+pub use checked::{InferError, Shape};
+pub use client::{ClientOp, Comparison, Function};
+pub use infer::infer_shape;
 pub use interp::{RunError, run, run_observed};
 pub use kernels::{activation, eval_op};
-pub use op::{Activation, Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
+pub use op::{Activation, Pool, ReduceKind, TensorGraph, TensorOp, Window};
 pub use value::{Real, Tensor};

@@ -60,6 +60,7 @@ impl Op for TensorOp {
             },
             Self::PRelu { .. } => "PRelu",
             Self::Poly { .. } => "Poly",
+            Self::Client(op) => op.mnemonic(),
         }
     }
 

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Shape;
+use super::client::ClientOp;
 use crate::{ConstId, Graph};
-
-/// Extents of a tensor's axes.
-pub type Shape = Vec<usize>;
 
 /// A network.
 pub type TensorGraph = Graph<TensorOp>;
@@ -242,4 +241,6 @@ pub enum TensorOp {
         /// Coefficients, lowest first.
         coeffs: ConstId,
     },
+    /// What only the client evaluates.
+    Client(ClientOp),
 }

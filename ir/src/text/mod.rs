@@ -31,6 +31,7 @@
 //!
 //! `parse(print(g), constants) == g` for every graph. `docs/ir.md` teaches the language with a network at all stages.
 
+mod client;
 mod constants;
 mod graph;
 mod layouts;

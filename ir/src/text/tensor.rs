@@ -2,6 +2,7 @@
 //!
 //! Attributes that have their usual value, and what follows from the operands or the result, are left out.
 
+use super::client;
 use super::layouts::shape_text;
 use super::lex::Token;
 use super::numbers::{f32_text, sequence_text};
@@ -225,6 +226,7 @@ pub(super) fn attributes(writer: &Writer<'_>, op: &TensorOp, result: Option<&[us
         O::Activation(a) => activation_text(*a),
         O::PRelu { slope } => slope.to_string(),
         O::Poly { coeffs } => coeffs.to_string(),
+        O::Client(op) => client::attributes(op),
     }
 }
 
@@ -342,6 +344,7 @@ pub(super) fn read_op(reader: &mut Reader<'_>, word: &str) -> Parsed<(TensorOp, 
         "poly" => O::Poly { coeffs: reader.constant()? },
         word => match read_activation(reader, word)? {
             Some(activation) => O::Activation(activation),
+            None if client::is_name(word) => O::Client(client::read(reader, word)?),
             None => return Err(reader.error_before(format!("there is no operator `{word}` here"))),
         },
     };

@@ -40,6 +40,7 @@ pub fn is_polynomial(op: &TensorOp) -> bool {
             | TensorOp::Div
             | TensorOp::Max
             | TensorOp::Min
+            | TensorOp::Client(_)
     )
 }
 
@@ -78,6 +79,7 @@ pub fn run(graph: &Verified<TensorGraph>, config: &Config) -> Result<TensorGraph
 fn advice(op: &TensorOp) -> &'static str {
     match op {
         TensorOp::Pool { .. } => "not a polynomial; train the network with average pools instead",
+        TensorOp::Client(_) => "not a polynomial; leave it to the client, at the end of the network",
         TensorOp::Div => "division by an encrypted value has no polynomial form",
         _ => "not a polynomial; fine-tune the network with a polynomial in its place",
     }

@@ -132,6 +132,7 @@ impl Packer<'_> {
                 let coeffs = self.poly_coefficients(id, *coeffs)?;
                 Ok(self.element_wise(id, SlotOp::Poly { coeffs, strategy: None }))
             }
+            TensorOp::Client(_) => Err(PassError::at(PASS, self.tensors, id, "only clients evaluate it")),
         }
     }
 

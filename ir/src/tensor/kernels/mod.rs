@@ -1,5 +1,6 @@
 //! Evaluation of single operators, one file per kind.
 
+mod client;
 pub(super) mod conv;
 mod pointwise;
 pub(super) mod pool;
@@ -58,6 +59,7 @@ pub fn eval_op<T: Real>(constants: &[Constant], op: &TensorOp, args: &[&Tensor<T
         TensorOp::Div => pointwise::binary(args, |a, b| a / b),
         TensorOp::Max => pointwise::binary(args, |a, b| if a > b { a } else { b }),
         TensorOp::Min => pointwise::binary(args, |a, b| if a < b { a } else { b }),
+        TensorOp::Client(op) => client::eval(op, args, &out),
     };
     Tensor::new(out, data)
 }
