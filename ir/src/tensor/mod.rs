@@ -14,6 +14,7 @@
 //!   documentation gives.
 //! * **T4** no extent is 0 and no value has more than 2^31 elements.
 
+pub mod bounds;
 pub mod infer;
 pub mod interp;
 mod kernels;
