@@ -12,7 +12,7 @@ use std::sync::Arc;
 use cli::{Folder, json};
 use fhec::frontend::Import;
 use fhec::ir::tensor::random::Rng;
-use fhec::ir::tensor::{Pool, ReduceKind, Tensor, TensorGraph, TensorOp, Window, run};
+use fhec::ir::tensor::{Basis, Pool, ReduceKind, Tensor, TensorGraph, TensorOp, Window, run};
 use fhec::ir::{Constant, ValueId, verify};
 use fhec::{Client, Driver, Request, Server};
 
@@ -160,7 +160,7 @@ impl Net {
 
     fn square(mut self) -> Self {
         let coeffs = self.graph.add_constant(Constant::new(vec![3, 1], vec![0.0, 0.0, 1.0]));
-        self.then(TensorOp::Poly { coeffs }, "square")
+        self.then(TensorOp::Poly { coeffs, basis: Basis::Power }, "square")
     }
 
     fn bias(mut self) -> Self {

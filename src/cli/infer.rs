@@ -1,5 +1,7 @@
 //! `fhec infer`.
 
+#[cfg(feature = "compiler")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,7 +34,7 @@ use super::{Context, decrypt};
     inputs_help!(),
     "
 With several inputs, all are run with one set of keys and a summary follows; one that fails is reported, and the rest goes
-on. --check also runs in clear and compares: against the network itself if an .onnx is given, else against
+on. --check also runs in clear and compares: with the network's file, run by tract, if an .onnx is given, else with
 the plan's schedule; an error beyond what the plan's precision allows the worst slot, relative to the largest result or
 1, is a failure. --layers gives the seconds of each layer, summed over its instructions, each on its threads (the
 prediction is for one thread), and −log2 of the rms and the largest difference of its slots from those in clear.
@@ -54,9 +56,9 @@ pub(crate) struct InferArgs {
     /// idx or .npy file of the inputs' labels, for the accuracy, instead of those that come with them.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Run in clear as well and compare.
-    #[arg(long)]
-    check: bool,
+    /// Run in clear as well and compare: with the network's file, or without one with the plan's schedule.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, require_equals = true)]
+    check: Option<Option<PathBuf>>,
     /// Show the time of each layer beside the predicted one and, with --check, the error of its results.
     #[arg(long)]
     layers: bool,
@@ -75,6 +77,11 @@ pub(crate) struct InferArgs {
     #[cfg(feature = "compiler")]
     #[command(flatten)]
     compile: Given<super::compile::ModelArgs>,
+}
+
+#[cfg(feature = "compiler")]
+fn is_network(model: &Path) -> bool {
+    model.extension().is_some_and(|e| e == "onnx")
 }
 
 /// A plan with what it is compared with.
@@ -202,7 +209,7 @@ impl InferArgs {
         let plan = (model.plan.clone(), model.id);
         let budget = self.plaintext_cache.map_or_else(|| plaintext_bytes(&model.plan), mebibytes);
         let server = Server::new(plan, client.parameters(), evaluation, budget)?;
-        let check = self.check;
+        let check = self.check.is_some();
         let layers = self.layers.then(|| LayerTable::new(&model.plan));
         let trace = self.trace.map(Trace::new);
         let mut session =
@@ -259,7 +266,9 @@ impl InferArgs {
     /// Says what is assumed of inputs that are bytes where a network is compiled for them.
     #[cfg(feature = "compiler")]
     fn remark(&self, model: &Model, tasks: &[Task], context: &Context) -> Result<()> {
-        let Reference::Network(network) = &model.reference else { return Ok(()) };
+        let Some(network) = model.reference.network().filter(|_| is_network(&self.model)) else {
+            return Ok(());
+        };
         let normalisations = self.compile.args.norm.of(&self.model, network)?;
         if let Some(task) = tasks.iter().find(|t| t.data.byte_inputs().next().is_some()) {
             let bytes = task.data.byte_inputs().map(|i| (i.name.as_str(), &i.shape[..]));
@@ -302,7 +311,7 @@ impl InferArgs {
 
     fn model(&self, context: &Context) -> Result<Model> {
         #[cfg(feature = "compiler")]
-        if self.model.extension().is_some_and(|e| e == "onnx") {
+        if is_network(&self.model) {
             let options = &self.compile.args;
             let mut compiled = options.compile(&self.model, self.data, context)?;
             let mut plan = compiled.plan.take().context("compilation stopped before there was a plan")?;
@@ -312,14 +321,14 @@ impl InferArgs {
                 plan = compiled.plan.take().context("compilation stopped before there was a plan")?;
             }
             let id = plan.id()?;
-            let reference = Reference::Network(Box::new(compiled.network));
+            let reference = Reference::of(self.check.as_ref(), &self.model, Some(compiled.network), context)?;
             return Ok(Model { plan: Arc::new(plan), id, reference });
         }
         #[cfg(feature = "compiler")]
         self.compile.none(COMPILED)?;
         let (plan, id) = load_plan(&self.model)?;
-        let _ = context;
-        Ok(Model { plan: Arc::new(plan), id, reference: Reference::Schedule })
+        let reference = Reference::of(self.check.as_ref(), &self.model, None, context)?;
+        Ok(Model { plan: Arc::new(plan), id, reference })
     }
 }
 

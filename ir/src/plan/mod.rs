@@ -1,15 +1,16 @@
 //! The plan file: a compiled network on disk.
 //!
-//! # Format (version 5, little endian)
+//! # Format (version 6, little endian)
 //! ```text
 //! magic 8 bytes | version u32 | sections u32 | file length u64
 //! per section: kind u32 | 0 u32 | offset u64 | length u64 | BLAKE3 of the section
 //! BLAKE3 of all of the above           – this is the plan's identity
 //! sections in order of kind, each at the next multiple of 64, gaps zero, nothing after the last
 //! ```
-//! Sections are [postcard](https://postcard.jamesmunns.com) data, except the weights: f32, every constant at a
-//! multiple of 64 bytes, used in place through a memory map. The schedule is stored without its constants, whose
-//! shapes are a section of their own.
+//! Sections are [postcard](https://postcard.jamesmunns.com) data, except the weights: every constant at a
+//! multiple of 64 bytes, f32 ones used in place through a memory map, f64 ones (coefficients of polynomials, biases)
+//! copied. The schedule is stored without its constants; their shapes, and which of them are f64, are a section of
+//! their own.
 //!
 //! Reading checks everything: magic, version, lengths, checksums, that no byte is left over, the invariants of
 //! the schedule, and that parameters, keys, client section and schedule agree. What a damaged or hostile
@@ -47,15 +48,15 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With bounds of inputs and results. Older ones are not read any more.
-    V5 = 5,
+    /// With f64 constants and bases of polynomials. Older ones are not read any more.
+    V6 = 6,
 }
 
 impl TryFrom<u32> for Version {
     type Error = u32;
     fn try_from(number: u32) -> Result<Self, u32> {
         match number {
-            5 => Ok(Self::V5),
+            6 => Ok(Self::V6),
             other => Err(other),
         }
     }

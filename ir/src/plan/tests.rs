@@ -212,7 +212,7 @@ fn resealed(bytes: &[u8], section: usize, change: impl FnOnce(&mut Vec<u8>)) -> 
     let payloads = writers.iter().map(|w| w as Payload<'_>);
     let sections: Vec<_> = read::PLAN_SECTIONS.into_iter().zip(payloads).collect();
     let mut out = Vec::new();
-    container::write(&mut out, read::PLAN_MAGIC, Version::V5 as u32, &sections).unwrap();
+    container::write(&mut out, read::PLAN_MAGIC, Version::V6 as u32, &sections).unwrap();
     out
 }
 
@@ -257,7 +257,7 @@ proptest! {
         let payload: Payload<'_> = &|out: &mut dyn Write| out.write_all(&bytes);
         let mut file = Vec::new();
         let sections = [(read::CLIENT_SECTIONS[0], payload)];
-        container::write(&mut file, read::CLIENT_MAGIC, Version::V5 as u32, &sections).unwrap();
+        container::write(&mut file, read::CLIENT_MAGIC, Version::V6 as u32, &sections).unwrap();
         let _ = ClientSpec::from_bytes(&file);
     }
 }

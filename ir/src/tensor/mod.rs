@@ -14,6 +14,7 @@
 //!   documentation gives.
 //! * **T4** no extent is 0 and no value has more than 2^31 elements.
 
+pub mod basis;
 pub mod bounds;
 pub mod infer;
 pub mod interp;
@@ -28,5 +29,5 @@ pub mod value;
 pub use infer::{InferError, infer_shape};
 pub use interp::{RunError, run, run_observed};
 pub use kernels::{activation, eval_op};
-pub use op::{Activation, Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
+pub use op::{Activation, Basis, Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
 pub use value::{Real, Tensor};
