@@ -41,8 +41,8 @@ pub enum PolyStrategy {
     MonicQuartic,
     /// Powers by a product tree, then one sum with plaintext coefficients: ⌈log2 d⌉ + 1 levels, d − 1 products.
     PowerBasis,
-    /// Baby steps, giant steps (Paterson and Stockmeyer), in either basis: see [`BabyGiant`](super::BabyGiant). As deep as
-    /// the power basis.
+    /// Baby steps, giant steps (Paterson and Stockmeyer), in either basis: see [`BabyGiant`](super::BabyGiant): no
+    /// deeper than the power basis.
     BabyGiant,
     /// ((c_d·x + c_{d−1})·x + …)·x + c_0: d levels, d − 1 products, one plaintext product.
     Horner,

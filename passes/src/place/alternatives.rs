@@ -155,7 +155,8 @@ fn form(graph: &SlotGraph, coeffs: ConstId, basis: Basis) -> PolyForm {
     let powers = basis == Basis::Power;
     PolyForm {
         powers,
-        large: PolyStrategy::BabyGiant.products(degree) < PolyStrategy::PowerBasis.products(degree),
+        steps: PolyStrategy::BabyGiant.products(degree) < PolyStrategy::PowerBasis.products(degree)
+            || PolyStrategy::BabyGiant.depth(degree) < PolyStrategy::PowerBasis.depth(degree),
         monic_square: powers && degree == 2 && all(1, 0.0) && all(2, 1.0),
         monic_quartic: powers && degree == 4 && all(3, 0.0) && (all(4, 1.0) || all(4, -1.0)),
     }

@@ -34,8 +34,8 @@ pub(super) struct PolyForm {
     pub monic_quartic: bool,
     /// A sum of powers, not of Chebyshev polynomials.
     pub powers: bool,
-    /// Baby and giant steps need fewer products than powers.
-    pub large: bool,
+    /// Baby and giant steps take fewer levels or fewer products than powers.
+    pub steps: bool,
 }
 
 /// Facts are looked up by value, so e-classes need no data of their own.
