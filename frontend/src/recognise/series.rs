@@ -1,6 +1,6 @@
 //! Sums of Chebyshev polynomials of one value.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use fhec_ir::slot::PolyStrategy;
 use fhec_ir::tensor::{Basis, TensorGraph, TensorOp};
@@ -41,6 +41,17 @@ impl Series {
         Self { x: self.x, coeffs }
     }
 
+    /// The product of two series of degree 1: x² = (T₂ + 1)/2.
+    fn times_line(&self, other: &Self) -> Self {
+        let [a0, a1] = [&self.coeffs[0], &self.coeffs[1]];
+        let [b0, b1] = [&other.coeffs[0], &other.coeffs[1]];
+        let product = |a: &[f64], b: &[f64]| zip(a, b, |a, b| a * b);
+        let half = zip(&product(a1, b1), &[0.5], |p, h| p * h);
+        let sum = |a: &[f64], b: &[f64]| zip(a, b, |a, b| a + b);
+        let (first, second) = (sum(&product(a0, b0), &half), sum(&product(a0, b1), &product(a1, b0)));
+        Self { x: self.x, coeffs: vec![first, second, half] }
+    }
+
     /// Adds its coefficients to a graph: the polynomial operator that it is.
     pub(super) fn op(&self, graph: &mut TensorGraph) -> TensorOp {
         let columns = self.coeffs.iter().map(Vec::len).max().unwrap_or(1);
@@ -72,14 +83,17 @@ fn line(graph: &TensorGraph, x: ValueId, v: ValueId) -> Option<Series> {
     if v == x {
         return Some(Series::term(x, 1));
     }
+    // Down as far as x, which stands before what is made of it.
     let node = graph.node(v);
+    let arg = *node.args.first().filter(|a| **a >= x)?;
     let (scale, shift) = affine(graph, &node.op)?;
-    Some(line(graph, x, *node.args.first().filter(|a| **a == x)?)?.affine(&scale, &shift))
+    Some(line(graph, x, arg)?.affine(&scale, &shift))
 }
 
 /// Every value that is a sum of Chebyshev polynomials, by what is known of the single ones.
 fn all(graph: &TensorGraph, known: &Known) -> HashMap<ValueId, Series> {
     let mut all: HashMap<ValueId, Series> = HashMap::new();
+    let bases: BTreeSet<ValueId> = known.values().map(|(x, _)| *x).collect();
     for (v, node) in graph.iter() {
         let series = match (&node.op, &node.args[..], known.get(&v)) {
             (_, _, Some(&(x, k))) => Some(Series::term(x, k)),
@@ -95,6 +109,11 @@ fn all(graph: &TensorGraph, known: &Known) -> HashMap<ValueId, Series> {
                     Some(of(a)?.add(&of(b)?, sign))
                 })
             }
+            // Of T₂ = 2x² − 1 the product may be all that is left: import folds affine maps into each other.
+            (TensorOp::Mul, [a, b], _) => bases.iter().find_map(|&x| {
+                let (a, b) = (line(graph, x, *a)?, line(graph, x, *b)?);
+                Some(a.times_line(&b))
+            }),
             _ => None,
         };
         if let Some(series) = series {

@@ -2,6 +2,7 @@
 
 mod baby_giant;
 mod steps;
+mod tree;
 
 use fhec_ir::schedule::{Recipe, ScheduleOp};
 use fhec_ir::slot::PolyStrategy;
@@ -9,8 +10,8 @@ use fhec_ir::tensor::Basis;
 use fhec_ir::{ConstId, Constant, ValueId};
 
 use super::lowering::Lowering;
-use baby_giant::Tree;
 use steps::Steps;
+use tree::{Coefficient, Tree, terms};
 
 /// What the ciphertexts of one polynomial op share.
 pub(super) struct PolyLowering {
@@ -27,21 +28,6 @@ pub(super) struct PolyLowering {
     basis: Basis,
     /// How baby and giant steps join.
     tree: Option<Tree>,
-}
-
-/// One coefficient over all elements.
-#[derive(Clone, Copy)]
-enum Coefficient {
-    /// The same number everywhere.
-    Uniform(f64),
-    /// A row of a constant.
-    Row(ConstId, u32),
-}
-
-impl Coefficient {
-    fn is_zero(self) -> bool {
-        matches!(self, Self::Uniform(x) if x == 0.0)
-    }
 }
 
 impl PolyLowering {
@@ -173,20 +159,6 @@ impl PolyLowering {
     fn recipe(&self, value: ConstId, row: u32, ct: usize) -> Recipe {
         Recipe::Spread { value, row, layout: self.layout, ct: ct as u32 }
     }
-}
-
-/// The rows of a constant as coefficients.
-fn terms(constant: &Constant, id: ConstId) -> Vec<Coefficient> {
-    let row = constant.len() / constant.shape[0];
-    let term = |k: usize| {
-        let first = constant.at(k * row);
-        if (1..row).all(|i| constant.at(k * row + i) == first) {
-            Coefficient::Uniform(first)
-        } else {
-            Coefficient::Row(id, k as u32)
-        }
-    };
-    (0..constant.shape[0]).map(term).collect()
 }
 
 /// σx⁴ + c₂x² + c₁x + c₀ = σ(x² + β)² + c₁x + (c₀ − σβ²) with β = σc₂/2: rows c₀ − σβ², c₁, β, and whether σ = −1.
