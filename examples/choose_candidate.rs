@@ -8,7 +8,7 @@ use std::error::Error;
 
 use fhec::frontend::Import;
 use fhec::ir::tensor::random::Rng;
-use fhec::ir::tensor::{TensorGraph, TensorOp};
+use fhec::ir::tensor::{Basis, TensorGraph, TensorOp};
 use fhec::ir::{Constant, Verified, verify};
 use fhec::{CompileError, Driver, LeastMemory, LeastTime, Objective, Observer, Request, Summary};
 
@@ -72,7 +72,11 @@ fn dense_and_square(depth: usize) -> Result<Verified<TensorGraph>, Box<dyn Error
         let weight = graph.add_constant(Constant::new([64, 64], weights));
         x = graph.push_inferred(TensorOp::Gemm { weight, bias }, vec![x], format!("dense{k}"))?;
         if k < depth {
-            x = graph.push_inferred(TensorOp::Poly { coeffs: square }, vec![x], format!("square{k}"))?;
+            x = graph.push_inferred(
+                TensorOp::Poly { coeffs: square, basis: Basis::Power },
+                vec![x],
+                format!("square{k}"),
+            )?;
         }
     }
     graph.add_output("y", x);

@@ -8,7 +8,7 @@ use std::error::Error;
 
 use fhec::frontend::Import;
 use fhec::ir::tensor::random::{self, Rng};
-use fhec::ir::tensor::{self, Activation, TensorGraph, TensorOp, Window};
+use fhec::ir::tensor::{self, Activation, Basis, TensorGraph, TensorOp, Window};
 use fhec::ir::{Constant, Verified, verify};
 use fhec::pipeline::{Pipeline, Program, tensor_pass};
 use fhec::{Driver, PassError, Request};
@@ -24,7 +24,7 @@ fn relu_to_quadratic(graph: &Verified<TensorGraph>) -> Result<TensorGraph, PassE
     let coeffs = target.add_constant(Constant::from_f64([3, 1], &coefficients));
     for id in graph.ids() {
         if graph.node(id).op == TensorOp::Activation(Activation::Relu) {
-            target.node_mut(id).op = TensorOp::Poly { coeffs };
+            target.node_mut(id).op = TensorOp::Poly { coeffs, basis: Basis::Power };
         }
     }
     Ok(target)

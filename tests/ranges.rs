@@ -127,8 +127,9 @@ fn few_slots_are_bootstrapped_and_endless_results_refused() {
 /// Compiles, runs encrypted and compares; a network that has no plan is a failure as well.
 fn check(net: Net, what: &str) {
     match networks::check(net.network(), &Request::default()) {
-        Outcome::Right(_) => {}
-        other => panic!("{what}: {other:?}"),
+        Outcome::Right(ratio) => println!("{what}: {ratio:.2} of the error promised"),
+        Outcome::Refused(why) => panic!("{what}: {why}"),
+        Outcome::Wrong(error, promised) => panic!("{what}: {error:e}, {promised:e} promised"),
     }
 }
 
@@ -159,7 +160,7 @@ fn random_networks_are_right() {
         match networks::check(networks::network(seed), &Request::default()) {
             Outcome::Right(_) => right += 1,
             Outcome::Refused(why) => println!("{seed}: {why}"),
-            wrong => panic!("{seed}: {wrong:?}"),
+            Outcome::Wrong(error, promised) => panic!("{seed}: {error:e}, {promised:e} promised"),
         }
     }
     assert!(right >= 11, "{right}");

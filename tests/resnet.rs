@@ -13,7 +13,7 @@ use fhec::Client;
 use fhec::ir::plan::Plan;
 use fhec::ir::slot::SlotGraph;
 use fhec::ir::tensor::random::Rng;
-use fhec::ir::tensor::{self, Tensor, TensorGraph, TensorOp};
+use fhec::ir::tensor::{self, Basis, Tensor, TensorGraph, TensorOp};
 use fhec::ir::{Constant, ValueId, Verified, slot, verify};
 use fhec::pipeline::{Config, Pipeline, Program};
 use fhec::runtime::server::Server;
@@ -45,7 +45,7 @@ impl Net {
         let relu = [0.28, 0.5, 0.2, 0.0, -0.008];
         let rows = relu.iter().flat_map(|c| (0..channels).map(move |k| c * (1.0 + 0.02 * k as f32)));
         let coeffs = self.graph.add_constant(Constant::new(vec![5, channels], rows.collect::<Vec<_>>()));
-        self.push(TensorOp::Poly { coeffs }, &[x], name)
+        self.push(TensorOp::Poly { coeffs, basis: Basis::Power }, &[x], name)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use fhec_ir::tensor::{Shape, TensorGraph, TensorOp, eval_op, infer_shape};
+use fhec_ir::tensor::{Basis, Shape, TensorGraph, TensorOp, eval_op, infer_shape};
 use fhec_ir::{ConstId, Constant, ValueId};
 
 use crate::call::{Imported, Value};
@@ -178,7 +178,7 @@ impl Builder {
     /// The same polynomial for every element, lowest coefficient first.
     pub(crate) fn poly(&mut self, x: ValueId, coeffs: &[f32]) -> Imported<ValueId> {
         let coeffs = self.constant(&[coeffs.len(), 1], coeffs.to_vec())?;
-        self.push(TensorOp::Poly { coeffs }, &[x])
+        self.push(TensorOp::Poly { coeffs, basis: Basis::Power }, &[x])
     }
 
     /// Runs `import` on a scratch graph in which it finds constants as nodes, and evaluates what it builds.

@@ -94,7 +94,7 @@ type Coeffs = (Vec<usize>, Vec<f32>);
 fn outline(import: &Import) -> (Vec<&'static str>, Vec<Coeffs>) {
     let mnemonics = import.graph.iter().map(|(_, n)| fhec_ir::Op::mnemonic(&n.op)).collect();
     let polys = import.graph.iter().filter_map(|(_, n)| match n.op {
-        TensorOp::Poly { coeffs } => {
+        TensorOp::Poly { coeffs, .. } => {
             let c = import.graph.constant(coeffs);
             Some((c.shape.clone(), c.data.to_vec()))
         }

@@ -24,7 +24,7 @@ impl fmt::Display for ConstId {
     }
 }
 
-/// A dense row-major f32 tensor. The data is shared, so cloning a graph never copies weights.
+/// A dense row-major tensor of f32, or f64 where those would lose something. The data is shared, so cloning a graph never copies weights.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Constant {
     /// Extent of each axis; empty for a scalar.
@@ -44,12 +44,33 @@ impl Constant {
         Self { shape, data }
     }
 
-    /// Rounds f64 results of constant folding once, at the end.
+    /// Weights: rounds f64 results of constant folding to f32, once, at the end.
     ///
     /// # Panics
     /// As [`Constant::new`].
     pub fn from_f64(shape: impl Into<Vec<usize>>, data: &[f64]) -> Self {
         Self::new(shape, data.iter().map(|&x| x as f32).collect::<Vec<_>>())
+    }
+
+    /// What must not be rounded: coefficients of polynomials, scales and biases.
+    ///
+    /// # Panics
+    /// As [`Constant::new`].
+    pub fn exact(shape: impl Into<Vec<usize>>, data: impl Into<Vec<f64>>) -> Self {
+        Self::new(shape, data.into())
+    }
+
+    /// Number `k`, exactly.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn at(&self, k: usize) -> f64 {
+        self.data.at(k)
+    }
+
+    /// All numbers, exactly.
+    pub fn values(&self) -> Vec<f64> {
+        self.data.values().collect()
     }
 
     /// A single number.
@@ -73,8 +94,9 @@ impl Constant {
         for &d in &self.shape {
             hasher.update(&(d as u64).to_le_bytes());
         }
-        for x in self.data.iter() {
-            hasher.update(&x.to_bits().to_le_bytes());
+        match self.data.double() {
+            Some(double) => double.iter().for_each(|x| _ = hasher.update(&x.to_bits().to_le_bytes())),
+            None => self.data.iter().for_each(|x| _ = hasher.update(&x.to_bits().to_le_bytes())),
         }
         hasher.finalize().to_hex()[..16].to_string()
     }
@@ -85,6 +107,6 @@ impl PartialEq for Constant {
     fn eq(&self, other: &Self) -> bool {
         self.shape == other.shape
             && self.data.len() == other.data.len()
-            && self.data.iter().zip(other.data.iter()).all(|(a, b)| a.to_bits() == b.to_bits())
+            && self.data.values().zip(other.data.values()).all(|(a, b)| a.to_bits() == b.to_bits())
     }
 }

@@ -105,8 +105,8 @@ fn check_shared<O: Op>(graph: &Graph<O>, report: &mut Vec<Violation>) {
             let message = format!("constant ${i} of shape {:?} has {} numbers", c.shape, c.data.len());
             report.push(Violation::of_graph("G2", message));
         }
-        if let Some(k) = c.data.iter().position(|x| !x.is_finite()) {
-            report.push(Violation::of_graph("G2", format!("constant ${i} has {} at {k}", c.data[k])));
+        if let Some(k) = c.data.values().position(|x| !x.is_finite()) {
+            report.push(Violation::of_graph("G2", format!("constant ${i} has {} at {k}", c.at(k))));
         }
     }
     if graph.outputs.is_empty() {

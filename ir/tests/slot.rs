@@ -6,7 +6,7 @@ use fhec_ir::slot::{
     LinearMap, MapPlan, PolyStrategy, Product, SlotGraph, SlotHeader, SlotOp, SlotType, Stage, Term, encode,
     interp,
 };
-use fhec_ir::tensor::{Tensor, TensorOp};
+use fhec_ir::tensor::{Basis, Tensor, TensorOp};
 use fhec_ir::{ConstId, Constant, ValueId, text, verify};
 
 const SLOTS: usize = 16;
@@ -62,7 +62,7 @@ fn sample() -> SlotGraph {
     let ty = |level: u32| SlotType { layout: layout.clone(), level: Some(level) };
     let x = graph.push(SlotOp::Input { name: "x".into() }, vec![], ty(3), "x");
     let y = graph.push(SlotOp::Linear(Box::new(map)), vec![x], ty(2), "dense");
-    let poly = SlotOp::Poly { coeffs, strategy: Some(PolyStrategy::PowerBasis) };
+    let poly = SlotOp::Poly { coeffs, basis: Basis::Power, strategy: Some(PolyStrategy::PowerBasis) };
     let z = graph.push(poly, vec![y], ty(0), "poly");
     let s = graph.push(SlotOp::Add, vec![z, y], ty(0), "add");
     let shifts = vec![Factor { extent: 2, stride: 1 }];

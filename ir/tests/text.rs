@@ -52,7 +52,7 @@ fn odd_tensors_round_trip() {
     let mut graph = TensorGraph::new("a \"name\"\n", ());
     let odd = [f32::NAN, f32::NEG_INFINITY, -0.0, 1e-45, f32::MAX];
     graph.add_constant(Constant::new(vec![5], odd));
-    graph.add_constant(Constant::new(vec![0, 3], vec![]));
+    graph.add_constant(Constant::new(vec![0, 3], Vec::<f32>::new()));
     graph.add_constant(Constant::scalar(f32::NAN));
     graph.add_constant(Constant::new(vec![3, 4], (0..12).map(|x| x as f32 / 3.0).collect::<Vec<_>>()));
     let input = TensorOp::Input { name: "x \\ \"y\"".into(), shape: vec![1, 2, 9, 9] };

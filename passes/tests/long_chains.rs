@@ -1,6 +1,6 @@
 //! Networks of thousands of nodes in a row: passes over them take time in proportion.
 
-use fhec_ir::tensor::{TensorGraph, TensorOp};
+use fhec_ir::tensor::{Basis, TensorGraph, TensorOp};
 use fhec_ir::{Constant, ValueId, verify};
 use fhec_passes::canonicalize;
 
@@ -46,7 +46,12 @@ fn additions_of_computed_values_stay() {
 fn additions_with_activations_between_them_stay() {
     let graph = chain(|g, v, _, k| {
         let square = g.add_constant(Constant::new(vec![3, 1], vec![0.0, 0.0, 1.0]));
-        let v = g.push(TensorOp::Poly { coeffs: square }, vec![v], vec![1, 4], format!("square{k}"));
+        let v = g.push(
+            TensorOp::Poly { coeffs: square, basis: Basis::Power },
+            vec![v],
+            vec![1, 4],
+            format!("square{k}"),
+        );
         g.push(TensorOp::Add, vec![v, ValueId(0)], vec![1, 4], format!("add{k}"))
     });
     assert_eq!(canonical(graph).len(), 2 * LENGTH + 1);

@@ -65,14 +65,14 @@ fn lowered_random_networks_equal_their_tensors() {
 #[test]
 fn extreme_coefficients_are_refused_by_name() {
     use fhec_ir::Constant;
-    use fhec_ir::tensor::{TensorGraph, TensorOp};
+    use fhec_ir::tensor::{Basis, TensorGraph, TensorOp};
 
     let mut graph = TensorGraph::new("extreme", ());
     let shape = vec![1, 1, 4, 4];
     let x =
         graph.push(TensorOp::Input { name: "x".into(), shape: shape.clone() }, vec![], shape.clone(), "x");
     let coeffs = graph.add_constant(Constant::new(vec![4, 1], vec![0.0, 1.0, 3e38, 3e38]));
-    let y = graph.push(TensorOp::Poly { coeffs }, vec![x], shape, "huge");
+    let y = graph.push(TensorOp::Poly { coeffs, basis: Basis::Power }, vec![x], shape, "huge");
     graph.add_output("y", y);
     let planned = common::planned(&verify(graph).unwrap(), &assign_layout::Config::new(64));
     let placed = verify(place::run(&planned, &Default::default()).unwrap()).unwrap();

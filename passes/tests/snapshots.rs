@@ -3,7 +3,7 @@
 #[path = "common/net.rs"]
 mod net;
 
-use fhec_ir::tensor::{Pool, TensorGraph, TensorOp, Window};
+use fhec_ir::tensor::{Basis, Pool, TensorGraph, TensorOp, Window};
 use fhec_ir::{Constant, ValueId, text, verify};
 use fhec_passes::{absorb, approximate, canonicalize};
 use net::Net;
@@ -24,7 +24,7 @@ impl Net {
         let power = |k: usize| (0..c).map(move |i| form[k] / scale(i).powi(k as i32 - 1));
         let data: Vec<f32> = (0..=degree).flat_map(power).collect();
         let coeffs = self.graph.add_constant(Constant::new(vec![degree + 1, c], data));
-        self.push(TensorOp::Poly { coeffs }, &[x], name)
+        self.push(TensorOp::Poly { coeffs, basis: Basis::Power }, &[x], name)
     }
 }
 

@@ -1,17 +1,27 @@
 //! References in clear to compare encrypted results with.
 
+use std::path::{Path, PathBuf};
 use std::slice;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 #[cfg(feature = "compiler")]
+use fhec_frontend::reference::TractModel;
 use fhec_ir::Verified;
 use fhec_ir::plan::{ClientOutput, Plan};
+use fhec_ir::tensor::TensorGraph;
 #[cfg(feature = "compiler")]
-use fhec_ir::tensor::{self, Tensor, TensorGraph};
+use fhec_ir::tensor::{self, Tensor};
+
+use super::Context;
+#[cfg(feature = "compiler")]
+use super::shapes::ShapeArgs;
 
 /// What an encrypted run is compared with.
 pub(crate) enum Reference {
-    /// The network itself, before any pass.
+    /// The network's file, run by tract: independent of how it was imported.
+    #[cfg(feature = "compiler")]
+    File(TractModel),
+    /// The network as it was imported, before any pass.
     #[cfg(feature = "compiler")]
     Network(Box<Verified<TensorGraph>>),
     /// The plan's schedule on slots.
@@ -19,9 +29,85 @@ pub(crate) enum Reference {
 }
 
 impl Reference {
+    /// What runs of a plan, made of `model`, are compared with: the file that --check names, that of a network that was
+    /// `compiled`, or the plan.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is another network.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn of(
+        check: Option<&Option<PathBuf>>,
+        (model, plan): (&Path, &Plan),
+        compiled: Option<Verified<TensorGraph>>,
+        context: &Context,
+    ) -> Result<Self> {
+        let path = match (check, compiled) {
+            (Some(Some(path)), _) => path,
+            (Some(None), Some(_)) => model,
+            (None, Some(compiled)) => return Ok(Self::Network(Box::new(compiled))),
+            (_, None) => return Ok(Self::Schedule),
+        };
+        let import = super::files::import(path, &ShapeArgs::of(&plan.client.inputs))?;
+        let network = import.graph;
+        let sizes = network.outputs.iter().map(|o| network.ty(o.value).iter().product::<usize>());
+        if !sizes.eq(plan.client.outputs.iter().map(|o| o.layout.elements())) {
+            bail!(
+                "{}: its outputs are not those of the plan, which was made of another network",
+                path.display()
+            );
+        }
+        match Self::tract(path, &network, import.tail.is_some()) {
+            Ok(model) => Ok(Self::File(model)),
+            Err(reason) => {
+                context.remark(format!("compared with the network as imported, not with its file: {reason}"));
+                Ok(Self::Network(Box::new(network)))
+            }
+        }
+    }
+
+    /// The plan: networks are run by the compiler's crates.
+    #[cfg(not(feature = "compiler"))]
+    pub(crate) fn of(
+        check: Option<&Option<PathBuf>>,
+        _: (&Path, &Plan),
+        _: Option<Verified<TensorGraph>>,
+        _: &Context,
+    ) -> Result<Self> {
+        if let Some(Some(path)) = check {
+            let path = path.display();
+            bail!(
+                "{path}: this fhec was built without the compiler, which runs networks; --check alone compares with the plan"
+            );
+        }
+        Ok(Self::Schedule)
+    }
+
+    /// The file of an imported network for tract to run, or why it does not.
+    #[cfg(feature = "compiler")]
+    fn tract(path: &Path, network: &TensorGraph, has_tail: bool) -> Result<TractModel, String> {
+        if has_tail {
+            return Err("the client runs its last steps".into());
+        }
+        let shapes: Vec<Vec<usize>> = network.inputs().map(|(id, _)| network.ty(id).clone()).collect();
+        let model = TractModel::load(path, &shapes).map_err(|e| e.to_string())?;
+        let zeros: Vec<Vec<f64>> = shapes.iter().map(|s| vec![0.0; s.iter().product()]).collect();
+        let outputs = model.run(&zeros).map_err(|e| e.to_string())?;
+        let wanted = network.outputs.iter().map(|o| network.ty(o.value).iter().product::<usize>());
+        if outputs.iter().map(|t| t.data.len()).eq(wanted) {
+            Ok(model)
+        } else {
+            Err("tract has outputs of other sizes".into())
+        }
+    }
+
     /// Outputs in clear for one set of inputs, row-major.
     pub(crate) fn outputs(&self, plan: &Plan, tensors: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         match self {
+            #[cfg(feature = "compiler")]
+            Self::File(model) => {
+                let outputs = model.run(tensors)?;
+                Ok(outputs.into_iter().map(|t| t.data.into_iter().map(f64::from).collect()).collect())
+            }
             #[cfg(feature = "compiler")]
             Self::Network(network) => {
                 let shapes = network.inputs().map(|(id, _)| network.ty(id).clone()).collect::<Vec<_>>();

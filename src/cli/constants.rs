@@ -1,6 +1,6 @@
 //! Files with the numbers of large constants, which texts of the IRs give by digest only.
 //!
-//! A side file is in the safetensors format: f32 tensors, each under its digest.
+//! A side file is in the safetensors format: f32 and f64 tensors, each under its digest.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -44,11 +44,18 @@ fn of_side_file(path: &Path) -> Result<Constants> {
     let file = SafeTensors::deserialize(&bytes)?;
     let mut constants = Constants::default();
     for (name, tensor) in file.tensors() {
-        if tensor.dtype() != Dtype::F32 {
-            bail!("the tensor {name:?} has other numbers than f32");
-        }
-        let numbers = tensor.data().chunks_exact(4);
-        let data: Vec<f32> = numbers.map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]])).collect();
+        let data: Weights = match tensor.dtype() {
+            Dtype::F32 => {
+                let numbers = tensor.data().chunks_exact(4);
+                numbers.map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]])).collect()
+            }
+            Dtype::F64 => {
+                let numbers = tensor.data().chunks_exact(8);
+                let number = |x: &[u8]| f64::from_le_bytes(std::array::from_fn(|k| x[k]));
+                numbers.map(number).collect::<Vec<_>>().into()
+            }
+            _ => bail!("the tensor {name:?} has other numbers than f32 and f64"),
+        };
         let constant = Constant::new(tensor.shape(), data);
         if constant.digest() != name {
             bail!("the tensor {name:?} has the digest {}: its numbers are damaged", constant.digest());
@@ -60,11 +67,17 @@ fn of_side_file(path: &Path) -> Result<Constants> {
 
 /// Writes a side file with constants, atomically.
 pub(crate) fn write(path: &Path, constants: &Constants) -> Result<()> {
-    let bytes = |data: &Weights| data.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let bytes = |data: &Weights| -> Vec<u8> {
+        match data.double() {
+            Some(double) => double.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            None => data.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        }
+    };
     let data: HashMap<&str, Vec<u8>> = constants.iter().map(|(digest, c)| (digest, bytes(&c.data))).collect();
-    let views = constants
-        .iter()
-        .map(|(digest, c)| Ok((digest, TensorView::new(Dtype::F32, c.shape.clone(), &data[digest])?)));
+    let views = constants.iter().map(|(digest, c)| {
+        let kind = if c.data.double().is_some() { Dtype::F64 } else { Dtype::F32 };
+        Ok((digest, TensorView::new(kind, c.shape.clone(), &data[digest])?))
+    });
     let file = safetensors::serialize(views.collect::<Result<Vec<_>>>()?, None)?;
     write_atomically(path, None, |out| out.write_all(&file)).with_context(|| path.display().to_string())
 }

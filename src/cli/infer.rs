@@ -2,6 +2,8 @@
 
 mod session;
 
+#[cfg(feature = "compiler")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,7 +37,7 @@ use session::{Model, Session};
     inputs_help!(),
     "
 With several inputs, all are run with one set of keys and a summary follows; one that fails is reported, and the rest goes
-on. --check also runs in clear and compares: against the network itself if an .onnx is given, else against
+on. --check also runs in clear and compares: with the network's file, run by tract, if an .onnx is given, else with
 the plan's schedule; an error beyond what the plan promises is a failure. --layers gives the seconds of each layer, summed
 over its instructions, each on its threads (the prediction is for one thread), and −log2 of the rms and the largest
 difference of its slots from those in clear.
@@ -64,9 +66,9 @@ pub(crate) struct InferArgs {
     /// idx or .npy file of the inputs' labels, for the accuracy, instead of those that come with them.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Run in clear as well and compare.
-    #[arg(long)]
-    check: bool,
+    /// Run in clear as well and compare: with the network's file, or without one with the plan's schedule.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, require_equals = true)]
+    check: Option<Option<PathBuf>>,
     /// Show the time of each layer beside the predicted one and, with --check, the error of its results.
     #[arg(long)]
     layers: bool,
@@ -87,6 +89,11 @@ pub(crate) struct InferArgs {
     #[cfg(feature = "compiler")]
     #[command(flatten)]
     compile: Given<super::compile::ModelArgs>,
+}
+
+#[cfg(feature = "compiler")]
+fn is_network(model: &Path) -> bool {
+    model.extension().is_some_and(|e| e == "onnx")
 }
 
 impl InferArgs {
@@ -127,7 +134,7 @@ impl InferArgs {
             seconds_keygen,
             server,
             results,
-            check: self.check,
+            check: self.check.is_some(),
             layers,
             trace,
             beyond: None,
@@ -164,7 +171,7 @@ impl InferArgs {
 
     fn model(&self, context: &Context) -> Result<Model> {
         #[cfg(feature = "compiler")]
-        if self.model.extension().is_some_and(|e| e == "onnx") {
+        if is_network(&self.model) {
             let options = &self.compile.args;
             let mut compiled = options.compile(&self.model, self.data, context)?;
             let mut plan = compiled.plan.take().context("compilation stopped before there was a plan")?;
@@ -174,14 +181,15 @@ impl InferArgs {
                 plan = compiled.plan.take().context("compilation stopped before there was a plan")?;
             }
             let id = plan.id()?;
-            let reference = Reference::Network(Box::new(compiled.network));
+            let network = Some(compiled.network);
+            let reference = Reference::of(self.check.as_ref(), (&self.model, &plan), network, context)?;
             return Ok(Model { plan: Arc::new(plan), id, reference });
         }
         #[cfg(feature = "compiler")]
         self.compile.none(COMPILED)?;
         let (plan, id) = load_plan(&self.model)?;
         self.data.planned(&plan.client.inputs)?;
-        let _ = context;
-        Ok(Model { plan: Arc::new(plan), id, reference: Reference::Schedule })
+        let reference = Reference::of(self.check.as_ref(), (&self.model, &plan), None, context)?;
+        Ok(Model { plan: Arc::new(plan), id, reference })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fhec::frontend::Import;
 use fhec::ir::tensor::random::Rng;
-use fhec::ir::tensor::{Pool, ReduceKind, Tensor, TensorGraph, TensorOp, Window, run};
+use fhec::ir::tensor::{Basis, Pool, ReduceKind, Tensor, TensorGraph, TensorOp, Window, run};
 use fhec::ir::{ConstId, Constant, ValueId, Verified, verify};
 use fhec::plan::Plan;
 use fhec::{Client, CompileError, Driver, Request, Server};
@@ -61,7 +61,7 @@ impl Net {
     /// A polynomial of coefficients from the constant one up.
     pub(crate) fn poly(mut self, coefficients: &[f64], name: &str) -> Self {
         let coeffs = self.coefficients(coefficients);
-        self.then(TensorOp::Poly { coeffs }, name)
+        self.then(TensorOp::Poly { coeffs, basis: Basis::Power }, name)
     }
 
     pub(crate) fn square(self) -> Self {
@@ -181,7 +181,6 @@ pub(crate) fn network(seed: u64) -> Verified<TensorGraph> {
 }
 
 /// What became of a network.
-#[derive(Debug)]
 pub(crate) enum Outcome {
     /// Right: of all outputs and inputs the error closest to what was promised, over that.
     Right(f64),

@@ -1,7 +1,7 @@
 //! Arithmetic with broadcasting.
 
 use fhec_ir::tensor::value::{broadcast_steps, for_each_strided};
-use fhec_ir::tensor::{Activation, TensorOp};
+use fhec_ir::tensor::{Activation, Basis, TensorOp};
 use fhec_ir::{Constant, ValueId};
 
 use super::client;
@@ -226,7 +226,7 @@ pub(super) fn pow(b: &mut Builder, call: &Call) -> Imported {
                 coeffs[degree * degrees.len() + channel] = 1.0;
             }
             let coeffs = b.constant(&[top + 1, degrees.len()], coeffs)?;
-            b.push(TensorOp::Poly { coeffs }, &[x])?
+            b.push(TensorOp::Poly { coeffs, basis: Basis::Power }, &[x])?
         }
     };
     Ok(vec![Value::Node(y)])

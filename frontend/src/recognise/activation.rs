@@ -2,7 +2,7 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
-use fhec_ir::tensor::{Activation, TensorGraph, TensorOp};
+use fhec_ir::tensor::{Activation, Basis, TensorGraph, TensorOp};
 use fhec_ir::{Constant, ValueId};
 
 /// Most affine nodes in a row that are looked through.
@@ -107,7 +107,9 @@ impl Matcher<'_> {
                 close(factor, FRAC_1_SQRT_2).then_some((Activation::Gelu, 2.0 * scale))
             }
             Activation::Tanh if close(shift, scale) => {
-                let (TensorOp::Poly { coeffs }, args) = self.op(arg) else { return None };
+                let (TensorOp::Poly { coeffs, basis: Basis::Power }, args) = self.op(arg) else {
+                    return None;
+                };
                 let c = &self.graph.constant(*coeffs);
                 let k = (2.0 / PI).sqrt();
                 let fits = c.shape[..] == [4, 1]

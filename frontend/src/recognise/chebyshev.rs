@@ -2,18 +2,17 @@
 //!
 //! T₀ = 1, T₁ = x, T_k = 2x·T_{k−1} − T_{k−2} takes k products in a row. The same polynomials follow from
 //! T_{a+b} = 2·T_a·T_b − T_{|a−b|} with a and b half of k, which holds for every x and takes log₂ k in a row. Both forms
-//! are as stable within [−1, 1].
+//! are as stable within [−1, 1]. Where only sums Σ c_k·T_k are read they become polynomials in that basis instead (`series`).
 
 use std::collections::HashMap;
 
 use fhec_ir::tensor::{TensorGraph, TensorOp};
 use fhec_ir::{ConstId, ValueId};
 
+use super::series::Known;
+
 /// Least degree from which the other form is taken: below it has as many products in a row.
 const LEAST: usize = 4;
-
-/// What a value is: T_k of another one.
-type Known = HashMap<ValueId, (ValueId, usize)>;
 
 /// The number that a constant is everywhere, if it is one.
 fn uniform(graph: &TensorGraph, id: Option<ConstId>, neutral: f32) -> Option<f32> {
@@ -85,6 +84,7 @@ pub(super) fn run(graph: &TensorGraph) -> Option<TensorGraph> {
     if known.values().all(|&(_, k)| k < LEAST) {
         return None;
     }
+    let sums = super::series::sums(graph, &known);
     let mut out = TensorGraph::new(graph.name.clone(), ());
     out.constants.clone_from(&graph.constants);
     let mut map: Vec<ValueId> = Vec::with_capacity(graph.len());
@@ -102,6 +102,10 @@ pub(super) fn run(graph: &TensorGraph) -> Option<TensorGraph> {
             Some((x, a, at(&of, x, a)?, at(&of, x, b)?, a - b))
         });
         let new = match halves {
+            _ if sums.contains_key(&v) => {
+                let op = sums[&v].op(&mut out);
+                out.push(op, vec![mapped(&sums[&v].x)], node.ty.clone(), node.name.clone())
+            }
             Some((x, a, left, right, rest)) => {
                 let name = node.name.clone();
                 let shape = node.ty.clone();

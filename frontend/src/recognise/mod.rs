@@ -5,6 +5,7 @@ mod chebyshev;
 mod poly;
 mod region;
 mod root;
+mod series;
 
 use fhec_ir::tensor::TensorGraph;
 

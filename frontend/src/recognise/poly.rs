@@ -17,7 +17,7 @@
 //!
 //! The rest, sums of Chebyshev polynomials and compositions among them, stays as the network has it.
 
-use fhec_ir::tensor::{TensorGraph, TensorOp};
+use fhec_ir::tensor::{Basis, TensorGraph, TensorOp};
 use fhec_ir::{ConstId, Constant, ValueId};
 
 use super::region::Regions;
@@ -104,13 +104,12 @@ impl Symbolic {
         Some(result)
     }
 
-    /// Coefficients for a `Poly`, rows of `channels`; None if f32 cannot hold one.
+    /// Coefficients for a `Poly`, rows of `channels`; None if one is not finite.
     fn coefficients(&self) -> Option<Constant> {
         let channels = self.powers.iter().map(Vec::len).max().unwrap_or(1);
         let row = |p: &Vec<f64>| p.iter().copied().cycle().take(channels).collect::<Vec<f64>>();
         let data: Vec<f64> = self.powers.iter().flat_map(row).collect();
-        let fits = |&c: &f64| c == 0.0 || (c as f32).is_normal();
-        data.iter().all(fits).then(|| Constant::from_f64(vec![self.powers.len(), channels], &data))
+        data.iter().all(|c| c.is_finite()).then(|| Constant::exact(vec![self.powers.len(), channels], data))
     }
 }
 
@@ -118,7 +117,7 @@ impl Symbolic {
 fn per_channel(graph: &TensorGraph, id: ConstId) -> Option<Vec<f64>> {
     let c = graph.constant(id);
     let fits = c.shape.iter().enumerate().all(|(k, &d)| d == 1 || k == 1);
-    fits.then(|| c.data.iter().map(|&x| f64::from(x)).collect())
+    fits.then(|| c.values())
 }
 
 /// The polynomial that a node applies to its operands' polynomials; None if it is no polynomial operator.
@@ -132,10 +131,10 @@ fn apply(graph: &TensorGraph, op: &TensorOp, args: &[&Symbolic]) -> Option<Symbo
             let powers = vec![vector(shift, 0.0)?, vector(scale, 1.0)?];
             Symbolic { powers, as_written: true }.compose(args[0])
         }
-        TensorOp::Poly { coeffs } => {
+        TensorOp::Poly { coeffs, basis: Basis::Power } => {
             let c = graph.constant(*coeffs);
-            let powers = c.data.chunks(c.shape[1]).map(|p| p.iter().map(|&x| f64::from(x)).collect());
-            Symbolic { powers: powers.collect(), as_written: true }.kept()?.compose(args[0])
+            let powers = c.values().chunks(c.shape[1]).map(<[f64]>::to_vec).collect();
+            Symbolic { powers, as_written: true }.kept()?.compose(args[0])
         }
         TensorOp::Add => args[0].add(args[1], 1.0),
         TensorOp::Sub => args[0].add(args[1], -1.0),
@@ -239,7 +238,7 @@ pub(super) fn run(graph: &TensorGraph) -> TensorGraph {
         cover(graph, root, base, &mut covered);
         let coeffs = out.add_constant(coeffs);
         let node = out.node_mut(root);
-        node.op = TensorOp::Poly { coeffs };
+        node.op = TensorOp::Poly { coeffs, basis: Basis::Power };
         node.args = vec![base];
     }
     out

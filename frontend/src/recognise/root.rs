@@ -2,15 +2,15 @@
 //!
 //! √x² = x wherever the network's result is a number at all.
 
-use fhec_ir::tensor::{Activation, TensorGraph, TensorOp};
+use fhec_ir::tensor::{Activation, Basis, TensorGraph, TensorOp};
 use fhec_ir::{ConstId, Constant, ValueId};
 
 /// What the root is taken of, if the node is a polynomial in even powers of one.
 fn even_powers(graph: &TensorGraph, v: ValueId) -> Option<(ValueId, ConstId)> {
-    let TensorOp::Poly { coeffs } = graph.node(v).op else { return None };
+    let TensorOp::Poly { coeffs, basis: Basis::Power } = graph.node(v).op else { return None };
     let root = graph.node(graph.node(v).args[0]);
     let c = graph.constant(coeffs);
-    let odd = c.data.chunks(c.shape[1]).skip(1).step_by(2).flatten().any(|&c| c != 0.0);
+    let odd = c.values().chunks(c.shape[1]).skip(1).step_by(2).flatten().any(|&c| c != 0.0);
     (root.op == TensorOp::Activation(Activation::Sqrt) && !odd).then(|| (root.args[0], coeffs))
 }
 
@@ -19,7 +19,7 @@ pub(super) fn run(graph: &mut TensorGraph) {
         let Some((x, coeffs)) = even_powers(graph, v) else { continue };
         let old = graph.constant(coeffs);
         let columns = old.shape[1];
-        let data: Vec<f32> = old.data.chunks(columns).step_by(2).flatten().copied().collect();
+        let data: Vec<f64> = old.values().chunks(columns).step_by(2).flatten().copied().collect();
         let rows = data.len() / columns;
         let op = if rows == 2 {
             // Along axis 1, or the same everywhere.
@@ -27,14 +27,17 @@ pub(super) fn run(graph: &mut TensorGraph) {
             if let Some(channels) = shape.get_mut(1) {
                 *channels = columns;
             }
-            let mut part = |data: &[f32], neutral: f32| {
+            let mut part = |data: &[f64], neutral: f64| {
                 let needed = data.iter().any(|&c| c != neutral);
-                needed.then(|| graph.add_constant(Constant::new(shape.clone(), data.to_vec())))
+                needed.then(|| graph.add_constant(Constant::exact(shape.clone(), data.to_vec())))
             };
             let (shift, scale) = (part(&data[..columns], 0.0), part(&data[columns..], 1.0));
             TensorOp::Affine { scale, shift }
         } else {
-            TensorOp::Poly { coeffs: graph.add_constant(Constant::new(vec![rows, columns], data)) }
+            TensorOp::Poly {
+                coeffs: graph.add_constant(Constant::exact(vec![rows, columns], data)),
+                basis: Basis::Power,
+            }
         };
         let node = graph.node_mut(v);
         (node.op, node.args) = (op, vec![x]);

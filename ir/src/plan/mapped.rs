@@ -45,3 +45,12 @@ pub(super) fn weights(bytes: &Bytes, range: Range<usize>) -> Weights {
     }
     raw.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
 }
+
+/// The f64 numbers in `range`, copied: they are few.
+pub(super) fn doubles(bytes: &Bytes, range: Range<usize>) -> Weights {
+    let raw = &(**bytes).as_ref()[range];
+    raw.chunks_exact(8)
+        .map(|c| f64::from_le_bytes(std::array::from_fn(|k| c[k])))
+        .collect::<Vec<f64>>()
+        .into()
+}

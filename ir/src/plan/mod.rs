@@ -7,9 +7,10 @@
 //! BLAKE3 of all of the above           – this is the plan's identity
 //! sections in order of kind, each at the next multiple of 64, gaps zero, nothing after the last
 //! ```
-//! Sections are [postcard](https://postcard.jamesmunns.com) data, except the weights: f32, every constant at a
-//! multiple of 64 bytes, used in place through a memory map. The schedule is stored without its constants, whose
-//! shapes are a section of their own.
+//! Sections are [postcard](https://postcard.jamesmunns.com) data, except the weights: every constant at a
+//! multiple of 64 bytes, f32 ones used in place through a memory map, f64 ones (coefficients of polynomials, biases)
+//! copied. The schedule is stored without its constants; their shapes, and which of them are f64, are a section of
+//! their own.
 //!
 //! Reading checks everything: magic, version, lengths, checksums, that no byte is left over, the invariants of
 //! the schedule, and that parameters, keys, client section and schedule agree. What a damaged or hostile
@@ -58,7 +59,8 @@ pub use write::write_atomically;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With preprocessing of inputs, ranges and errors of results, tails and classes. Older ones are not read any more.
+    /// With preprocessing of inputs, ranges and errors of results, tails and classes, f64 constants and bases of polynomials.
+    /// Older ones are not read any more.
     V6 = 6,
 }
 

@@ -80,22 +80,28 @@ impl Plan {
     }
 }
 
-/// Cuts the weights section into constants. Their places follow from the shapes.
-fn constants(bytes: &Bytes, shapes: Vec<Vec<usize>>, parsed: &Parsed) -> Result<Vec<Constant>, PlanError> {
+/// Cuts the weights section into constants. Their places follow from the shapes, and from which of them are f64.
+fn constants(
+    bytes: &Bytes,
+    shapes: Vec<(Vec<usize>, bool)>,
+    parsed: &Parsed,
+) -> Result<Vec<Constant>, PlanError> {
     let fail = |message: &str| PlanError::Section { section: "weights", message: message.into() };
     let section = parsed.sections[6].clone();
     let mut constants = Vec::with_capacity(shapes.len());
     let mut end = section.start;
-    for shape in shapes {
-        let size = shape.iter().try_fold(4usize, |n, &d| n.checked_mul(d));
+    for (shape, double) in shapes {
+        let width = if double { 8 } else { 4 };
+        let size = shape.iter().try_fold(width, |n: usize, &d| n.checked_mul(d));
         let start = end.next_multiple_of(ALIGNMENT as usize);
         let stop = size.and_then(|s| start.checked_add(s)).filter(|&e| e <= section.end);
         let stop = stop.ok_or_else(|| fail("shapes do not fit"))?;
         if (**bytes).as_ref()[end..start].iter().any(|b| *b != 0) {
             return Err(fail("a gap is not zero"));
         }
-        let data = mapped::weights(bytes, start..stop);
-        if data.len() != (stop - start) / 4 {
+        let data =
+            if double { mapped::doubles(bytes, start..stop) } else { mapped::weights(bytes, start..stop) };
+        if data.len() != (stop - start) / width {
             return Err(fail("numbers are cut"));
         }
         constants.push(Constant { shape, data });

@@ -111,7 +111,7 @@ fn cost(graph: &TensorGraph, op: &TensorOp) -> Result<usize, String> {
             }
         }
         TensorOp::Pool { .. } => Err("an average pool is not for clients".into()),
-        TensorOp::Poly { coeffs } => {
+        TensorOp::Poly { coeffs, .. } => {
             let constant = graph.constants.get(coeffs.index());
             Ok(constant.and_then(|c| c.shape.first()).map_or(1, |terms| *terms))
         }

@@ -358,7 +358,7 @@ fn hostile_tails_are_refused() {
     let poly = |tail: &mut TensorGraph, _: ValueId| {
         let coeffs = tail.add_constant(crate::Constant::new(vec![1 << 20, 1], vec![0f32; 1 << 20]));
         let big = tail.push(TensorOp::Expand { out: vec![1 << 20] }, vec![ValueId(0)], vec![1 << 20], "");
-        tail.push(TensorOp::Poly { coeffs }, vec![big], vec![1 << 20], "")
+        tail.push(TensorOp::Poly { coeffs, basis: crate::tensor::Basis::Power }, vec![big], vec![1 << 20], "")
     };
     refuse(&poly, "too much work");
     let many = |tail: &mut TensorGraph, x: ValueId| {

@@ -43,12 +43,13 @@ fn write_weights(constants: &[Constant], out: &mut dyn Write) -> io::Result<()> 
     for constant in constants {
         let start = at.next_multiple_of(ALIGNMENT);
         out.write_all(&[0; ALIGNMENT as usize][..(start - at) as usize])?;
-        if cfg!(target_endian = "little") {
-            out.write_all(bytemuck::cast_slice(&constant.data))?;
-        } else {
-            constant.data.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?;
+        match constant.data.double() {
+            Some(double) => double.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?,
+            None if cfg!(target_endian = "little") => out.write_all(bytemuck::cast_slice(&constant.data))?,
+            None => constant.data.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?,
         }
-        at = start + 4 * constant.len() as u64;
+        let size = if constant.data.double().is_some() { 8 } else { 4 };
+        at = start + size * constant.len() as u64;
     }
     Ok(())
 }
@@ -65,7 +66,8 @@ impl Plan {
     ) -> Result<io::Result<T>, PlanError> {
         let mut schedule = (*self.schedule).clone();
         let constants = std::mem::take(&mut schedule.constants);
-        let shapes: Vec<&[usize]> = constants.iter().map(|c| c.shape.as_slice()).collect();
+        let shapes: Vec<(&[usize], bool)> =
+            constants.iter().map(|c| (c.shape.as_slice(), c.data.double().is_some())).collect();
         let parts = [
             postcard("parameters", &self.parameters)?,
             postcard("schedule", &schedule)?,

@@ -120,7 +120,7 @@ pub fn bias(map: &LinearMap, constants: &[Constant]) -> Result<Option<Vec<Vec<f6
 /// # Errors
 /// If the shapes do not broadcast.
 pub fn spread(constant: &Constant, row: u32, layout: &Layout, ct: u32) -> Result<Vec<f64>, String> {
-    let (shape, data) = row_of(constant, row, layout.axes.len())?;
+    let (shape, first) = row_of(constant, row, layout.axes.len())?;
     let mut positions = vec![(0usize, 0usize)];
     for (axis, &extent) in layout.axes.iter().zip(shape) {
         if extent != 1 && extent != axis.extent {
@@ -143,23 +143,24 @@ pub fn spread(constant: &Constant, row: u32, layout: &Layout, ct: u32) -> Result
         for o in &offsets {
             let p = p + o;
             if p / layout.slots == ct as usize {
-                slots[p % layout.slots] = f64::from(data[i]);
+                slots[p % layout.slots] = constant.at(first + i);
             }
         }
     }
     Ok(slots)
 }
 
-fn row_of(constant: &Constant, row: u32, rank: usize) -> Result<(&[usize], &[f32]), String> {
+/// Shape of a row, and where its numbers begin.
+fn row_of(constant: &Constant, row: u32, rank: usize) -> Result<(&[usize], usize), String> {
     let (shape, row) = (&constant.shape, row as usize);
     if shape.len() == rank {
-        return Ok((shape, &constant.data));
+        return Ok((shape, 0));
     }
     if shape.len() != rank + 1 || row >= shape[0] {
         return Err(format!("row {row} of a constant of shape {shape:?} for a value of {rank} axes"));
     }
     let size: usize = shape[1..].iter().product();
-    Ok((&shape[1..], &constant.data[row * size..(row + 1) * size]))
+    Ok((&shape[1..], row * size))
 }
 
 /// Cuts a vector to its smallest power-of-two period; an empty one stands for 0.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{LinearMap, SlotGraph, SlotOp, encode};
 use crate::layout::{Factor, Layout};
-use crate::tensor::{Tensor, activation};
+use crate::tensor::{Basis, Tensor, activation};
 use crate::{Constant, Node, Op, ValueId, Verified};
 
 /// Slot vectors of a value, one per ciphertext.
@@ -226,6 +226,9 @@ pub fn eval(constants: &[Constant], op: &SlotOp, out: &Layout, args: &[&Slots]) 
             args[0].iter().map(|x| shift_sum(x, shifts, *factor)).collect()
         }
         SlotOp::View | SlotOp::Alternatives | SlotOp::Bootstrap { .. } => args[0].clone(),
+        SlotOp::Poly { coeffs, basis: Basis::Chebyshev, .. } => {
+            clenshaw(args[0], *coeffs, &constants[coeffs.index()], &spread)?
+        }
         SlotOp::Poly { coeffs, .. } => {
             let degree = constants[coeffs.index()].shape[0] - 1;
             let mut y = spread(*coeffs, degree as u32)?;
@@ -254,6 +257,29 @@ pub fn eval(constants: &[Constant], op: &SlotOp, out: &Layout, args: &[&Slots]) 
             args[0].iter().zip(&s).map(|(x, s)| x.iter().zip(s).map(prelu).collect()).collect()
         }
     })
+}
+
+/// Σ_k c_k·T_k(x) by Clenshaw's rule, on whole slot vectors.
+fn clenshaw(
+    x: &Slots,
+    coeffs: crate::ConstId,
+    constant: &Constant,
+    spread: &dyn Fn(crate::ConstId, u32) -> Result<Slots, String>,
+) -> Result<Slots, String> {
+    let zeros = || -> Slots { x.iter().map(|x| vec![0.0; x.len()]).collect() };
+    let (mut b1, mut b2) = (zeros(), zeros());
+    for k in (0..constant.shape[0] as u32).rev() {
+        // The last step has x in place of 2x.
+        let factor = if k == 0 { 1.0 } else { 2.0 };
+        let mut next = spread(coeffs, k)?;
+        for (((next, b1), b2), x) in next.iter_mut().zip(&b1).zip(&b2).zip(x) {
+            for (((next, b1), b2), x) in next.iter_mut().zip(b1).zip(b2).zip(x) {
+                *next += factor * x * b1 - b2;
+            }
+        }
+        b2 = std::mem::replace(&mut b1, next);
+    }
+    Ok(b1)
 }
 
 /// Samples that a linear map is applied to at once.

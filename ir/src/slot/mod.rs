@@ -34,6 +34,7 @@
 //! [`Layout::period`]: crate::layout::Layout::period
 //! [`Layout::check`]: crate::layout::Layout::check
 
+mod baby_giant;
 pub mod encode;
 pub mod interp;
 mod map;
@@ -42,6 +43,7 @@ mod op;
 pub mod routing;
 mod term;
 
+pub use baby_giant::BabyGiant;
 pub use map::{LinearMap, MapPlan, Product, Stage, Term};
 pub use op::{PolyStrategy, SlotGraph, SlotHeader, SlotOp, SlotType};
 pub use term::Effort;

@@ -3,7 +3,7 @@
 use super::routing::Routing;
 use super::{LinearMap, SlotGraph, SlotHeader, SlotOp, SlotType};
 use crate::layout::{Factor, Layout, MAX_POSITIONS};
-use crate::tensor::{infer_shape, linear};
+use crate::tensor::{Basis, infer_shape, linear};
 use crate::{ConstId, Constant, Graph, Op, ValueId, Violation};
 
 impl Op for SlotOp {
@@ -257,8 +257,11 @@ fn check(graph: &SlotGraph, id: ValueId) -> Result<(), (&'static str, String)> {
         if fits { Ok(()) } else { Err(("L6", format!("a constant of shape {shape:?} for {full:?}"))) }
     };
     match &node.op {
-        SlotOp::Poly { coeffs, .. } => {
+        SlotOp::Poly { coeffs, basis, strategy } => {
             broadcast(*coeffs, 1)?;
+            if !strategy.is_none_or(|s| s.serves(*basis)) {
+                return Err(("L6", "a strategy for another basis".into()));
+            }
             if graph.constant(*coeffs).shape[0] < 2 {
                 return Err(("L6", "a polynomial of degree 0".into()));
             }
@@ -333,15 +336,17 @@ fn check_levels(graph: &SlotGraph, id: ValueId) -> Result<(), String> {
 }
 
 impl SlotOp {
-    /// Levels between operands and result; a polynomial without a strategy counts as [`PowerBasis`].
-    ///
-    /// [`PowerBasis`]: super::PolyStrategy::PowerBasis
+    /// Levels between operands and result; a polynomial without a strategy counts as the one of its basis.
     pub fn depth(&self, constants: &[Constant]) -> u32 {
         match self {
             Self::Linear(_) | Self::Mul => 1,
-            Self::Poly { coeffs, strategy } => {
+            Self::Poly { coeffs, basis, strategy } => {
                 let degree = constants[coeffs.index()].shape[0].saturating_sub(1).max(1);
-                strategy.unwrap_or(super::PolyStrategy::PowerBasis).depth(degree)
+                let usual = match basis {
+                    Basis::Power => super::PolyStrategy::PowerBasis,
+                    Basis::Chebyshev => super::PolyStrategy::BabyGiant,
+                };
+                strategy.unwrap_or(usual).depth(degree)
             }
             _ => 0,
         }

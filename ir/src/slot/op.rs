@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::LinearMap;
+use super::{BabyGiant, LinearMap};
 use crate::layout::{Factor, Layout};
-use crate::tensor::Activation;
+use crate::tensor::{Activation, Basis};
 use crate::{ConstId, Graph};
 
 /// A packed network.
@@ -41,17 +41,26 @@ pub enum PolyStrategy {
     MonicQuartic,
     /// Powers by a product tree, then one sum with plaintext coefficients: ⌈log2 d⌉ + 1 levels, d − 1 products.
     PowerBasis,
+    /// Baby steps, giant steps (Paterson and Stockmeyer), in either basis: see [`BabyGiant`](super::BabyGiant): no
+    /// deeper than the power basis.
+    BabyGiant,
     /// ((c_d·x + c_{d−1})·x + …)·x + c_0: d levels, d − 1 products, one plaintext product.
     Horner,
 }
 
 impl PolyStrategy {
+    /// True if it evaluates polynomials in this basis.
+    pub fn serves(self, basis: Basis) -> bool {
+        basis == Basis::Power || self == Self::BabyGiant
+    }
+
     /// Levels consumed for a polynomial of the given degree (at least 1).
     pub fn depth(self, degree: usize) -> u32 {
         match self {
             Self::MonicSquare => 1,
             Self::MonicQuartic => 2,
             Self::PowerBasis => degree.next_power_of_two().trailing_zeros() + 1,
+            Self::BabyGiant => BabyGiant::new(degree).depth,
             Self::Horner => degree as u32,
         }
     }
@@ -61,6 +70,7 @@ impl PolyStrategy {
         match self {
             Self::MonicSquare => 1,
             Self::MonicQuartic => 2,
+            Self::BabyGiant => BabyGiant::new(degree).products,
             Self::PowerBasis | Self::Horner => degree as u32 - 1,
         }
     }
@@ -105,6 +115,8 @@ pub enum SlotOp {
     Poly {
         /// Coefficients [degree+1, …].
         coeffs: ConstId,
+        /// What they are coefficients of.
+        basis: Basis,
         /// How to evaluate it, once placed.
         strategy: Option<PolyStrategy>,
     },

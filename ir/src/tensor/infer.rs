@@ -77,7 +77,7 @@ impl Infer<'_> {
                 Ok(args[0].to_vec())
             }
             TensorOp::PRelu { slope } => self.broadcasts(*slope, args[0]).map(|()| args[0].to_vec()),
-            TensorOp::Poly { coeffs } => self.poly(*coeffs, args[0]),
+            TensorOp::Poly { coeffs, .. } => self.poly(*coeffs, args[0]),
             TensorOp::Pool { kind, window, out } => pool(args[0], *kind, window, *out),
             TensorOp::Reduce { axes, keep, .. } => reduced(args[0], axes, *keep),
             TensorOp::Slice { start, step, out } => slice(args[0], start, step, out),

@@ -70,7 +70,7 @@ pub fn for_each_entry(
         TensorOp::Affine { scale: Some(scale), .. } => {
             let scale = &constants[scale.index()];
             let steps = broadcast_steps(&scale.shape);
-            for_each_strided(x, 0, &steps, |i, c| f(i, i, f64::from(scale.data[c])));
+            for_each_strided(x, 0, &steps, |i, c| f(i, i, scale.at(c)));
         }
         TensorOp::Pool { kind, window, .. } => average_pool(*kind, window, x, out, f),
         TensorOp::Reduce { kind, axes, .. } => {
@@ -199,17 +199,17 @@ pub fn constant_part(
         TensorOp::Conv { bias: Some(bias), .. } | TensorOp::ConvTranspose { bias: Some(bias), .. } => {
             let bias = &constants[bias.index()].data;
             let plane = out[2] * out[3];
-            (0..size).map(|i| f64::from(bias[i / plane % out[1]])).collect()
+            (0..size).map(|i| bias.at(i / plane % out[1])).collect()
         }
         TensorOp::Gemm { bias: Some(bias), .. } => {
             let bias = &constants[bias.index()].data;
-            (0..size).map(|i| f64::from(bias[i % bias.len()])).collect()
+            (0..size).map(|i| bias.at(i % bias.len())).collect()
         }
         TensorOp::Affine { shift: Some(shift), .. } => {
             let shift = &constants[shift.index()];
             let mut part = vec![0.0; size];
             let steps = broadcast_steps(&shift.shape);
-            for_each_strided(out, 0, &steps, |i, c| part[i] = f64::from(shift.data[c]));
+            for_each_strided(out, 0, &steps, |i, c| part[i] = shift.at(c));
             part
         }
         TensorOp::Pad { before, value, .. } if *value != 0.0 => {

@@ -17,6 +17,7 @@
 //!   documentation gives.
 //! * **T4** no extent is 0 and no value has more than 2^31 elements.
 
+pub mod basis;
 pub mod bounds;
 mod checked;
 mod client;
@@ -35,5 +36,5 @@ pub use client::{ClientOp, Comparison, Function};
 pub use infer::infer_shape;
 pub use interp::{RunError, run, run_observed};
 pub use kernels::{activation, eval_op};
-pub use op::{Activation, Pool, ReduceKind, TensorGraph, TensorOp, Window};
+pub use op::{Activation, Basis, Pool, ReduceKind, TensorGraph, TensorOp, Window};
 pub use value::{Real, Tensor};

@@ -93,7 +93,7 @@ impl Op for TensorOp {
             Self::Constant { value: c }
             | Self::Resample { matrix: c, .. }
             | Self::PRelu { slope: c }
-            | Self::Poly { coeffs: c } => *c = f(*c),
+            | Self::Poly { coeffs: c, .. } => *c = f(*c),
             _ => {}
         }
     }

@@ -91,6 +91,17 @@ pub enum Pool {
     Average,
 }
 
+/// What a polynomial is a sum of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Basis {
+    /// Powers x^k.
+    #[default]
+    Power,
+    /// Chebyshev polynomials T_k(x), for x in [−1, 1]: an affine map in front brings any other interval there, per channel
+    /// if need be, and what makes x takes that map into its weights.
+    Chebyshev,
+}
+
 /// A tensor operator. Shapes: N batch, C channels, H×W space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum TensorOp {
@@ -236,10 +247,12 @@ pub enum TensorOp {
         /// Slopes.
         slope: ConstId,
     },
-    /// Σ_k c_k·x^k with coefficients [degree+1, 1] (one polynomial) or [degree+1, C] (one per index of axis 1).
+    /// Σ_k c_k·b_k(x) with coefficients [degree+1, 1] (one polynomial) or [degree+1, C] (one per index of axis 1).
     Poly {
         /// Coefficients, lowest first.
         coeffs: ConstId,
+        /// What they are coefficients of.
+        basis: Basis,
     },
     /// What only the client evaluates.
     Client(ClientOp),

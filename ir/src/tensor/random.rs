@@ -1,6 +1,6 @@
 //! Random valid networks, for tests of this crate and of those that build on it.
 
-use super::{Activation, Pool, ReduceKind, Shape, Tensor, TensorGraph, TensorOp, Window};
+use super::{Activation, Basis, Pool, ReduceKind, Shape, Tensor, TensorGraph, TensorOp, Window};
 use crate::{ConstId, Constant, ValueId, Verified, verify};
 
 /// What [`graph`] may use.
@@ -223,7 +223,8 @@ impl Builder<'_> {
         // Leading coefficients stay away from 0, as those of trained polynomials do.
         data[degree * channels..].iter_mut().for_each(|c| *c += if *c < 0.0 { -0.05 } else { 0.05 });
         let coeffs = self.graph.add_constant(Constant::new(vec![degree + 1, channels], data));
-        self.push(TensorOp::Poly { coeffs }, vec![x]);
+        let basis = if self.rng.once_in(4) { Basis::Chebyshev } else { Basis::Power };
+        self.push(TensorOp::Poly { coeffs, basis }, vec![x]);
     }
 
     fn activation(&mut self, x: ValueId, s: &Shape) {

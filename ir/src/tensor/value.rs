@@ -82,7 +82,7 @@ impl<T: Real> Tensor<T> {
 
     /// The numbers of a constant.
     pub fn from_constant(constant: &Constant) -> Self {
-        Self { shape: constant.shape.clone(), data: constant.data.iter().map(|&x| T::from_f32(x)).collect() }
+        Self { shape: constant.shape.clone(), data: constant.data.values().map(T::from_f64).collect() }
     }
 
     /// The same numbers in another precision.
@@ -91,10 +91,9 @@ impl<T: Real> Tensor<T> {
         Tensor { shape: self.shape.clone(), data }
     }
 
-    /// Rounds to a constant.
+    /// The same numbers as a constant.
     pub fn to_constant(&self) -> Constant {
-        let data: Vec<f32> = self.data.iter().map(|x| x.to_f64() as f32).collect();
-        Constant::new(self.shape.clone(), data)
+        Constant::exact(self.shape.clone(), self.data.iter().map(|x| x.to_f64()).collect::<Vec<_>>())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::lex::Token;
-use super::numbers::f32_text;
+use super::numbers::{f32_text, f64_text};
 use super::reader::{Parsed, Reader};
 use crate::layout::{Axis, Factor, Layout};
 use crate::{ConstId, Constant};
@@ -112,17 +112,18 @@ fn read_axis(reader: &mut Reader<'_>) -> Parsed<Axis> {
 /// Most numbers of a constant that are written out where not all are.
 const FEW: usize = 8;
 
-/// `f32 [2] {10, 20}`, `f32 [5,5] {1}` if all are the same, or `f32 [8,1,5,5] #c4a5104f279179ce`: the digest of a
+/// `f32 [2] {10, 20}`, or `f64` where some number is none, `f32 [5,5] {1}` if all are the same, or `f32 [8,1,5,5] #c4a5104f279179ce`: the digest of a
 /// constant that is too large to be read by people, unless `whole`.
 pub(super) fn constant_text(constant: &Constant, whole: bool) -> String {
-    let head = format!("f32 {}", shape_text(&constant.shape));
-    let bits = |x: &f32| x.to_bits();
-    let alike = constant.data.windows(2).all(|pair| bits(&pair[0]) == bits(&pair[1]));
-    let numbers = match constant.data.first() {
-        Some(first) if alike => f32_text(*first),
-        _ if whole || constant.len() <= FEW => {
-            constant.data.iter().map(|x| f32_text(*x)).collect::<Vec<_>>().join(", ")
-        }
+    let kind = if constant.data.double().is_some() { "f64" } else { "f32" };
+    let head = format!("{kind} {}", shape_text(&constant.shape));
+    let number =
+        |k: usize| constant.data.double().map_or_else(|| f32_text(constant.data[k]), |d| f64_text(d[k]));
+    let bits = |k: usize| constant.at(k).to_bits();
+    let alike = (1..constant.len()).all(|k| bits(k) == bits(0));
+    let numbers = match constant.len() {
+        1.. if alike => number(0),
+        len if whole || len <= FEW => (0..len).map(number).collect::<Vec<_>>().join(", "),
         _ => return format!("{head} #{}", constant.digest()),
     };
     format!("{head} {{{numbers}}}")
@@ -136,7 +137,10 @@ pub fn shape_text(shape: &[usize]) -> String {
 
 /// Reads [`constant_text`]; looks digests up.
 pub(super) fn read_constant(reader: &mut Reader<'_>) -> Parsed<Constant> {
-    reader.word("f32")?;
+    let double = reader.eat_word("f64");
+    if !double {
+        reader.word("f32")?;
+    }
     let shape = reader.shape()?;
     if let Some(digest) = reader.take(|t| if let Token::Layout(s) = t { Some(*s) } else { None }) {
         return match reader.source.get(digest) {
@@ -156,7 +160,7 @@ pub(super) fn read_constant(reader: &mut Reader<'_>) -> Parsed<Constant> {
         if !data.is_empty() {
             reader.sign(",")?;
         }
-        data.push(reader.f32()?);
+        data.push(if double { reader.f64()? } else { f64::from(reader.f32()?) });
     }
     let size = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     let size = size.ok_or_else(|| reader.error_before(format!("the shape {shape:?} is too large")))?;
@@ -167,7 +171,7 @@ pub(super) fn read_constant(reader: &mut Reader<'_>) -> Parsed<Constant> {
     if data.len() != size {
         return Err(reader.error_before(format!("{} numbers for the shape {shape:?}", data.len())));
     }
-    Ok(Constant::new(shape, data))
+    Ok(if double { Constant::exact(shape, data) } else { Constant::from_f64(shape, &data) })
 }
 
 /// Reads `$3 = …`, the constant that comes next.

@@ -5,7 +5,7 @@ use super::maps::{map_text, plan_lines, read_plan, read_terms};
 use super::numbers::f64_text;
 use super::reader::{Parsed, Reader};
 use super::syntax::{Part, Syntax, keyword, spaced, values_text};
-use super::tensor::{activation_text, read_activation};
+use super::tensor::{activation_text, basis_text, read_activation, read_basis};
 use super::writer::Writer;
 use crate::layout::Layout;
 use crate::slot::{LinearMap, PolyStrategy, SlotGraph, SlotHeader, SlotOp, SlotType};
@@ -13,11 +13,12 @@ use crate::tensor::TensorOp;
 use crate::{Node, Op, ValueId};
 
 /// Strategies for polynomials, by name.
-const STRATEGIES: [(&str, PolyStrategy); 4] = [
+const STRATEGIES: [(&str, PolyStrategy); 5] = [
     ("monic-square", PolyStrategy::MonicSquare),
     ("monic-quartic", PolyStrategy::MonicQuartic),
     ("power-basis", PolyStrategy::PowerBasis),
     ("horner", PolyStrategy::Horner),
+    ("baby-giant", PolyStrategy::BabyGiant),
 ];
 
 impl Syntax for SlotOp {
@@ -136,9 +137,9 @@ fn attributes(op: &SlotOp) -> String {
         SlotOp::Bootstrap { range, with_next } => {
             spaced(&["range", &f64_text(*range), if *with_next { "with-next" } else { "" }])
         }
-        SlotOp::Poly { coeffs, strategy } => {
+        SlotOp::Poly { coeffs, basis, strategy } => {
             let known = STRATEGIES.iter().find(|(_, s)| Some(*s) == *strategy);
-            spaced(&[&coeffs.to_string(), known.map_or("", |(name, _)| *name)])
+            spaced(&[&coeffs.to_string(), basis_text(*basis), known.map_or("", |(name, _)| *name)])
         }
         SlotOp::Activation(activation) => activation_text(*activation),
         SlotOp::PRelu { slope } => slope.to_string(),
@@ -163,9 +164,9 @@ fn read_op(reader: &mut Reader<'_>, word: &str) -> Parsed<SlotOp> {
         "view" => SlotOp::View,
         "alternatives" => SlotOp::Alternatives,
         "poly" => {
-            let coeffs = reader.constant()?;
+            let (coeffs, basis) = (reader.constant()?, read_basis(reader));
             let strategy = STRATEGIES.iter().find(|(name, _)| reader.eat_word(name));
-            SlotOp::Poly { coeffs, strategy: strategy.map(|(_, s)| *s) }
+            SlotOp::Poly { coeffs, basis, strategy: strategy.map(|(_, s)| *s) }
         }
         "add-const" => SlotOp::AddConst { value: reader.constant()? },
         "add" => SlotOp::Add,

@@ -11,7 +11,7 @@ use super::syntax::{Part, Syntax, keyword, spaced, values_text};
 use super::writer::Writer;
 use crate::layout::Layout;
 use crate::tensor::infer::window_extent;
-use crate::tensor::{Activation, Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
+use crate::tensor::{Activation, Basis, Pool, ReduceKind, Shape, TensorGraph, TensorOp, Window};
 use crate::{ConstId, Node, Op, ValueId};
 
 impl Syntax for TensorOp {
@@ -225,7 +225,7 @@ pub(super) fn attributes(writer: &Writer<'_>, op: &TensorOp, result: Option<&[us
         O::Add | O::Sub | O::Mul | O::Div | O::Max | O::Min => String::new(),
         O::Activation(a) => activation_text(*a),
         O::PRelu { slope } => slope.to_string(),
-        O::Poly { coeffs } => coeffs.to_string(),
+        O::Poly { coeffs, basis } => spaced(&[&coeffs.to_string(), basis_text(*basis)]),
         O::Client(op) => client::attributes(op),
     }
 }
@@ -341,7 +341,7 @@ pub(super) fn read_op(reader: &mut Reader<'_>, word: &str) -> Parsed<(TensorOp, 
         "max" => O::Max,
         "min" => O::Min,
         "prelu" => O::PRelu { slope: reader.constant()? },
-        "poly" => O::Poly { coeffs: reader.constant()? },
+        "poly" => O::Poly { coeffs: reader.constant()?, basis: read_basis(reader) },
         word => match read_activation(reader, word)? {
             Some(activation) => O::Activation(activation),
             None if client::is_name(word) => O::Client(client::read(reader, word)?),
@@ -370,4 +370,16 @@ fn read_result(reader: &mut Reader<'_>, mut op: TensorOp) -> Parsed<(TensorOp, b
 fn read_axis(reader: &mut Reader<'_>) -> Parsed<usize> {
     reader.word("axis")?;
     reader.count()
+}
+
+/// How a polynomial's basis is written behind its coefficients; powers are the usual one.
+pub(super) fn basis_text(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Power => "",
+        Basis::Chebyshev => "chebyshev",
+    }
+}
+
+pub(super) fn read_basis(reader: &mut Reader<'_>) -> Basis {
+    if reader.eat_word("chebyshev") { Basis::Chebyshev } else { Basis::Power }
 }

@@ -1,7 +1,7 @@
 //! Writes the transformed network: every constant is rounded once.
 
 use fhec_ir::tensor::value::{broadcast_steps, for_each_strided};
-use fhec_ir::tensor::{TensorGraph, TensorOp};
+use fhec_ir::tensor::{Basis, TensorGraph, TensorOp};
 use fhec_ir::{ConstId, Constant, Node, ValueId};
 
 use super::form::Form;
@@ -61,7 +61,7 @@ fn over_axis_1(rank: usize, len: usize) -> Vec<usize> {
 
 impl Writer<'_> {
     fn add(&mut self, shape: Vec<usize>, data: &[f64]) -> ConstId {
-        self.new.add_constant(Constant::from_f64(shape, data))
+        self.new.add_constant(Constant::exact(shape, data))
     }
 
     fn push(&mut self, id: ValueId, op: TensorOp, args: Vec<ValueId>) -> ValueId {
@@ -111,7 +111,8 @@ impl Writer<'_> {
         let columns = if alike { 1 } else { fx.len() };
         let data: Vec<f64> = powers.iter().flat_map(|p| &p[..columns]).copied().collect();
         let coeffs = self.add(vec![degree + 1, columns], &data);
-        let y = self.push(id, TensorOp::Poly { coeffs }, vec![x]);
+        let basis = if let TensorOp::Poly { basis, .. } = node.op { basis } else { Basis::Power };
+        let y = self.push(id, TensorOp::Poly { coeffs, basis }, vec![x]);
         match behind {
             Some(constant) => self.shifted(id, y, &constant),
             None => y,
@@ -162,7 +163,7 @@ impl Writer<'_> {
                 *weight = self.scaled(*weight, |_, _| after[0] / before[0]);
                 if let Some(b) = bias {
                     let data: Vec<f64> =
-                        self.graph.constant(*b).data.iter().map(|&x| after[0] * f64::from(x)).collect();
+                        self.graph.constant(*b).data.values().map(|x| after[0] * x).collect();
                     *b = self.add(vec![data.len()], &data);
                 }
             }
@@ -181,7 +182,7 @@ impl Writer<'_> {
                 });
                 let total = match (scaled, shift) {
                     (Some((shape, data)), Some(t)) => {
-                        let constant = Constant::from_f64(shape, &data);
+                        let constant = Constant::exact(shape, data);
                         Some(combined(&node.ty, &constant, &vector(t), |c, t| c + t))
                     }
                     (Some(scaled), None) => Some(scaled),
@@ -200,7 +201,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A weight of shape [a, b, …] times f(index a, index b).
+    /// A weight of shape [a, b, …] times f(index a, index b), rounded to f32.
     fn scaled(&mut self, weight: ConstId, f: impl Fn(usize, usize) -> f64) -> ConstId {
         let constant = self.graph.constant(weight);
         let shape = constant.shape.clone();
@@ -212,14 +213,14 @@ impl Writer<'_> {
                 row.iter().map(move |&w| factor * f64::from(w))
             })
             .collect();
-        self.add(shape, &data)
+        self.new.add_constant(Constant::from_f64(shape, &data))
     }
 
     fn bias(&mut self, bias: Option<ConstId>, after: &[f64], shift: Option<Vec<f64>>) -> Option<ConstId> {
         if bias.is_none() && shift.is_none() {
             return None;
         }
-        let old = |c: usize| bias.map_or(0.0, |b| f64::from(self.graph.constant(b).data[c]));
+        let old = |c: usize| bias.map_or(0.0, |b| self.graph.constant(b).at(c));
         let shift = shift.unwrap_or_else(|| vec![0.0; after.len()]);
         let data: Vec<f64> = (0..after.len()).map(|c| old(c) * after[c] + shift[c]).collect();
         Some(self.add(vec![data.len()], &data))
@@ -235,7 +236,7 @@ fn combined(
 ) -> (Vec<usize>, Vec<f64>) {
     let shape: Vec<usize> = (0..full.len()).map(|k| a.shape[k].max(b.0[k])).collect();
     let mut data = Vec::with_capacity(shape.iter().product());
-    for_each_strided(&shape, 0, &broadcast_steps(&a.shape), |_, i| data.push(f64::from(a.data[i])));
+    for_each_strided(&shape, 0, &broadcast_steps(&a.shape), |_, i| data.push(a.at(i)));
     for_each_strided(&shape, 0, &broadcast_steps(&b.0), |o, i| data[o] = f(data[o], b.1[i]));
     (shape, data)
 }

@@ -9,7 +9,7 @@ use super::gauge::Gauge;
 pub(super) struct Form {
     /// Coefficients of p in z, `powers[k][c]`, before factors of values are applied.
     pub powers: Vec<Vec<f64>>,
-    /// Shift of the argument per channel, in units of the unscaled argument.
+    /// Shift of the argument per channel, in units of the unscaled argument; not 0 only where that helps.
     pub shift: Vec<f64>,
     /// Sign of the leading coefficient after normalisation; None if it stays general.
     pub monic: Option<f64>,
@@ -54,6 +54,7 @@ pub(super) fn normalise(gauge: &mut Gauge, y: ValueId, x: ValueId, mut powers: V
         None => match scaled(gauge, y, &powers[degree], degree) {
             // The shift costs nothing beside the factor.
             Some(scale) => Form { monic: common_sign(&powers[degree]), powers, shift, scale: Some(scale) },
+            None if far(&powers, &shift) => Form { powers, shift, monic: None, scale: None },
             None => Form { powers: plain, shift: no_shift, monic: None, scale: None },
         },
     }
@@ -75,6 +76,20 @@ fn scaled(gauge: &mut Gauge, y: ValueId, leading: &[f64], degree: usize) -> Opti
     gauge.freeze(y);
     let root = |a: f64| if a == 0.0 { 1.0 } else { a.abs().powf(1.0 / degree as f64) };
     Some(leading.into_iter().map(root).collect())
+}
+
+/// How much farther from 0 than the roots of a polynomial are from their mean that mean lies, where powers of x would cancel.
+const FAR: f64 = 4.0;
+
+/// True if the roots of a polynomial without second coefficient, in z = x + shift, are closer together than to x = 0 in some
+/// channel: near them powers of x are much larger than their sum. By Fujiwara's bound on roots.
+fn far(powers: &[Vec<f64>], shift: &[f64]) -> bool {
+    let degree = powers.len() - 1;
+    let reach = |c: usize| {
+        let root = |k: usize| (powers[k][c] / powers[degree][c]).abs().powf(1.0 / (degree - k) as f64);
+        2.0 * (0..degree).map(root).fold(0.0, f64::max)
+    };
+    degree > 2 && (0..shift.len()).any(|c| shift[c].abs() > FAR * reach(c))
 }
 
 /// Replaces p(x) by p(x + t).

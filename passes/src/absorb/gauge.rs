@@ -6,7 +6,7 @@
 //! Inputs, outputs, non-polynomial functions and polynomials in their final form allow no change.
 
 use fhec_ir::ValueId;
-use fhec_ir::tensor::{Pool, TensorGraph, TensorOp};
+use fhec_ir::tensor::{Basis, Pool, TensorGraph, TensorOp};
 
 /// The factors found so far.
 #[derive(Clone)]
@@ -229,7 +229,7 @@ impl<'g> Gauge<'g> {
             TensorOp::Gemm { .. } if node.ty.len() == 2 || s.iter().all(|x| *x == s[0]) => Spread::Absorbed,
             TensorOp::Affine { scale: Some(_), .. } => Spread::Absorbed,
             TensorOp::Affine { scale: None, .. } => Spread::To(s.to_vec()),
-            TensorOp::Poly { .. } if !self.frozen[id.index()] => Spread::Absorbed,
+            TensorOp::Poly { basis: Basis::Power, .. } if !self.frozen[id.index()] => Spread::Absorbed,
             TensorOp::Pool { kind: Pool::Average | Pool::AveragePadded, .. } => Spread::To(s.to_vec()),
             _ => return None,
         })
@@ -278,6 +278,8 @@ impl<'g> Gauge<'g> {
         let (x, y) = (self.graph.ty(arg), &node.ty);
         let same = || Spread::To(s.to_vec());
         match &node.op {
+            // Its coefficients take what its result gets; its operand stays within [−1, 1].
+            TensorOp::Poly { basis: Basis::Chebyshev, .. } => Spread::Absorbed,
             TensorOp::Reduce { axes, .. } if axes[0] > 1 => same(),
             TensorOp::Slice { start, step, .. } if x.len() > 1 => {
                 let mut out = vec![1.0; x[1]];

@@ -12,6 +12,8 @@
 //! 4. whose leading coefficient is large in some channel, since training left that channel little to do, has its argument
 //!    multiplied if no neighbour takes the factor: multiplying the small power instead would multiply its noise.
 //!
+//! One in Chebyshev's basis takes factors on its result only.
+//!
 //! Polynomials are visited last to first: one that is not yet monic takes any factor on its result into its
 //! coefficients, so a factor that a residual addition asks for stops at the polynomial that feeds the shortcut.
 //! All factors are collected in f64 and applied once, by [`apply`].
@@ -22,7 +24,7 @@ mod gauge;
 mod shift;
 
 use fhec_ir::Verified;
-use fhec_ir::tensor::{TensorGraph, TensorOp};
+use fhec_ir::tensor::{Basis, TensorGraph, TensorOp};
 
 use crate::PassError;
 use form::{Form, normalise};
@@ -41,13 +43,16 @@ pub fn run(graph: &Verified<TensorGraph>, config: &Config) -> Result<TensorGraph
     let mut gauge = Gauge::new(graph);
     let mut forms: Vec<Option<Form>> = vec![None; graph.len()];
     for (id, node) in graph.iter().rev() {
-        if let TensorOp::Poly { coeffs } = node.op {
+        if let TensorOp::Poly { coeffs, basis } = node.op {
             let constant = graph.constant(coeffs);
             let channels = gauge.channels(id);
             let columns = constant.shape[1];
-            let row = |p: &[f32]| (0..channels).map(|c| f64::from(p[c % columns])).collect();
-            let powers: Vec<Vec<f64>> = constant.data.chunks(columns).map(row).collect();
-            forms[id.index()] = Some(normalise(&mut gauge, id, node.args[0], powers));
+            let row = |p: &[f64]| (0..channels).map(|c| p[c % columns]).collect();
+            let powers: Vec<Vec<f64>> = constant.values().chunks(columns).map(row).collect();
+            forms[id.index()] = Some(match basis {
+                Basis::Power => normalise(&mut gauge, id, node.args[0], powers),
+                Basis::Chebyshev => Form { powers, shift: vec![0.0; channels], monic: None, scale: None },
+            });
         }
     }
     Ok(apply::apply(graph, &gauge, &forms).compacted())

@@ -128,9 +128,9 @@ impl Packer<'_> {
             TensorOp::Min => Ok(self.element_wise(id, SlotOp::Min)),
             TensorOp::Activation(a) => Ok(self.element_wise(id, SlotOp::Activation(*a))),
             TensorOp::PRelu { slope } => Ok(self.element_wise(id, SlotOp::PRelu { slope: *slope })),
-            TensorOp::Poly { coeffs } => {
+            TensorOp::Poly { coeffs, basis } => {
                 let coeffs = self.poly_coefficients(id, *coeffs)?;
-                Ok(self.element_wise(id, SlotOp::Poly { coeffs, strategy: None }))
+                Ok(self.element_wise(id, SlotOp::Poly { coeffs, basis: *basis, strategy: None }))
             }
             TensorOp::Client(_) => Err(PassError::at(PASS, self.tensors, id, "only clients evaluate it")),
         }

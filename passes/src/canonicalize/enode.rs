@@ -56,7 +56,7 @@ impl Analysis<ENode> for Tables {
 impl Tables {
     /// The id of an equal constant. None if a number is not finite.
     pub(super) fn constant(&mut self, constant: Constant) -> Option<ConstId> {
-        if !constant.data.iter().all(|x| x.is_finite()) {
+        if !constant.data.values().all(f64::is_finite) {
             return None;
         }
         let same = self.constant_ids.entry(constant.digest()).or_default();

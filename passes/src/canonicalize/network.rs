@@ -84,8 +84,13 @@ impl Network {
         &self.egraph.analysis.constants[id.index()]
     }
 
-    /// Interns a constant. None if it is not finite.
+    /// Interns a constant, exactly. None if it is not finite.
     pub(super) fn intern(&mut self, shape: Vec<usize>, data: &[f64]) -> Option<ConstId> {
+        self.egraph.analysis.constant(Constant::exact(shape, data))
+    }
+
+    /// Interns weights of a layer, rounded to f32: they are many. None if one is not finite.
+    pub(super) fn intern_weight(&mut self, shape: Vec<usize>, data: &[f64]) -> Option<ConstId> {
         self.egraph.analysis.constant(Constant::from_f64(shape, data))
     }
 

@@ -1,7 +1,7 @@
 //! Constants seen as vectors along one axis, and arithmetic of folds.
 
-use fhec_ir::tensor::TensorOp;
 use fhec_ir::tensor::value::{broadcast_steps, for_each_strided};
+use fhec_ir::tensor::{Basis, TensorOp};
 use fhec_ir::{ConstId, Constant};
 
 use super::network::Network;
@@ -11,7 +11,7 @@ pub(super) fn along(constant: &Constant, axis: usize, shape: &[usize]) -> Option
     let fits = constant.shape.iter().enumerate().all(|(k, &d)| d == 1 || k == axis);
     let data = &constant.data;
     let extent = *shape.get(axis)?;
-    fits.then(|| (0..extent).map(|i| f64::from(data[if data.len() == 1 { 0 } else { i }])).collect())
+    fits.then(|| (0..extent).map(|i| data.at(if data.len() == 1 { 0 } else { i })).collect())
 }
 
 /// Scale and shift of an affine map along `axis`; missing ones are 1 and 0.
@@ -57,10 +57,8 @@ pub(super) fn affine(
 pub(super) fn combined(a: &Constant, b: &Constant, f: impl Fn(f64, f64) -> f64) -> (Vec<usize>, Vec<f64>) {
     let shape: Vec<usize> = a.shape.iter().zip(&b.shape).map(|(&x, &y)| x.max(y)).collect();
     let mut data = Vec::with_capacity(shape.iter().product());
-    for_each_strided(&shape, 0, &broadcast_steps(&a.shape), |_, i| data.push(f64::from(a.data[i])));
-    for_each_strided(&shape, 0, &broadcast_steps(&b.shape), |o, i| {
-        data[o] = f(data[o], f64::from(b.data[i]))
-    });
+    for_each_strided(&shape, 0, &broadcast_steps(&a.shape), |_, i| data.push(a.at(i)));
+    for_each_strided(&shape, 0, &broadcast_steps(&b.shape), |o, i| data[o] = f(data[o], b.at(i)));
     (shape, data)
 }
 
@@ -78,16 +76,16 @@ pub(super) fn scaled_weight(weight: &Constant, f: impl Fn(usize, usize) -> f64) 
 /// Coefficients `powers[k][c]` of a Poly on a tensor whose axis 1 has `channels`.
 pub(super) fn powers(coeffs: &Constant, channels: usize) -> Vec<Vec<f64>> {
     let columns = coeffs.shape[1];
-    let row = |p: &[f32]| (0..channels).map(|c| f64::from(p[if columns == 1 { 0 } else { c }])).collect();
-    coeffs.data.chunks(columns).map(row).collect()
+    let row = |p: &[f64]| (0..channels).map(|c| p[if columns == 1 { 0 } else { c }]).collect();
+    coeffs.values().chunks(columns).map(row).collect()
 }
 
 /// The Poly operator with these coefficients, one column if all channels agree.
-pub(super) fn poly(network: &mut Network, powers: &[Vec<f64>]) -> Option<TensorOp> {
+pub(super) fn poly(network: &mut Network, powers: &[Vec<f64>], basis: Basis) -> Option<TensorOp> {
     let alike = powers.iter().all(|p| p.iter().all(|v| *v == p[0]));
     let columns = if alike { 1 } else { powers[0].len() };
     let data: Vec<f64> = powers.iter().flat_map(|p| &p[..columns]).copied().collect();
-    Some(TensorOp::Poly { coeffs: network.intern(vec![powers.len(), columns], &data)? })
+    Some(TensorOp::Poly { coeffs: network.intern(vec![powers.len(), columns], &data)?, basis })
 }
 
 /// Coefficients of p(scale·x + shift).

@@ -80,9 +80,9 @@ impl Lowering<'_> {
                 };
                 Ok((0..cts).map(|ct| sum(ct, self)).collect())
             }
-            SlotOp::Poly { coeffs, strategy } => {
+            SlotOp::Poly { coeffs, basis, strategy } => {
                 let strategy = strategy.expect("checked before");
-                let poly = PolyLowering::new(self, id, *coeffs, strategy);
+                let poly = PolyLowering::new(self, id, (*coeffs, *basis), strategy);
                 Ok((0..cts).map(|ct| poly.lower(self, ct)).collect())
             }
             SlotOp::AddConst { value } => {

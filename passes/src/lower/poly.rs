@@ -1,12 +1,17 @@
 //! Polynomials by the strategy that `place` chose.
 
-use std::collections::BTreeMap;
+mod baby_giant;
+mod steps;
+mod tree;
 
 use fhec_ir::schedule::{Recipe, ScheduleOp};
 use fhec_ir::slot::PolyStrategy;
+use fhec_ir::tensor::Basis;
 use fhec_ir::{ConstId, Constant, ValueId};
 
 use super::lowering::Lowering;
+use steps::Steps;
+use tree::{Coefficient, Tree, terms};
 
 /// What the ciphertexts of one polynomial op share.
 pub(super) struct PolyLowering {
@@ -20,25 +25,18 @@ pub(super) struct PolyLowering {
     terms: Vec<Coefficient>,
     /// Leading sign of the quartic.
     negative: bool,
-}
-
-/// One coefficient over all elements.
-#[derive(Clone, Copy)]
-enum Coefficient {
-    /// The same number everywhere.
-    Uniform(f64),
-    /// A row of a constant.
-    Row(ConstId, u32),
-}
-
-impl Coefficient {
-    fn is_zero(self) -> bool {
-        matches!(self, Self::Uniform(x) if x == 0.0)
-    }
+    basis: Basis,
+    /// How baby and giant steps join.
+    tree: Option<Tree>,
 }
 
 impl PolyLowering {
-    pub(super) fn new(lowering: &mut Lowering, id: ValueId, coeffs: ConstId, strategy: PolyStrategy) -> Self {
+    pub(super) fn new(
+        lowering: &mut Lowering,
+        id: ValueId,
+        (coeffs, basis): (ConstId, Basis),
+        strategy: PolyStrategy,
+    ) -> Self {
         let node = lowering.graph.node(id);
         let constant = lowering.graph.constant(coeffs).clone();
         let degree = constant.shape[0] - 1;
@@ -51,16 +49,9 @@ impl PolyLowering {
             }
             _ => (coeffs, constant, false),
         };
-        let row = constant.len() / constant.shape[0];
-        let terms = (0..constant.shape[0]).map(|k| {
-            let row = &constant.data[k * row..(k + 1) * row];
-            if row.iter().all(|x| *x == row[0]) {
-                Coefficient::Uniform(f64::from(row[0]))
-            } else {
-                Coefficient::Row(coeffs, k as u32)
-            }
-        });
-        Self { id, strategy, degree, level, layout, terms: terms.collect(), negative }
+        let tree = (strategy == PolyStrategy::BabyGiant).then(|| Tree::new(lowering, &constant, basis));
+        let terms = terms(&constant, coeffs);
+        Self { id, strategy, degree, level, layout, terms, negative, basis, tree }
     }
 
     pub(super) fn lower(&self, lowering: &mut Lowering, ct: usize) -> ValueId {
@@ -72,6 +63,7 @@ impl PolyLowering {
             }
             PolyStrategy::MonicQuartic => self.quartic(lowering, x, ct),
             PolyStrategy::PowerBasis => self.power_basis(lowering, x, ct),
+            PolyStrategy::BabyGiant => self.baby_giant(lowering, x, ct),
             PolyStrategy::Horner => self.horner(lowering, x, ct),
         }
     }
@@ -98,12 +90,12 @@ impl PolyLowering {
     }
 
     fn power_basis(&self, lowering: &mut Lowering, x: ValueId, ct: usize) -> ValueId {
-        let mut powers = BTreeMap::from([(1, x)]);
+        let mut powers = Steps::new(Basis::Power, x);
         let sum_level = self.level + 1 - self.strategy.depth(self.degree);
         let target = lowering.target(self.id);
         let mut parts = Vec::new();
         for k in (1..=self.degree).filter(|k| !self.terms[*k].is_zero()) {
-            let power = power(lowering, &mut powers, k);
+            let power = powers.step(lowering, k);
             let power = lowering.out.at_level(power, sum_level);
             parts.push(self.multiply(lowering, power, k, ct, target));
         }
@@ -132,52 +124,47 @@ impl PolyLowering {
 
     /// x times coefficient `k`, not rescaled, such that rescaling gives the target scale.
     fn multiply(&self, lowering: &mut Lowering, x: ValueId, k: usize, ct: usize, target: f64) -> ValueId {
-        let plain_scale = lowering.plain_scale(x, lowering.out.ty(x).level, target);
-        let op = match self.terms[k] {
-            Coefficient::Uniform(value) => ScheduleOp::MulScalar { value, plain_scale },
-            Coefficient::Row(..) => ScheduleOp::MulAcc { recipes: vec![self.recipe(k, ct)], plain_scale },
-        };
-        lowering.out.emit(op, vec![x])
+        self.times(lowering, x, self.terms[k], ct, target)
     }
 
     /// x plus coefficient `k`.
     fn add(&self, lowering: &mut Lowering, x: ValueId, k: usize, ct: usize) -> ValueId {
-        match self.terms[k] {
+        self.plus(lowering, x, self.terms[k], ct)
+    }
+
+    /// x times a coefficient, not rescaled, such that rescaling gives the target scale.
+    fn times(&self, lowering: &mut Lowering, x: ValueId, by: Coefficient, ct: usize, target: f64) -> ValueId {
+        let plain_scale = lowering.plain_scale(x, lowering.out.ty(x).level, target);
+        let op = match by {
+            Coefficient::Uniform(value) => ScheduleOp::MulScalar { value, plain_scale },
+            Coefficient::Row(value, row) => {
+                ScheduleOp::MulAcc { recipes: vec![self.recipe(value, row, ct)], plain_scale }
+            }
+        };
+        lowering.out.emit(op, vec![x])
+    }
+
+    /// x plus a coefficient.
+    fn plus(&self, lowering: &mut Lowering, x: ValueId, addend: Coefficient, ct: usize) -> ValueId {
+        match addend {
             Coefficient::Uniform(0.0) => x,
             Coefficient::Uniform(value) => lowering.out.emit(ScheduleOp::AddScalar { value }, vec![x]),
-            Coefficient::Row(..) => {
-                lowering.out.emit(ScheduleOp::AddPlain { recipe: self.recipe(k, ct) }, vec![x])
+            Coefficient::Row(value, row) => {
+                let recipe = self.recipe(value, row, ct);
+                lowering.out.emit(ScheduleOp::AddPlain { recipe }, vec![x])
             }
         }
     }
 
-    fn recipe(&self, k: usize, ct: usize) -> Recipe {
-        let Coefficient::Row(value, row) = self.terms[k] else {
-            unreachable!("uniform coefficients are scalars")
-        };
+    fn recipe(&self, value: ConstId, row: u32, ct: usize) -> Recipe {
         Recipe::Spread { value, row, layout: self.layout, ct: ct as u32 }
     }
-}
-
-/// x^k from the halves of a balanced product tree, ⌈log2 k⌉ levels below x.
-fn power(lowering: &mut Lowering, powers: &mut BTreeMap<usize, ValueId>, k: usize) -> ValueId {
-    if let Some(known) = powers.get(&k) {
-        return *known;
-    }
-    let high = k.next_power_of_two() / 2;
-    let a = power(lowering, powers, high);
-    let b = power(lowering, powers, k - high);
-    let level = lowering.out.ty(a).level.min(lowering.out.ty(b).level);
-    let (a, b) = (lowering.out.at_level(a, level), lowering.out.at_level(b, level));
-    let product = lowering.out.product(a, b);
-    powers.insert(k, product);
-    product
 }
 
 /// σx⁴ + c₂x² + c₁x + c₀ = σ(x² + β)² + c₁x + (c₀ − σβ²) with β = σc₂/2: rows c₀ − σβ², c₁, β, and whether σ = −1.
 fn completed_square(coeffs: &Constant) -> (Constant, bool) {
     let channels = coeffs.len() / coeffs.shape[0];
-    let at = |k: usize, c: usize| f64::from(coeffs.data[k * channels + c]);
+    let at = |k: usize, c: usize| coeffs.at(k * channels + c);
     let sign = at(4, 0);
     let mut rows = vec![0.0; 3 * channels];
     for c in 0..channels {
@@ -188,5 +175,5 @@ fn completed_square(coeffs: &Constant) -> (Constant, bool) {
     }
     let mut shape = coeffs.shape.clone();
     shape[0] = 3;
-    (Constant::from_f64(shape, &rows), sign < 0.0)
+    (Constant::exact(shape, rows), sign < 0.0)
 }

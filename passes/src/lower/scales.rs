@@ -59,7 +59,7 @@ impl Targets {
                 SlotOp::Poly { strategy: Some(PolyStrategy::MonicQuartic), .. } => {
                     add(&mut scale, arg(0), 4.0)
                 }
-                SlotOp::Poly { strategy: Some(PolyStrategy::Horner), coeffs } => {
+                SlotOp::Poly { strategy: Some(PolyStrategy::Horner), coeffs, .. } => {
                     let products = graph.constant(*coeffs).shape[0] - 2;
                     scale.insert(id, 1.0);
                     add(&mut scale, arg(0), products as f64);
@@ -205,7 +205,10 @@ pub(super) fn freed(graph: &SlotGraph) -> Edges {
             op => (is_sum || keeps_scale(op)) && takes_over(&low),
         };
         let own = matches!(node.op, SlotOp::Linear(_))
-            || matches!(node.op, SlotOp::Poly { strategy: Some(PolyStrategy::PowerBasis), .. });
+            || matches!(
+                node.op,
+                SlotOp::Poly { strategy: Some(PolyStrategy::PowerBasis | PolyStrategy::BabyGiant), .. }
+            );
         let several = users[id.index()].len() > 1;
         tied[id.index()] = several || if keeps_scale(&node.op) { takes_over(&tied) } else { !own };
     }

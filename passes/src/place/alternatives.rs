@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use egg::{EGraph, Id, Runner};
 use fhec_ir::slot::{PolyStrategy, SlotGraph, SlotOp};
+use fhec_ir::tensor::Basis;
 use fhec_ir::{ConstId, ValueId};
 
 use super::config::{Bootstrap, Config};
@@ -29,7 +30,7 @@ impl Alternatives {
     pub(super) fn new(graph: &SlotGraph, parts: &[Option<Parts>], config: &Config) -> Self {
         let bootstrap = config.bootstrap.as_ref();
         let polys = graph.iter().filter_map(|(id, node)| match &node.op {
-            SlotOp::Poly { coeffs, .. } => Some((id.0, form(graph, *coeffs))),
+            SlotOp::Poly { coeffs, basis, .. } => Some((id.0, form(graph, *coeffs, *basis))),
             _ => None,
         });
         let eithers = graph.iter().filter(|(_, n)| n.op == SlotOp::Alternatives).map(|(id, _)| id.0);
@@ -131,7 +132,7 @@ fn measure(
             let plain = match strategy {
                 PolyStrategy::MonicSquare => 0,
                 PolyStrategy::MonicQuartic | PolyStrategy::Horner => 1,
-                PolyStrategy::PowerBasis => degree,
+                PolyStrategy::PowerBasis | PolyStrategy::BabyGiant => degree,
             };
             let each = f64::from(strategy.products(degree)) * 1.1 + plain as f64 * prices.product;
             (strategy.depth(degree), cts * each)
@@ -146,13 +147,17 @@ fn measure(
     }
 }
 
-fn form(graph: &SlotGraph, coeffs: ConstId) -> PolyForm {
+fn form(graph: &SlotGraph, coeffs: ConstId, basis: Basis) -> PolyForm {
     let constant = graph.constant(coeffs);
     let degree = constant.shape[0] - 1;
     let channels = constant.len() / constant.shape[0];
-    let all = |k: usize, x: f32| constant.data[k * channels..(k + 1) * channels].iter().all(|c| *c == x);
+    let all = |k: usize, x: f64| (0..channels).all(|c| constant.at(k * channels + c) == x);
+    let powers = basis == Basis::Power;
     PolyForm {
-        monic_square: degree == 2 && all(1, 0.0) && all(2, 1.0),
-        monic_quartic: degree == 4 && all(3, 0.0) && (all(4, 1.0) || all(4, -1.0)),
+        powers,
+        steps: PolyStrategy::BabyGiant.products(degree) < PolyStrategy::PowerBasis.products(degree)
+            || PolyStrategy::BabyGiant.depth(degree) < PolyStrategy::PowerBasis.depth(degree),
+        monic_square: powers && degree == 2 && all(1, 0.0) && all(2, 1.0),
+        monic_quartic: powers && degree == 4 && all(3, 0.0) && (all(4, 1.0) || all(4, -1.0)),
     }
 }

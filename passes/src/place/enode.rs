@@ -32,6 +32,10 @@ pub(super) struct PolyForm {
     pub monic_square: bool,
     /// Degree 4, leading coefficient 1 in all channels or −1 in all, no cube.
     pub monic_quartic: bool,
+    /// A sum of powers, not of Chebyshev polynomials.
+    pub powers: bool,
+    /// Baby and giant steps take fewer levels or fewer products than powers.
+    pub steps: bool,
 }
 
 /// Facts are looked up by value, so e-classes need no data of their own.

@@ -11,7 +11,8 @@ pub(super) fn rules() -> Vec<Rewrite<ENode, Facts>> {
     vec![
         strategy_rule("poly-monic-square", PolyStrategy::MonicSquare, |p| p.monic_square),
         strategy_rule("poly-monic-quartic", PolyStrategy::MonicQuartic, |p| p.monic_quartic),
-        strategy_rule("poly-power-basis", PolyStrategy::PowerBasis, |p| !p.monic_square),
+        strategy_rule("poly-power-basis", PolyStrategy::PowerBasis, |p| p.powers && !p.monic_square),
+        strategy_rule("poly-baby-giant", PolyStrategy::BabyGiant, |p| p.steps || !p.powers),
         EitherRule.rewrite("either"),
     ]
 }

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses a part")]
 
 use fhec_ir::tensor::random::Rng;
-use fhec_ir::tensor::{Pool, ReduceKind, TensorGraph, TensorOp, Window};
+use fhec_ir::tensor::{Basis, Pool, ReduceKind, TensorGraph, TensorOp, Window};
 use fhec_ir::{ConstId, Constant, ValueId};
 
 /// A network in the making.
@@ -67,7 +67,7 @@ impl Net {
     /// A polynomial, the same for all channels.
     pub(crate) fn poly(&mut self, x: ValueId, coeffs: &[f32], name: &str) -> ValueId {
         let coeffs = self.graph.add_constant(Constant::new(vec![coeffs.len(), 1], coeffs.to_vec()));
-        self.push(TensorOp::Poly { coeffs }, &[x], name)
+        self.push(TensorOp::Poly { coeffs, basis: Basis::Power }, &[x], name)
     }
 
     /// A monic quartic that draws small numbers to 0.25.

@@ -10,7 +10,7 @@ use crate::{ConstId, Constant};
 
 pub(super) fn bounds(constants: &[Constant], op: &TensorOp, x: &Operand<'_>, out: &[usize]) -> Bounds {
     let constant = |id: &ConstId| &constants[id.index()];
-    let bias = |bias: &Option<ConstId>, o: usize| bias.map_or(0.0, |b| constant(&b).data[o].to_f64());
+    let bias = |bias: &Option<ConstId>, o: usize| bias.map_or(0.0, |b| constant(&b).at(o));
     match op {
         TensorOp::Conv { window, groups, weight, bias: b } => {
             let weight = constant(weight);

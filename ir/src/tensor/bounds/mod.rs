@@ -11,10 +11,10 @@ mod shape;
 mod value;
 
 pub use interval::Interval;
-pub use poly::{power_basis, shifted};
+pub use poly::{chebyshev, power_basis, shifted};
 pub use value::Bounds;
 
-use super::{Pool, Real, TensorGraph, TensorOp};
+use super::{Basis, Pool, TensorGraph, TensorOp};
 use crate::{ConstId, Constant, Verified};
 use interval::add;
 use value::{Operand, channels, of_constant};
@@ -96,18 +96,20 @@ fn of_node(constants: &[Constant], op: &TensorOp, args: &[Operand<'_>], out: &[u
         TensorOp::Min => both(Interval::min),
         TensorOp::Activation(a) => x().map(|x| activation::bounds(*a, x)),
         TensorOp::PRelu { slope } => x().zip(&of_constant(data(slope)), activation::prelu),
-        TensorOp::Poly { coeffs } => of_poly(data(coeffs), x()),
+        TensorOp::Poly { coeffs, basis } => of_poly(data(coeffs), *basis, x()),
         // Clients' results bound nothing that is encrypted.
         TensorOp::Client(_) => Bounds::uniform(Interval::ALL),
     }
 }
 
-fn of_poly(coeffs: &Constant, x: &Bounds) -> Bounds {
+fn of_poly(coeffs: &Constant, basis: Basis, x: &Bounds) -> Bounds {
     let columns = coeffs.shape[1];
     let one = |c: usize| {
-        let column: Vec<f64> =
-            coeffs.data.iter().skip(c % columns).step_by(columns).map(|c| c.to_f64()).collect();
-        power_basis(&column, x.channel(c))
+        let column: Vec<f64> = coeffs.data.values().skip(c % columns).step_by(columns).collect();
+        match basis {
+            Basis::Power => power_basis(&column, x.channel(c)),
+            Basis::Chebyshev => chebyshev(&column, x.channel(c)),
+        }
     };
     Bounds((0..columns.max(x.0.len())).map(one).collect())
 }

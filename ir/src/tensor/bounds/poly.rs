@@ -1,6 +1,7 @@
 //! Bounds of polynomials over an interval.
 
 use super::interval::Interval;
+use crate::tensor::Basis;
 
 /// Parts into which an interval is divided.
 const PARTS: usize = 64;
@@ -44,6 +45,50 @@ pub fn power_basis(coeffs: &[f64], x: Interval) -> Interval {
         }
     };
     bounds.widened(ROUNDING * size)
+}
+
+/// Bounds of Σ_k c_k·T_k(x) on an interval, by parts as [`power_basis`]: their number grows with the degree, since p″ may grow
+/// with its fourth power.
+pub fn chebyshev(coeffs: &[f64], x: Interval) -> Interval {
+    let degree = coeffs.iter().rposition(|&c| c != 0.0).unwrap_or(0);
+    let coeffs = &coeffs[..(degree + 1).min(coeffs.len())];
+    let reach = x.magnitude().max(1.0);
+    let (mut size, mut curvature) = (0.0, 0.0);
+    for (c, [value, _, second]) in coeffs.iter().zip(Chebyshev::at(reach)) {
+        size += c.abs() * value;
+        curvature += c.abs() * second;
+    }
+    if !f64::is_finite(size + curvature) {
+        return Interval::ALL;
+    }
+    let parts = if degree < 2 { 1 } else { PARTS + 4 * degree * degree };
+    let step = (x.hi - x.lo) / parts as f64;
+    let at = |k: usize| Interval::point(Basis::Chebyshev.eval(coeffs, x.lo + step * k as f64));
+    let all = (0..=parts).map(at).reduce(Interval::hull).unwrap_or(Interval::ALL);
+    all.widened(curvature * step * step / 8.0 + ROUNDING * size)
+}
+
+/// T_k, T_k′ and T_k″ at a point, for k = 0, 1, …; at 1 and beyond they bound those of all points that are nearer to 0.
+struct Chebyshev {
+    x: f64,
+    now: [f64; 3],
+    next: [f64; 3],
+}
+
+impl Chebyshev {
+    fn at(x: f64) -> Self {
+        Self { x, now: [1.0, 0.0, 0.0], next: [x, 1.0, 0.0] }
+    }
+}
+
+impl Iterator for Chebyshev {
+    type Item = [f64; 3];
+    fn next(&mut self) -> Option<[f64; 3]> {
+        let ([p, p1, p2], [t, t1, t2], x) = (self.now, self.next, self.x);
+        let after = [2.0 * x * t - p, 2.0 * (t + x * t1) - p1, 2.0 * (2.0 * t1 + x * t2) - p2];
+        let item = std::mem::replace(&mut self.now, std::mem::replace(&mut self.next, after));
+        Some(item)
+    }
 }
 
 /// Where values are too large for f64: infinite, except on the side that an even polynomial stays away from.
@@ -99,6 +144,11 @@ mod tests {
         close(on(&[1.0, -2.0, 1.0], -1.0, 3.0), 0.0, 4.0);
         close(on(&[0.0, -3.0, 0.0, 4.0], -1.0, 1.0), -1.0, 1.0);
         close(on(&[1.0, 0.0, -8.0, 0.0, 8.0], -1.0, 1.0), -1.0, 1.0);
+        let mut t31 = vec![0.0; 32];
+        t31[31] = 0.5;
+        let got = chebyshev(&t31, Interval::new(-1.0, 1.0));
+        assert!(got.lo <= -0.5 && got.lo > -0.53 && got.hi >= 0.5 && got.hi < 0.53, "{got:?}");
+        assert!(chebyshev(&t31, Interval::new(0.0, 1.1)).hi > 500.0);
         assert_eq!(on(&[3.0, 0.0, 0.0], -1.0, 1.0), Interval::point(3.0));
         assert_eq!(on(&[0.0, 0.0, 1.0], -1e200, 1.0), Interval { lo: 0.0, hi: f64::INFINITY });
         assert_eq!(on(&[0.0, 1.0, 1.0], f64::NEG_INFINITY, f64::INFINITY), Interval::ALL);

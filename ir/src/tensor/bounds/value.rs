@@ -1,7 +1,6 @@
 //! Bounds per channel.
 
 use super::interval::Interval;
-use crate::tensor::Real;
 use crate::{Constant, ValueId};
 
 /// Bounds of a value: one interval per index of axis 1, or one for all elements.
@@ -66,8 +65,8 @@ pub(super) fn of_constant(c: &Constant) -> Bounds {
     let channels = channels(&c.shape);
     let inner = c.shape.iter().skip(2).product::<usize>().max(1);
     let mut bounds: Vec<Option<Interval>> = vec![None; channels];
-    for (k, block) in c.data.chunks(inner).enumerate() {
-        let block = Interval::around(block.iter().map(|x| x.to_f64()));
+    for (k, block) in c.values().chunks(inner).enumerate() {
+        let block = Interval::around(block.iter().copied());
         let known = &mut bounds[k % channels];
         *known = Some(known.map_or(block, |b| b.hull(block)));
     }

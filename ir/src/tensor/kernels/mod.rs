@@ -40,7 +40,7 @@ pub fn eval_op<T: Real>(constants: &[Constant], op: &TensorOp, args: &[&Tensor<T
             pointwise::affine(x(), constant(scale), constant(shift))
         }
         TensorOp::PRelu { slope } => pointwise::prelu(x(), &constants[slope.index()]),
-        TensorOp::Poly { coeffs } => pointwise::poly(x(), &constants[coeffs.index()]),
+        TensorOp::Poly { coeffs, basis } => pointwise::poly(x(), &constants[coeffs.index()], *basis),
         TensorOp::Activation(a) => x().data.iter().map(|&v| pointwise::activation(*a, v)).collect(),
         TensorOp::Pool { kind: Pool::Max, window, .. } => pool::max(x(), window, &out),
         TensorOp::Pool { kind, window, .. } => pool::average(x(), *kind, window, &out),

@@ -2,7 +2,7 @@
 
 use crate::Constant;
 use crate::tensor::value::{broadcast_steps, for_each_strided};
-use crate::tensor::{Activation, Real, Tensor};
+use crate::tensor::{Activation, Basis, Real, Tensor};
 
 /// The activation of one number, computed in f64.
 pub fn activation<T: Real>(a: Activation, x: T) -> T {
@@ -66,7 +66,7 @@ pub(super) fn binary<T: Real>(args: &[&Tensor<T>], f: impl Fn(T, T) -> T) -> Vec
 /// Calls `f(flat, constant)` for every element of `shape` with the constant broadcast to it.
 fn for_each_broadcast<T: Real>(shape: &[usize], constant: &Constant, mut f: impl FnMut(usize, T)) {
     let steps = broadcast_steps(&constant.shape);
-    for_each_strided(shape, 0, &steps, |i, c| f(i, T::from_f32(constant.data[c])));
+    for_each_strided(shape, 0, &steps, |i, c| f(i, T::from_f64(constant.at(c))));
 }
 
 pub(super) fn affine<T: Real>(x: &Tensor<T>, scale: Option<&Constant>, shift: Option<&Constant>) -> Vec<T> {
@@ -90,15 +90,15 @@ pub(super) fn prelu<T: Real>(x: &Tensor<T>, slope: &Constant) -> Vec<T> {
     y
 }
 
-pub(super) fn poly<T: Real>(x: &Tensor<T>, coeffs: &Constant) -> Vec<T> {
+pub(super) fn poly<T: Real>(x: &Tensor<T>, coeffs: &Constant, basis: Basis) -> Vec<T> {
     let channels = coeffs.shape[1];
     let inner = if channels == 1 { x.data.len() } else { x.shape[2..].iter().product() };
     let mut y = x.data.clone();
     for (k, block) in y.chunks_mut(inner.max(1)).enumerate() {
         let column: Vec<T> =
-            coeffs.data.iter().skip(k % channels).step_by(channels).map(|&c| T::from_f32(c)).collect();
+            coeffs.data.values().skip(k % channels).step_by(channels).map(T::from_f64).collect();
         for v in block {
-            *v = column.iter().rev().fold(T::default(), |sum, &c| sum * *v + c);
+            *v = basis.eval(&column, *v);
         }
     }
     y

@@ -2,7 +2,7 @@
 
 use egg::Id;
 use fhec_ir::ConstId;
-use fhec_ir::tensor::TensorOp;
+use fhec_ir::tensor::{Basis, TensorOp};
 
 use super::super::network::Network;
 use super::super::rule::{Term, View, is_affine, is_layer};
@@ -15,7 +15,7 @@ fn channel_axis(op: &TensorOp, rank: usize) -> usize {
 
 fn bias_of(network: &Network, bias: Option<ConstId>, channels: usize) -> Vec<f64> {
     match bias {
-        Some(b) => network.constant(b).data.iter().map(|&x| f64::from(x)).collect(),
+        Some(b) => network.constant(b).values(),
         None => vec![0.0; channels],
     }
 }
@@ -47,14 +47,14 @@ fn with_output(network: &mut Network, op: &TensorOp, scale: &[f64], shift: &[f64
         TensorOp::Conv { weight, bias, .. } | TensorOp::Gemm { weight, bias } => {
             let w = network.constant(*weight).clone();
             let data = scaled_weight(&w, |o, _| scale[o]);
-            *weight = network.intern(w.shape, &data)?;
+            *weight = network.intern_weight(w.shape, &data)?;
             *bias = output_bias(network, *bias, scale, shift)?;
         }
         TensorOp::ConvTranspose { weight, bias, groups, .. } => {
             let w = network.constant(*weight).clone();
             let (in_group, out_group) = (w.shape[0] / *groups, w.shape[1]);
             let data = scaled_weight(&w, |i, o| scale[i / in_group * out_group + o]);
-            *weight = network.intern(w.shape, &data)?;
+            *weight = network.intern_weight(w.shape, &data)?;
             *bias = output_bias(network, *bias, scale, shift)?;
         }
         _ => return None,
@@ -89,19 +89,20 @@ pub(super) fn layer_of_affine(network: &mut Network, outer: &View, _: usize, inn
             let w = network.constant(*weight).clone();
             let (in_group, out_group) = (w.shape[1], w.shape[0] / *groups);
             let channel = |o: usize, i: usize| o / out_group * in_group + i;
-            *weight = network.intern(w.shape.clone(), &scaled_weight(&w, |o, i| scale[channel(o, i)]))?;
+            *weight =
+                network.intern_weight(w.shape.clone(), &scaled_weight(&w, |o, i| scale[channel(o, i)]))?;
             let padded = window.pads != [0; 4];
             (!padded).then(|| output_sums(&scaled_weight(&w, |o, i| shift[channel(o, i)]), w.shape[0]))
         }
         TensorOp::ConvTranspose { weight, groups, .. } => {
             let w = network.constant(*weight).clone();
             let _ = groups;
-            *weight = network.intern(w.shape.clone(), &scaled_weight(&w, |i, _| scale[i]))?;
+            *weight = network.intern_weight(w.shape.clone(), &scaled_weight(&w, |i, _| scale[i]))?;
             None
         }
         TensorOp::Gemm { weight, .. } => {
             let w = network.constant(*weight).clone();
-            *weight = network.intern(w.shape.clone(), &scaled_weight(&w, |_, i| scale[i]))?;
+            *weight = network.intern_weight(w.shape.clone(), &scaled_weight(&w, |_, i| scale[i]))?;
             Some(output_sums(&scaled_weight(&w, |_, i| shift[i]), w.shape[0]))
         }
         _ => return None,
@@ -173,7 +174,7 @@ pub(super) fn affine_of_affine(network: &mut Network, outer: &View, _: usize, in
 
 /// scale·p(x) + shift is a polynomial.
 pub(super) fn affine_of_poly(network: &mut Network, outer: &View, _: usize, inner: &View) -> Option<Term> {
-    let TensorOp::Poly { coeffs } = inner.op else { return None };
+    let TensorOp::Poly { coeffs, basis } = inner.op else { return None };
     let class = outer.children[0];
     // Of several users only those that scale would gain, at the price of a second polynomial.
     if !network.single_use(class) {
@@ -184,22 +185,23 @@ pub(super) fn affine_of_poly(network: &mut Network, outer: &View, _: usize, inne
         power.iter_mut().zip(&scale).for_each(|(v, s)| *v *= s);
     }
     p[0].iter_mut().zip(&shift).for_each(|(v, h)| *v += h);
-    let op = poly(network, &p)?;
+    // 1 is the first of either basis.
+    let op = poly(network, &p, basis)?;
     Some(Term::Node(op, vec![Term::Class(inner.children[0])], inner.name.clone()))
 }
 
 /// Highest degree at which a shift is multiplied out: beyond, coefficients of alternating signs may cancel in f32.
 const SHIFTED_DEGREE: usize = 4;
 
-/// p(scale·x + shift) is a polynomial.
+/// p(scale·x + shift) is a polynomial. One in Chebyshev's basis stays: the map brings x to [−1, 1].
 pub(super) fn poly_of_affine(network: &mut Network, outer: &View, _: usize, inner: &View) -> Option<Term> {
-    let TensorOp::Poly { coeffs } = outer.op else { return None };
+    let TensorOp::Poly { coeffs, basis: Basis::Power } = outer.op else { return None };
     let (mut p, scale, shift) = poly_parts(network, coeffs, &inner.op, outer.children[0])?;
     if p.len() > SHIFTED_DEGREE + 1 && shift.iter().any(|&h| h != 0.0) {
         return None;
     }
     compose(&mut p, &scale, &shift);
-    let op = poly(network, &p)?;
+    let op = poly(network, &p, Basis::Power)?;
     Some(Term::Node(op, vec![Term::Class(inner.children[0])], outer.name.clone()))
 }
 
@@ -229,7 +231,7 @@ pub(super) fn difference(network: &mut Network, outer: &View, slot: usize, inner
         let TensorOp::Affine { scale: Some(scale), shift } = inner.op else { return None };
         let mut negative = |id: ConstId| {
             let c = network.constant(id).clone();
-            let data: Vec<f64> = c.data.iter().map(|&x| -f64::from(x)).collect();
+            let data: Vec<f64> = c.data.values().map(|x| -x).collect();
             network.intern(c.shape, &data)
         };
         let shift = match shift {

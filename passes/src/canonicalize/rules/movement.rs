@@ -118,7 +118,7 @@ pub(super) fn move_affine_down(
 fn reshaped(network: &mut Network, id: ConstId, from: &[usize], to: &[usize]) -> Option<ConstId> {
     let constant = network.constant(id).clone();
     if constant.len() == 1 {
-        let data = [f64::from(constant.data[0])];
+        let data = [constant.at(0)];
         return network.intern(vec![1; to.len()], &data);
     }
     let expanded = fhec_ir::tensor::eval_op(

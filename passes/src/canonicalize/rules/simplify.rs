@@ -1,7 +1,7 @@
 //! Rules on single operators: constants, identities, simpler forms.
 
 use fhec_ir::Constant;
-use fhec_ir::tensor::{Activation, Pool, ReduceKind, Tensor, TensorOp, eval_op};
+use fhec_ir::tensor::{Activation, Basis, Pool, ReduceKind, Tensor, TensorOp, eval_op};
 
 use super::super::network::Network;
 use super::super::rule::{Term, View};
@@ -33,8 +33,8 @@ pub(super) fn fold_constants(network: &mut Network, node: &View) -> Option<Term>
 pub(super) fn identity(network: &mut Network, node: &View) -> Option<Term> {
     let &[x] = &node.children[..] else { return None };
     let shape = network.shape(x);
-    let all = |id: &Option<fhec_ir::ConstId>, neutral: f32| {
-        id.is_none_or(|id| network.constant(id).data.iter().all(|&v| v == neutral))
+    let all = |id: &Option<fhec_ir::ConstId>, neutral: f64| {
+        id.is_none_or(|id| network.constant(id).data.values().all(|v| v == neutral))
     };
     let same = match &node.op {
         TensorOp::Affine { scale, shift } => all(scale, 1.0) && all(shift, 0.0),
@@ -61,7 +61,7 @@ pub(super) fn identity(network: &mut Network, node: &View) -> Option<Term> {
             let m = network.constant(*matrix);
             let n = m.shape[1];
             m.shape[0] == n
-                && m.data.iter().enumerate().all(|(k, &w)| w == f32::from(u8::from(k / n == k % n)))
+                && m.data.values().enumerate().all(|(k, w)| w == f64::from(u8::from(k / n == k % n)))
         }
         _ => false,
     };
@@ -80,8 +80,7 @@ pub(super) fn with_constant(network: &mut Network, node: &View) -> Option<Term> 
         Some(Term::Node(op, vec![Term::Class(x)], node.name.clone()))
     };
     let map = |c: &Constant, f: fn(f64) -> f64| {
-        let data: Vec<f64> = c.data.iter().map(|&v| f(f64::from(v))).collect();
-        Constant::from_f64(c.shape.clone(), &data)
+        Constant::exact(c.shape.clone(), c.data.values().map(f).collect::<Vec<_>>())
     };
     let right = network.literal(b).map(|c| network.constant(c).clone());
     let left = network.literal(a).map(|c| network.constant(c).clone());
@@ -95,7 +94,7 @@ pub(super) fn with_constant(network: &mut Network, node: &View) -> Option<Term> 
         }
         (TensorOp::Mul, _, Some(c)) => affine(network, a, Some(c), None),
         (TensorOp::Mul, Some(c), _) => affine(network, b, Some(c), None),
-        (TensorOp::Div, _, Some(c)) if !c.data.contains(&0.0) => {
+        (TensorOp::Div, _, Some(c)) if !c.data.values().any(|x| x == 0.0) => {
             affine(network, a, Some(map(&c, |v| 1.0 / v)), None)
         }
         _ => None,
@@ -109,11 +108,12 @@ fn smallest(c: &Constant) -> Constant {
         let inner: usize = c.shape[axis + 1..].iter().product();
         let extent = c.shape[axis];
         let block = extent * inner;
-        let repeats = c.data.chunks(block).all(|b| b.chunks(inner).all(|row| row == &b[..inner]));
+        let values = c.values();
+        let repeats = values.chunks(block).all(|b| b.chunks(inner).all(|row| row == &b[..inner]));
         if extent > 1 && repeats {
-            let data: Vec<f32> = c.data.chunks(block).flat_map(|b| b[..inner].to_vec()).collect();
+            let data: Vec<f64> = values.chunks(block).flat_map(|b| b[..inner].to_vec()).collect();
             c.shape[axis] = 1;
-            c = Constant::new(c.shape, data);
+            c = Constant::exact(c.shape, data);
         }
     }
     c
@@ -125,20 +125,20 @@ pub(super) fn simpler_form(network: &mut Network, node: &View) -> Option<Term> {
     let shape = network.shape(x).to_vec();
     let op = match &node.op {
         TensorOp::Mul if node.children[1] == x => {
-            TensorOp::Poly { coeffs: network.intern(vec![3, 1], &[0.0, 0.0, 1.0])? }
+            TensorOp::Poly { coeffs: network.intern(vec![3, 1], &[0.0, 0.0, 1.0])?, basis: Basis::Power }
         }
-        TensorOp::Poly { coeffs } => {
+        TensorOp::Poly { coeffs, basis } => {
             let constant = network.constant(*coeffs).clone();
             let columns = constant.shape[1];
-            let zero = |p: &[f32]| p.iter().all(|&c| c == 0.0);
-            let top = constant.data.chunks(columns).rposition(|p| !zero(p)).unwrap_or(0);
+            let zero = |p: &[f64]| p.iter().all(|&c| c == 0.0);
+            let top = constant.values().chunks(columns).rposition(|p| !zero(p)).unwrap_or(0);
             if top >= 2 && top + 1 == constant.shape[0] {
                 return None;
             }
             let mut powers = vectors::powers(&constant, columns);
             powers.truncate(top + 1);
             if top >= 2 {
-                vectors::poly(network, &powers)?
+                vectors::poly(network, &powers, *basis)?
             } else {
                 // A constant polynomial stays a product with 0: the e-graph has no constants of that shape.
                 powers.resize(2, vec![0.0; columns]);
