@@ -4,7 +4,7 @@
 #[path = "common/cases.rs"]
 mod cases;
 
-use fhec_ir::tensor::TensorGraph;
+use fhec_ir::tensor::{TensorGraph, random, run};
 use fhec_ir::{Verified, text, verify};
 use fhec_passes::{PassError, absorb, approximate, canonicalize};
 
@@ -17,11 +17,27 @@ fn check(name: &str, pass: impl Fn(&Verified<TensorGraph>) -> Result<TensorGraph
         match pass(&graph) {
             Err(e) => format!("error: {e}\n"),
             Ok(result) => match verify(result) {
-                Ok(result) => text::print(&*result),
+                Ok(result) => {
+                    same(&graph, &result);
+                    text::print(&*result)
+                }
                 Err(e) => format!("the result is invalid: {e}\n"),
             },
         }
     });
+}
+
+/// The pass keeps the meaning, whatever constants a case hides behind digests.
+fn same(before: &Verified<TensorGraph>, after: &Verified<TensorGraph>) {
+    for seed in 0..3 {
+        let inputs = random::inputs(before, seed);
+        let runs = (run(before, &inputs).unwrap(), run(after, &inputs).unwrap());
+        for (want, got) in runs.0.iter().zip(&runs.1) {
+            let size = want.data.iter().fold(1e-9f64, |most, x| most.max(x.abs()));
+            let worst = want.data.iter().zip(&got.data).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(worst <= 1e-4 * size, "{}: off by {worst:e} of {size:e}", text::print(&**before));
+        }
+    }
 }
 
 #[test]

@@ -53,7 +53,10 @@ pub(super) fn normalise(gauge: &mut Gauge, y: ValueId, x: ValueId, mut powers: V
         }
         None => match scaled(gauge, y, &powers[degree], degree) {
             // The shift costs nothing beside the factor.
-            Some(scale) => Form { monic: common_sign(&powers[degree]), powers, shift, scale: Some(scale) },
+            Some(scale) => {
+                let monic = common_sign(powers[degree].iter().zip(gauge.factor(y)).map(|(a, f)| a * f));
+                Form { powers, shift, monic, scale: Some(scale) }
+            }
             None if far(&powers, &shift) => Form { powers, shift, monic: None, scale: None },
             None => Form { powers: plain, shift: no_shift, monic: None, scale: None },
         },
@@ -61,9 +64,10 @@ pub(super) fn normalise(gauge: &mut Gauge, y: ValueId, x: ValueId, mut powers: V
 }
 
 /// The sign of all numbers, if it is the same.
-fn common_sign(leading: &[f64]) -> Option<f64> {
-    let sign = leading[0].signum();
-    leading.iter().all(|a| a.signum() == sign).then_some(sign)
+fn common_sign(leading: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut signs = leading.map(f64::signum);
+    let first = signs.next()?;
+    signs.all(|sign| sign == first).then_some(first)
 }
 
 /// Factors for the argument of a polynomial that make leading coefficients ±1 where they are not 0, at no more levels than
