@@ -8,6 +8,8 @@ mod cli;
 
 #[path = "common/networks.rs"]
 mod networks;
+#[path = "common/small_ring.rs"]
+mod small_ring;
 
 use std::path::{Path, PathBuf};
 
@@ -164,4 +166,18 @@ fn random_networks_are_right() {
         }
     }
     assert!(right >= 11, "{right}");
+}
+
+#[test]
+fn deep_random_networks_are_right_on_a_small_ring() {
+    let mut refreshed = 0;
+    for seed in 0..6 {
+        match small_ring::check(&small_ring::network(seed)) {
+            Ok((Outcome::Right(_), bootstraps)) => refreshed += bootstraps,
+            Ok((Outcome::Wrong(error, promised), _)) => panic!("{seed}: {error:e}, {promised:e} promised"),
+            Ok((Outcome::Refused(why), _)) => panic!("{seed}: {why}"),
+            Err(why) => panic!("{seed}: {why}"),
+        }
+    }
+    assert!(refreshed > 6, "{refreshed}");
 }

@@ -13,9 +13,9 @@ use fhec_passes::pipeline::Program;
 use crate::attempt::{Attempt, Passes};
 use crate::emission::Emission;
 use crate::error::CompileError;
-use crate::facts::{input_bounds, many_synthetic, needs_bootstraps, synthetic};
+use crate::facts::{compare, input_bounds, many_synthetic, needs_bootstraps, synthetic};
 use crate::objective::{LeastTime, Objective};
-use crate::observer::Observer;
+use crate::observer::{Observer, Stage};
 use crate::request::Request;
 use crate::watch::Watch;
 use crate::{bootstrapped, levelled};
@@ -39,7 +39,7 @@ pub struct Compiled {
 /// What cannot be compiled, and why.
 pub fn compile(model: &Path, request: &Request) -> Result<Compiled, CompileError> {
     let import = fhec_frontend::import(model, &fhec_frontend::Options::default())?;
-    Driver::new(&import, request).run()
+    Driver::new(&import, request).file(model).run()
 }
 
 /// A compilation in the making: what to compile, what for, and who takes part in it.
@@ -49,17 +49,23 @@ pub struct Driver<'c> {
     customise: &'c dyn Fn(&mut Pipeline),
     observer: Option<&'c mut dyn Observer>,
     objective: &'c dyn Objective,
+    file: Option<&'c Path>,
 }
 
 impl<'c> Driver<'c> {
     /// Compiles an imported network with the standard pipeline, to the plan of least time, watched by nobody.
     pub fn new(import: &'c Import, request: &'c Request) -> Self {
-        Self { import, request, customise: &|_| {}, observer: None, objective: &LeastTime }
+        Self { import, request, customise: &|_| {}, observer: None, objective: &LeastTime, file: None }
     }
 
     /// Changes the pipeline, for example inserts passes. Called for each run of it.
     pub fn customise(self, customise: &'c dyn Fn(&mut Pipeline)) -> Self {
         Self { customise, ..self }
+    }
+
+    /// Compares the import with the file that it is of: samples are run by both.
+    pub fn file(self, file: &'c Path) -> Self {
+        Self { file: Some(file), ..self }
     }
 
     /// Tells what goes on.
@@ -77,7 +83,7 @@ impl<'c> Driver<'c> {
     /// # Errors
     /// What cannot be compiled, and why.
     pub fn run(self) -> Result<Compiled, CompileError> {
-        let Self { import, request, customise, observer, objective } = self;
+        let Self { import, request, customise, observer, objective, file } = self;
         let mut nobody = Nobody;
         let observer: &mut dyn Observer = match observer {
             Some(observer) => observer,
@@ -91,6 +97,9 @@ impl<'c> Driver<'c> {
                 return Err(CompileError::NoSuchPass { name: pass.clone() });
             }
             None if !request.exact_activations => {
+                if let Some(file) = file {
+                    check_original(&passes, import, file)?;
+                }
                 let (attempt, mut plan) = planned(&passes, objective)?;
                 plan.client.tail = import.tail.as_deref().cloned();
                 plan.client.classes = request.classes.as_ref().unwrap_or(&import.classes).clone();
@@ -120,6 +129,18 @@ fn without_plan(passes: &Passes<'_>, stop_after: Option<&str>) -> Result<Attempt
     // Non-polynomial functions go no further.
     let last = request.exact_activations.then_some("assign-layout");
     Ok(passes.up_to(stop_after.or(last), request.log_n.unwrap_or(NOMINAL_LOG_N))?)
+}
+
+/// Whether the import is what its file says, as far as tract runs that.
+fn check_original(passes: &Passes<'_>, import: &Import, file: &Path) -> Result<(), CompileError> {
+    let Passes { request, watch, network, .. } = *passes;
+    let synthetic = if request.samples.is_empty() { synthetic(network, request) } else { vec![] };
+    let samples = if request.samples.is_empty() { &synthetic } else { &request.samples };
+    let compared = watch.stage(Stage::Original, |_| compare(import, file, samples, request.precision_bits));
+    if let Err(why) = compared? {
+        watch.tell(|o| o.original_not_run(&why));
+    }
+    Ok(())
 }
 
 /// The passes down to a schedule, and its plan.

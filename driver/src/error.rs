@@ -59,6 +59,21 @@ pub enum CompileError {
         /// Samples tried.
         samples: usize,
     },
+    /// The import is not what the file says.
+    #[error(
+        "output {output:?} of sample {sample} is {theirs:.6e} by the network's file, run by tract, and {ours:.6e} as fhec imported \
+         it: one of them reads the file wrongly, so there is no plan; please report the file"
+    )]
+    Original {
+        /// The output.
+        output: String,
+        /// Number of the sample.
+        sample: usize,
+        /// As imported, where they differ most.
+        ours: f64,
+        /// By tract.
+        theirs: f64,
+    },
     /// No sample bounds the values of a network with bootstraps.
     #[error(
         "none of {samples} samples bounds the network's values: they do not fit its input, or it diverges on all of \

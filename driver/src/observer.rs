@@ -14,6 +14,8 @@ use crate::summary::Summary;
 pub enum Stage {
     /// The passes before `place`, which is where placements start from; done are passes.
     Packing,
+    /// Comparing the imported network with its file.
+    Original,
     /// Running samples in clear for the magnitudes of values.
     Bounds,
     /// Designing chains with bootstraps; done are chains.
@@ -67,6 +69,11 @@ pub trait Observer: Send {
     /// A candidate became the plan.
     fn candidate_taken(&mut self, candidate: &Summary) {
         let _ = candidate;
+    }
+
+    /// The imported network is not compared with its file: why.
+    fn original_not_run(&mut self, why: &str) {
+        let _ = why;
     }
 
     /// A pass made this program. Told once the result is known, of each pass on the way to it in order: passes may run

@@ -231,18 +231,18 @@ impl ModelArgs {
     ) -> Result<(Compiled, Watched)> {
         let import = import(model, &self.norm.shapes)?;
         let request = self.request(model, &import, data, context)?;
-        run(&import, &request, context, keep)
+        run((&import, model), &request, context, keep)
     }
 }
 
 fn run(
-    import: &Import,
+    (import, model): (&Import, &Path),
     request: &Request,
     context: &Context,
     keep: &Keep<'_>,
 ) -> Result<(Compiled, Watched)> {
     let mut watching = Watching::new(context, keep);
-    let compiled = Driver::new(import, request).observer(&mut watching).run()?;
+    let compiled = Driver::new(import, request).file(model).observer(&mut watching).run()?;
     let watched = watching.finish();
     if let Some(report) = compiled.plan.as_ref().map(|p| &p.report).filter(|r| r.diverging > 0) {
         context.remark(format!(
@@ -290,7 +290,7 @@ impl CompileArgs {
         }
         let dumped =
             |program: &Program, pass: &str| self.dump_after.iter().any(|p| p == pass).then(|| program.text());
-        let (compiled, watched) = run(&import, &request, context, &dumped)?;
+        let (compiled, watched) = run((&import, &self.model), &request, context, &dumped)?;
         let Watched { dumps, constants, timings, stages } = watched;
         if let Some(path) = &self.write_constants {
             constants::write(path, &constants)?;

@@ -8,9 +8,9 @@ use std::time::Instant;
 use anyhow::{Error, Result, bail};
 use clap::Args;
 use fhec_ir::ValueId;
-use fhec_ir::plan::{Plan, Tail};
+use fhec_ir::plan::{ClientSection, Plan, Tail};
 use fhec_ir::schedule::interp::Packed;
-use fhec_ir::schedule::{Layers, Schedule, ScheduleOp};
+use fhec_ir::schedule::{Layers, Schedule, ScheduleOp, scale};
 use fhec_ir::simulate::{Excess, Image, Simulator};
 use fhec_runtime::input::DataSet;
 use rayon::prelude::*;
@@ -34,6 +34,7 @@ Results differ from encrypted ones by different noise of the same size; the same
 with their records are images on which an encrypted run would fail:
   diverging     a value is not finite, or too large for its modulus: garbage from there on
   out of range  a bootstrap's operand exceeds the range it was compiled for: less precise from there on
+  refused       an input or a result exceeds the bound that the plan was made for
   wild          what an activation is applied to is five times as large as in half of the records, or more, so that
                 the network itself, whose polynomials are made for a range, is not to be trusted (from 16 records on)
 
@@ -72,6 +73,8 @@ struct Outcome {
     diverges: Option<ValueId>,
     exceeds: Option<Excess>,
     uneven: Option<Excess>,
+    /// The input or output that exceeds its bound most, and by what factor: encrypted, it is refused.
+    beyond: Option<(String, f64)>,
     factors: Vec<f64>,
     compared: Option<Compared>,
 }
@@ -164,12 +167,25 @@ impl Session<'_> {
                 diverges: s.diverges,
                 exceeds: s.exceeds,
                 uneven: s.uneven,
+                beyond: beyond(&self.plan.client, &tensors[k], &outputs),
                 factors: s.factors.clone(),
                 compared: clear.get(k).map(compared).transpose()?,
             })
         };
         simulated.iter().enumerate().map(outcome).collect()
     }
+}
+
+/// The input or output that exceeds its bound most, if one does, and by what factor.
+fn beyond(client: &ClientSection, inputs: &[Vec<f64>], outputs: &[Vec<f64>]) -> Option<(String, f64)> {
+    let ratio = |name: &str, numbers: &[f64], bound: f64| {
+        let largest = numbers.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+        (name.to_string(), largest / bound)
+    };
+    let of_inputs = client.inputs.iter().zip(inputs).map(|(i, x)| ratio(&i.name, x, i.bound));
+    let of_outputs = client.outputs.iter().zip(outputs).map(|(o, x)| ratio(&o.name, x, o.bound));
+    let worst = of_inputs.chain(of_outputs).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (worst.1 > 1.0 + scale::RANGE_SLACK).then_some(worst)
 }
 
 impl SimulateArgs {
@@ -242,6 +258,9 @@ fn report(plan: &Plan, outcomes: &[Outcome], unread: &[Unread], seconds: f64, co
     let named =
         |(record, e): &(usize, Excess)| format!("{record} (×{:.2} at {})", e.ratio, layers.name(e.at));
     list("out of range", exceeding.iter().map(named).collect());
+    let beyond = || outcomes.iter().filter_map(|o| Some((o.record, o.beyond.as_ref()?)));
+    let refused = beyond().map(|(record, (name, ratio))| format!("{record} (×{ratio:.2} at {name})"));
+    list("refused, beyond the bounds of inputs or results", refused.collect());
     let uneven = outcomes.iter().filter(|o| o.diverges.is_none());
     let uneven: Vec<_> = uneven.filter_map(|o| Some((o.record, o.uneven?))).collect();
     list("bootstrapped as if slots repeated that do not", uneven.iter().map(named).collect());
@@ -255,6 +274,8 @@ fn report(plan: &Plan, outcomes: &[Outcome], unread: &[Unread], seconds: f64, co
             .collect::<Vec<_>>(),
         "out_of_range": exceeding.iter()
             .map(|(r, e)| json!({"record": r, "layer": layers.name(e.at), "ratio": e.ratio})).collect::<Vec<_>>(),
+        "refused": beyond().map(|(r, (name, ratio))| json!({"record": r, "name": name, "ratio": ratio}))
+            .collect::<Vec<_>>(),
         "wild": wild.iter()
             .map(|(r, e)| json!({"record": r, "layer": layers.name(e.at), "ratio": e.ratio})).collect::<Vec<_>>(),
         "failed": unread.iter()

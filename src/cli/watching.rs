@@ -68,6 +68,10 @@ impl Observer for Watching<'_> {
         self.candidate(&format!("refused ({why})"), candidate);
     }
 
+    fn original_not_run(&mut self, why: &str) {
+        self.context.detail(format!("the import is not compared with its file: {why}"));
+    }
+
     fn candidate_taken(&mut self, candidate: &Summary) {
         self.candidate("taken", candidate);
     }
@@ -86,6 +90,7 @@ impl Observer for Watching<'_> {
 fn doing(stage: Stage) -> &'static str {
     match stage {
         Stage::Packing => "packing",
+        Stage::Original => "comparing the import with the file",
         Stage::Bounds => "running samples",
         Stage::Design => "designing chains",
         Stage::Placement => "placing",
@@ -98,6 +103,7 @@ fn doing(stage: Stage) -> &'static str {
 pub(crate) fn done(stage: Stage) -> &'static str {
     match stage {
         Stage::Packing => "passes before place, all rounds",
+        Stage::Original => "samples by the file and by its import",
         Stage::Bounds => "bounds from samples",
         Stage::Design => "design of chains, beside that",
         Stage::Placement => "placement on each",

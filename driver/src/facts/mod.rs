@@ -2,11 +2,13 @@
 
 mod depth;
 mod domain;
+mod original;
 mod ranges;
 mod samples;
 
 pub(crate) use depth::needs_bootstraps;
 pub(crate) use domain::input_bounds;
+pub(crate) use original::compare;
 pub(crate) use ranges::{
     BOOTSTRAP_MARGIN, LEVELLED_MARGIN, Ranges, largest_output, proven_output, slot_ranges,
 };
