@@ -13,7 +13,7 @@ use crate::cost::{CostModel, CostTable};
 use crate::error::EmitError;
 use crate::facts::{self, Measured};
 use crate::memory::memory;
-use crate::{order, precision, report, room};
+use crate::{amplifier, order, precision, report, room};
 
 /// What [`emit`] needs besides schedule and parameters.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +51,7 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let costs = CostModel::new(&chain.data, &options.costs).with_bootstrap(&bootstrap);
     let schedule = order::order(schedule, &costs)?;
     let measured = facts::measure(&schedule, &chain.data, &options.samples).map_err(EmitError::Recipe)?;
-    let Measured { facts, largest, diverging, mut deviations } = measured;
+    let Measured { facts, largest, diverging, mut deviations, noise } = measured;
     if diverging > 0 && diverging == options.samples.len() {
         return Err(EmitError::Diverges(diverging));
     }
@@ -59,6 +59,7 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let proven = bounds::proven(&schedule, &options.input_bounds).map_err(EmitError::Recipe)?;
     let mut numbers = report::report(&schedule, &costs, &facts);
     report::note_proven(&mut numbers, &schedule, &proven);
+    numbers.amplifier = amplifier::amplifier(&schedule, &noise);
     numbers.samples = (options.samples.len() - diverging) as u32;
     numbers.diverging = diverging as u32;
     numbers.threads = options.costs.threads as u32;

@@ -10,6 +10,8 @@ use fhec_ir::simulate::{self, Image, Simulated, Watch, simulate_once};
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{ValueId, Verified};
 
+use crate::amplifier::Noise;
+
 /// Length and root mean square of a plaintext's slots, as they are encoded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlainFacts {
@@ -75,6 +77,8 @@ pub struct Measured {
     pub diverging: usize,
     /// By output, what noise does to it; none without a run.
     pub deviations: Vec<Deviation>,
+    /// What noise does to every ciphertext in the first run; None for other values, and without a run.
+    pub noise: Vec<Option<Noise>>,
 }
 
 /// How far results with noise are from those without, over the runs that do not diverge.
@@ -142,6 +146,8 @@ struct Seen<'m> {
     facts: &'m mut Facts,
     /// By run and value.
     largest: Vec<Vec<f64>>,
+    /// By value, of the first run.
+    noise: Option<&'m mut [Option<Noise>]>,
 }
 
 impl Watch for Seen<'_> {
@@ -154,6 +160,10 @@ impl Watch for Seen<'_> {
         if self.schedule.ty(id).kind == Kind::Ct {
             let runs = self.largest.iter_mut().zip(seen.facts());
             runs.for_each(|(largest, facts)| largest[id.index()] = facts.largest);
+            if let Some(noise) = &mut self.noise {
+                let (difference, slot) = seen.difference(0, 1);
+                noise[id.index()] = Some(Noise { rms: seen.facts()[0].rms, error: difference.rms, slot });
+            }
         }
     }
 }
@@ -187,7 +197,8 @@ pub fn measure(
     samples: &[Vec<Tensor<f64>>],
 ) -> Result<Measured, String> {
     let values = schedule.len();
-    let mut measured = Measured { largest: vec![0.0; values], ..Measured::default() };
+    let mut measured =
+        Measured { largest: vec![0.0; values], noise: vec![None; values], ..Measured::default() };
     if samples.is_empty() {
         return Ok(Measured { facts: plain_facts(schedule)?, ..measured });
     }
@@ -200,6 +211,7 @@ pub fn measure(
             slots: schedule.header.slots as f64,
             facts: &mut measured.facts,
             largest: vec![vec![0.0; values]; images.len()],
+            noise: (number == 0).then_some(&mut measured.noise),
         };
         let simulated = simulate_once(schedule, parameters, SEED, &images, &mut seen);
         let simulated = simulated.map_err(|e| e.to_string())?;

@@ -13,6 +13,7 @@
 //! The chain is chosen *before* lowering, because scales depend on the very primes; the rest happens after. Of the
 //! engine only parameter data and the design of bootstraps are used here: nothing in this crate computes on ciphertexts.
 
+mod amplifier;
 pub mod bootstrap;
 pub mod chain;
 pub mod cost;

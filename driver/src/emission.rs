@@ -85,7 +85,10 @@ impl Emission<'_> {
             true => -plan.client.outputs.iter().map(|o| o.error).fold(0.0, f64::max).log2(),
             false => plan.client.precision_bits(),
         };
-        if got >= wanted { Ok(()) } else { Err(CompileError::Precision { got, wanted }) }
+        if got >= wanted {
+            return Ok(());
+        }
+        Err(CompileError::Precision { got, wanted, amplifier: plan.report.amplifier.clone() })
     }
 
     /// Whether the caller takes a plan.

@@ -23,14 +23,17 @@ pub enum CompileError {
     Emit(#[from] fhec_backend::EmitError),
     /// No scale gives the precision asked for.
     #[error(
-        "the results would have {got:.1} bits of precision, {wanted} are asked for: ask for less (--precision-bits) or rescale \
-         the network"
+        "the results would have {got:.1} bits of precision, {wanted} are asked for{}: ask for less (--precision-bits) or \
+         rescale the network",
+        amplifier.as_ref().map_or(String::new(), |layer| format!("; most is lost in {layer}"))
     )]
     Precision {
         /// Best forecast.
         got: f64,
         /// Asked for.
         wanted: f64,
+        /// The layer that loses most.
+        amplifier: Option<String>,
     },
     /// No plan fits the memory.
     #[error(

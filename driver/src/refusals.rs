@@ -10,7 +10,7 @@ use crate::request::Request;
 pub(crate) struct Refusals {
     declined: bool,
     /// Most bits after the binary point of those that are not precise enough.
-    precision: Option<f64>,
+    precision: Option<(f64, Option<String>)>,
     /// The least memory of what does not fit.
     least: Option<MemoryReport>,
     /// Any other reason, the last one.
@@ -22,8 +22,10 @@ impl Refusals {
     pub(crate) fn note(&mut self, why: CompileError) {
         match why {
             CompileError::Declined => self.declined = true,
-            CompileError::Precision { got, .. } => {
-                self.precision = Some(self.precision.map_or(got, |best| best.max(got)));
+            CompileError::Precision { got, amplifier, .. } => {
+                if self.precision.as_ref().is_none_or(|(best, _)| got > *best) {
+                    self.precision = Some((got, amplifier));
+                }
             }
             CompileError::Memory { least: memory, .. } => {
                 let least = self.least.filter(|least| least.total() <= memory.total());
@@ -43,12 +45,14 @@ impl Refusals {
         let wanted = request.precision_bits;
         match self {
             Self { declined: true, .. } => CompileError::Declined,
-            Self { precision: Some(got), .. } => CompileError::Precision { got, wanted },
+            Self { precision: Some((got, amplifier)), .. } => {
+                CompileError::Precision { got, wanted, amplifier }
+            }
             Self { least: Some(least), .. } => {
                 CompileError::Memory { least: Box::new(least), budget: request.memory_budget }
             }
             Self { other: Some(other), .. } => other,
-            Self { .. } => CompileError::Precision { got: f64::NEG_INFINITY, wanted },
+            Self { .. } => CompileError::Precision { got: f64::NEG_INFINITY, wanted, amplifier: None },
         }
     }
 }

@@ -383,6 +383,8 @@ pub struct Report {
     pub samples: u32,
     /// Samples beside them that bound nothing, since the network diverges on them.
     pub diverging: u32,
+    /// The layer that loses most of the precision, its channel where that is known, and the bits before and behind it, for people.
+    pub amplifier: Option<String>,
     /// By layer, in order.
     pub layers: Vec<LayerReport>,
 }
