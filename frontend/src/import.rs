@@ -40,6 +40,8 @@ pub struct Options {
     pub recognise: bool,
     /// Most elements that all constants together may have.
     pub max_constant_elements: usize,
+    /// Most elements that an input or a computed value may have.
+    pub max_value_elements: usize,
 }
 
 impl Default for Options {
@@ -52,6 +54,7 @@ impl Default for Options {
             client_tail: true,
             recognise: true,
             max_constant_elements: 1 << 29,
+            max_value_elements: 1 << 26,
         }
     }
 }
@@ -174,7 +177,7 @@ impl<'p> Importer<'p> {
             initialisers,
             uses: HashMap::new(),
             env: HashMap::new(),
-            builder: Builder::new(&graph.name, options.max_constant_elements),
+            builder: Builder::new(&graph.name, options.max_constant_elements, options.max_value_elements),
             refusals: Vec::new(),
             integers: Integers::default(),
             hints: HashMap::new(),

@@ -260,6 +260,10 @@ fn read_external(tensor: &TensorProto, base: Option<&Path>, bytes: usize) -> Res
     if number("length")?.is_some_and(|n| n != bytes as u64) {
         return Err(format!("external data {location:?} has another length than its shape"));
     }
+    // Before it is opened: a FIFO would wait for a writer, a device may have no end.
+    if !path.metadata().map_err(fail)?.is_file() {
+        return Err(format!("external data {location:?} is no regular file"));
+    }
     let mut file = std::fs::File::open(&path).map_err(fail)?;
     let available = file.metadata().map_err(fail)?.len();
     if offset.checked_add(bytes as u64).is_none_or(|end| end > available) {

@@ -8,7 +8,8 @@
 //! sections in order of kind, each at the next multiple of 64, gaps zero, nothing after the last
 //! ```
 //! Sections are [postcard](https://postcard.jamesmunns.com) data, except the weights: f32, every constant at a
-//! multiple of 64 bytes, used in place through a memory map. The schedule is stored without its constants, whose
+//! multiple of 64 bytes, used in place. A file is read into memory before it is checked, never mapped: what others do to it
+//! meanwhile changes nothing that was checked. The schedule is stored without its constants, whose
 //! shapes are a section of their own.
 //!
 //! Reading checks everything: magic, version, lengths, checksums, that no byte is left over, the invariants of
@@ -29,7 +30,7 @@ mod classes;
 mod container;
 mod data;
 mod image;
-mod mapped;
+mod loaded;
 mod normalisation;
 mod preprocessing;
 mod read;
@@ -51,7 +52,6 @@ pub use image::{AxisOrder, ImageAxes};
 pub use normalisation::channels;
 pub use preprocessing::{ChannelOrder, MAX_SIDE, Preprocessing, Resize, parse_size, pixels};
 pub use tail::{Excess, MAX_TAIL_ELEMENTS, MAX_TAIL_NODES, Tail, TailResult, check_tail_size, largest};
-pub use write::write_atomically;
 
 /// Versions of the formats; a reader accepts exactly those listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
