@@ -83,6 +83,10 @@ A real deployment takes four processes on two machines:
   client$ fhec decrypt model.client --key keys/secret.key --input result.ct
 where model.client comes from `fhec client-spec model.plan -o model.client` and keys/secret.key stays where it is.
 
+A file that is written is there as a whole or not at all. Links are followed; devices and FIFOs are written to; an existing
+file keeps its permissions. No command overwrites what it reads, or a secret key, which only `keygen --force` replaces with
+its whole set.
+
 Exit codes: 0 done, 1 a stated failure (details with -v), 2 wrong usage."
 )]
 struct Cli {
