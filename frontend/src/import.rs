@@ -92,6 +92,7 @@ fn import_from(bytes: &[u8], base: Option<&Path>, options: &Options) -> Result<I
     importer.run()?;
     let mut import = importer.finish()?;
     import.classes = network::classes(&model.metadata_props);
+    import.weight_files = base.map_or_else(Vec::new, |base| literal::external_files(graph, base));
     Ok(import)
 }
 
@@ -471,7 +472,7 @@ impl<'p> Importer<'p> {
         };
         let inputs = encrypted.inputs().map(hint).collect();
         let tail = split.tail.map(verify).transpose()?;
-        Ok(Import { graph: verify(encrypted)?, tail, classes: vec![], inputs })
+        Ok(Import { graph: verify(encrypted)?, tail, classes: vec![], inputs, weight_files: vec![] })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Constants of the ONNX graph while it is imported: weights and the integers that shapes are computed with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fhec_ir::{Constant, Weights};
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{SparseTensorProto, TensorProto};
+use tract_onnx::pb::{GraphProto, SparseTensorProto, TensorProto};
 
 /// Elements of a [`Literal`].
 #[derive(Clone, Debug)]
@@ -236,6 +236,18 @@ fn decode(raw: &[u8], ty: DataType) -> Data {
         DataType::Int64 | DataType::Uint64 => Data::Int(map(raw, i64::from_le_bytes)),
         _ => Data::Int(map(raw, |b: [u8; 1]| i64::from(b[0]))),
     }
+}
+
+/// The files under `base` in which the graph's weights lie.
+pub(crate) fn external_files(graph: &GraphProto, base: &Path) -> Vec<PathBuf> {
+    let attributes = graph.node.iter().flat_map(|n| &n.attribute).filter_map(|a| a.t.as_ref());
+    let sparse = graph.sparse_initializer.iter().flat_map(|s| [&s.values, &s.indices]).flatten();
+    let entries = graph.initializer.iter().chain(attributes).chain(sparse).flat_map(|t| &t.external_data);
+    let locations = entries.filter(|e| e.key == "location");
+    let mut files: Vec<PathBuf> = locations.map(|e| base.join(&e.value)).collect();
+    files.sort();
+    files.dedup();
+    files
 }
 
 /// Reads exactly `bytes` bytes of a file that must lie under the model's folder.

@@ -121,7 +121,7 @@ fn external_data() {
     std::fs::write(folder.join("weights.bin"), [0u8; 100]).unwrap();
     let short = import(&bytes).unwrap_err().to_string();
     std::fs::write(folder.join("weights.bin"), [0u8; 144]).unwrap();
-    let whole = import(&bytes).map(|_| ());
+    let whole = import(&bytes).map(|import| assert_eq!(import.weight_files, [folder.join("weights.bin")]));
     #[cfg(unix)]
     {
         std::fs::remove_file(folder.join("weights.bin")).unwrap();

@@ -20,7 +20,7 @@ use super::normalisation::{NormArgs, Prepared};
 use super::output::bytes;
 use super::paths::Paths;
 use super::watching::{Keep, Watched, Watching, done};
-use super::{Context, constants, figures};
+use super::{Context, constants, figures, kind};
 
 /// How a network is compiled, for all verbs that do.
 #[derive(Args, Clone, Debug)]
@@ -291,6 +291,8 @@ impl CompileArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         self.check_paths()?;
         let import = import(&self.model, &self.options.norm.shapes)?;
+        let weights = Paths::new().reads(&import.weight_files).writes([self.plan_path()]);
+        weights.writes(&self.write_constants).check_apart()?;
         let mut request = self.options.request(&self.model, &import, self.data, context)?;
         request.stop_after = self.stop_after.clone();
         request.classes = self.classes.as_deref().map(read_classes).transpose()?;
@@ -359,6 +361,10 @@ impl CompileArgs {
 
     /// Checks that what is to be written can be.
     fn check_paths(&self) -> Result<()> {
+        if kind::no_network(&self.model).is_some() {
+            // Refused for that, which says more.
+            return Ok(());
+        }
         let paths = self.options.paths(&self.model).reads(&self.classes).writes(&self.write_constants);
         // Behind a pass there is no plan to write, unless it was asked for.
         let plan = (self.output.is_some() || self.stop_after.is_none()).then(|| self.plan_path());

@@ -75,10 +75,18 @@ impl Paths {
         for file in self.outputs.iter().chain(&self.replaced) {
             let Some(id) = identity(file) else { continue };
             if let Some((input, _)) = inputs.iter().find(|(_, i)| i.as_ref() == Some(&id)) {
-                bail!("{}: this is the input {}: give another name", file.display(), input.display());
+                bail!(
+                    "{}: this is the input {}, which would be overwritten: give another name",
+                    file.display(),
+                    input.display()
+                );
             }
             if let Some((folder, _)) = inputs.iter().find(|(folder, _)| is_data_in(file, folder)) {
-                bail!("{}: this is among the inputs {}: give another name", file.display(), folder.display());
+                bail!(
+                    "{}: this is among the inputs {}, and would be overwritten: give another name",
+                    file.display(),
+                    folder.display()
+                );
             }
         }
         let mut targets: Vec<(PathBuf, &Path)> = Vec::new();
