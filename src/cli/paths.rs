@@ -36,6 +36,7 @@ impl Paths {
     }
 
     /// Adds folders in which files of these names are written; they are made if they do not exist.
+    #[cfg(feature = "client")]
     pub(crate) fn writes_in<P: AsRef<Path>>(
         mut self,
         folders: impl IntoIterator<Item = P>,
