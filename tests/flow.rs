@@ -200,8 +200,8 @@ fn what_lies_beyond_the_bounds_or_the_precision_is_a_failure() {
 
     write_changed(&folder, |plan| plan.client.outputs[0].error = 1e-12);
     folder.ok("infer changed.plan --input image.u8");
-    folder.fails("infer changed.plan --input image.u8 --check", "allows 7.28e-12");
-    folder.fails("infer changed.plan --input image.u8 --input image.u8 --check", "allows 7.28e-12");
+    folder.fails("infer changed.plan --input image.u8 --check", "promises 1.00e-12");
+    folder.fails("infer changed.plan --input image.u8 --input image.u8 --check", "promises 1.00e-12");
 }
 
 #[test]

@@ -16,29 +16,51 @@ pub(crate) struct Builder {
     pub(crate) name: String,
     /// Elements of constants that may still be made: bounds the memory of hostile models.
     pub(crate) budget: usize,
+    /// Most elements of a value.
+    largest: usize,
     /// Values that are whole numbers by their type.
     whole: HashSet<ValueId>,
 }
 
 impl Builder {
-    pub(crate) fn new(name: &str, budget: usize) -> Self {
-        Self { graph: TensorGraph::new(name, ()), name: String::new(), budget, whole: HashSet::new() }
+    /// For constants of `budget` elements in all, and values of at most `largest`.
+    pub(crate) fn new(name: &str, budget: usize, largest: usize) -> Self {
+        let graph = TensorGraph::new(name, ());
+        Self { graph, name: String::new(), budget, largest, whole: HashSet::new() }
     }
 
     /// Takes `elements` from the budget.
     pub(crate) fn spend(&mut self, elements: usize) -> Imported<()> {
+        if elements > self.largest.saturating_mul(2) {
+            return Err(format!("a constant of {elements} numbers is larger than any that networks have"));
+        }
         match self.budget.checked_sub(elements) {
             Some(rest) => {
                 self.budget = rest;
                 Ok(())
             }
-            None => Err("the model's constants need more memory than allowed".into()),
+            None => Err(format!(
+                "the model's constants need more memory than allowed ({elements} more numbers, {} may be left)",
+                self.budget
+            )),
+        }
+    }
+
+    /// Fails if a value of this shape is larger than any may be.
+    fn limit(&self, shape: &[usize]) -> Imported<()> {
+        match elements(shape) {
+            n if n <= self.largest => Ok(()),
+            n => Err(format!(
+                "a value of shape {shape:?} has {n} elements, at most {} can be encrypted",
+                self.largest
+            )),
         }
     }
 
     pub(crate) fn push(&mut self, op: TensorOp, args: &[ValueId]) -> Imported<ValueId> {
         let whole = !args.is_empty() && args.iter().all(|a| self.is_whole(*a)) && self.keeps_whole(&op);
         let id = self.graph.push_inferred(op, args.to_vec(), self.name.clone()).map_err(|e| e.message)?;
+        self.limit(self.shape(id))?;
         if whole {
             self.mark_whole(id);
         }
@@ -185,7 +207,10 @@ impl Builder {
     pub(crate) fn fold(&mut self, import: impl FnOnce(&mut Self) -> Imported) -> Imported {
         let outer = std::mem::replace(&mut self.graph, TensorGraph::new("fold", ()));
         let outer_whole = std::mem::take(&mut self.whole);
+        // Weights may be larger than values that are to be encrypted: what they become is taken from their budget.
+        let largest = std::mem::replace(&mut self.largest, usize::MAX);
         let result = import(self);
+        self.largest = largest;
         let scratch = std::mem::replace(&mut self.graph, outer);
         self.whole = outer_whole;
         let wanted = result?;
@@ -194,7 +219,7 @@ impl Builder {
             let args: Vec<_> = node.args.iter().map(|a| &values[a.index()]).collect();
             let shapes: Vec<&[usize]> = node.args.iter().map(|&a| &scratch.ty(a)[..]).collect();
             let shape = infer_shape(&scratch.constants, &node.op, &shapes).map_err(|e| e.message)?;
-            self.spend(shape.iter().product())?;
+            self.spend(elements(&shape))?;
             values.push(eval_op::<f64>(&scratch.constants, &node.op, &args));
         }
         let literal = |value: Value| match value {
@@ -206,6 +231,11 @@ impl Builder {
         };
         Ok(wanted.into_iter().map(literal).collect())
     }
+}
+
+/// Elements of a shape, as many as can be counted.
+fn elements(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |n, &extent| n.saturating_mul(extent))
 }
 
 /// The shape with extents 1 in front up to `rank`.

@@ -40,6 +40,8 @@ pub struct Options {
     pub recognise: bool,
     /// Most elements that all constants together may have.
     pub max_constant_elements: usize,
+    /// Most elements that an input or a computed value may have.
+    pub max_value_elements: usize,
 }
 
 impl Default for Options {
@@ -52,6 +54,7 @@ impl Default for Options {
             client_tail: true,
             recognise: true,
             max_constant_elements: 1 << 29,
+            max_value_elements: 1 << 26,
         }
     }
 }
@@ -89,6 +92,7 @@ fn import_from(bytes: &[u8], base: Option<&Path>, options: &Options) -> Result<I
     importer.run()?;
     let mut import = importer.finish()?;
     import.classes = network::classes(&model.metadata_props);
+    import.weight_files = base.map_or_else(Vec::new, |base| literal::external_files(graph, base));
     Ok(import)
 }
 
@@ -174,7 +178,7 @@ impl<'p> Importer<'p> {
             initialisers,
             uses: HashMap::new(),
             env: HashMap::new(),
-            builder: Builder::new(&graph.name, options.max_constant_elements),
+            builder: Builder::new(&graph.name, options.max_constant_elements, options.max_value_elements),
             refusals: Vec::new(),
             integers: Integers::default(),
             hints: HashMap::new(),
@@ -468,7 +472,7 @@ impl<'p> Importer<'p> {
         };
         let inputs = encrypted.inputs().map(hint).collect();
         let tail = split.tail.map(verify).transpose()?;
-        Ok(Import { graph: verify(encrypted)?, tail, classes: vec![], inputs })
+        Ok(Import { graph: verify(encrypted)?, tail, classes: vec![], inputs, weight_files: vec![] })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Constants of the ONNX graph while it is imported: weights and the integers that shapes are computed with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fhec_ir::{Constant, Weights};
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{SparseTensorProto, TensorProto};
+use tract_onnx::pb::{GraphProto, SparseTensorProto, TensorProto};
 
 /// Elements of a [`Literal`].
 #[derive(Clone, Debug)]
@@ -238,6 +238,18 @@ fn decode(raw: &[u8], ty: DataType) -> Data {
     }
 }
 
+/// The files under `base` in which the graph's weights lie.
+pub(crate) fn external_files(graph: &GraphProto, base: &Path) -> Vec<PathBuf> {
+    let attributes = graph.node.iter().flat_map(|n| &n.attribute).filter_map(|a| a.t.as_ref());
+    let sparse = graph.sparse_initializer.iter().flat_map(|s| [&s.values, &s.indices]).flatten();
+    let entries = graph.initializer.iter().chain(attributes).chain(sparse).flat_map(|t| &t.external_data);
+    let locations = entries.filter(|e| e.key == "location");
+    let mut files: Vec<PathBuf> = locations.map(|e| base.join(&e.value)).collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
 /// Reads exactly `bytes` bytes of a file that must lie under the model's folder.
 fn read_external(tensor: &TensorProto, base: Option<&Path>, bytes: usize) -> Result<Vec<u8>, String> {
     use std::io::{Read, Seek, SeekFrom};
@@ -259,6 +271,10 @@ fn read_external(tensor: &TensorProto, base: Option<&Path>, bytes: usize) -> Res
     let offset = number("offset")?.unwrap_or(0);
     if number("length")?.is_some_and(|n| n != bytes as u64) {
         return Err(format!("external data {location:?} has another length than its shape"));
+    }
+    // Before it is opened: a FIFO would wait for a writer, a device may have no end.
+    if !path.metadata().map_err(fail)?.is_file() {
+        return Err(format!("external data {location:?} is no regular file"));
     }
     let mut file = std::fs::File::open(&path).map_err(fail)?;
     let available = file.metadata().map_err(fail)?.len();

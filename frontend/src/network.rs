@@ -1,5 +1,7 @@
 //! What import gives.
 
+use std::path::PathBuf;
+
 use fhec_ir::Verified;
 use fhec_ir::plan::parse_classes;
 use fhec_ir::tensor::{Real, Tensor, TensorGraph};
@@ -20,12 +22,14 @@ pub struct Import {
     pub classes: Vec<String>,
     /// What is known of the inputs, in order; nothing if there are none.
     pub inputs: Vec<InputHint>,
+    /// Files beside the model that hold its weights.
+    pub weight_files: Vec<PathBuf>,
 }
 
 impl Import {
     /// A network without a tail, and without names.
     pub fn new(graph: Verified<TensorGraph>) -> Self {
-        Self { graph, tail: None, classes: vec![], inputs: vec![] }
+        Self { graph, tail: None, classes: vec![], inputs: vec![], weight_files: vec![] }
     }
 
     /// Names of the network's outputs, in order.

@@ -121,7 +121,15 @@ fn external_data() {
     std::fs::write(folder.join("weights.bin"), [0u8; 100]).unwrap();
     let short = import(&bytes).unwrap_err().to_string();
     std::fs::write(folder.join("weights.bin"), [0u8; 144]).unwrap();
-    let whole = import(&bytes).map(|_| ());
+    let whole = import(&bytes).map(|import| assert_eq!(import.weight_files, [folder.join("weights.bin")]));
+    #[cfg(unix)]
+    {
+        std::fs::remove_file(folder.join("weights.bin")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(folder.join("weights.bin")).status().unwrap();
+        assert!(made.success());
+        let waits = import(&bytes).unwrap_err().to_string();
+        assert!(waits.contains("no regular file") && waits.contains("weights.bin"), "{waits}");
+    }
     tensor.external_data = vec![entry("location", "../../../../../../../../etc/passwd")];
     let outside = import(&model(graph(vec![conv], vec![tensor]))).unwrap_err().to_string();
     std::fs::remove_dir_all(&folder).unwrap();
@@ -147,6 +155,28 @@ fn constants_are_bounded() {
     let range = node("Range", &["a", "b", "d"], &["y"]);
     let scalar = |name: &str, x: i64| TensorProto { dims: vec![], ..longs(name, &[x]) };
     refused(graph(vec![range], vec![scalar("a", 0), scalar("b", i64::MAX), scalar("d", 1)]), "the_Range");
+}
+
+#[test]
+fn values_are_bounded() {
+    // With the default limits, which no allocation may come near.
+    let refused = |graph: GraphProto, names: &[&str]| {
+        let error = import_bytes(&model(graph), &Options::default()).unwrap_err().to_string();
+        assert!(names.iter().all(|name| error.contains(name)), "{error}");
+    };
+    let relu = || vec![node("Relu", &["x"], &["y"])];
+    // 8.6 GB as it comes in.
+    let huge = GraphProto { input: vec![input("x", &[1, 1 << 31])], ..graph(relu(), vec![]) };
+    refused(huge, &["`x`", "2147483648 elements"]);
+    let tile = vec![node("Expand", &["x", "to"], &["d"]), node("Relu", &["d"], &["y"])];
+    refused(graph(tile, vec![longs("to", &[1 << 20, 2, 6, 6])]), &["the_Expand", "elements"]);
+    let one = || floats("one", &[1, 1], vec![1.0]);
+    for (rows, columns) in [(1 << 15, 1 << 13), (1 << 31, 1 << 31)] {
+        let fill = vec![node("Expand", &["one", "to"], &["d"]), node("Add", &["x", "d"], &["y"])];
+        refused(graph(fill, vec![one(), longs("to", &[rows, columns])]), &["the_Expand"]);
+    }
+    let fill = vec![node("ConstantOfShape", &["to"], &["d"]), node("Add", &["x", "d"], &["y"])];
+    refused(graph(fill, vec![longs("to", &[1 << 28])]), &["the_ConstantOfShape", "268435456 numbers"]);
 }
 
 #[test]

@@ -11,9 +11,9 @@
 //! the proof type [`Verified`], the only thing a later stage accepts. [`text`] prints and parses every
 //! graph, [`dot`] draws it.
 //!
-//! [`plan`] is the file that a compiled network is stored in, the only place here that touches the file system, and
-//! [`noise`] predicts the error of what it computes,
-//! which [`simulate`] draws.
+//! [`plan`] is the file that a compiled network is stored in, [`output`] how files are written, here and in all other
+//! crates: nothing else here touches the file system. [`noise`] predicts the error of what a plan computes, which
+//! [`simulate`] draws.
 //!
 //! Nothing here knows of ONNX, of passes or of rings.
 
@@ -22,6 +22,7 @@ pub mod dot;
 pub mod graph;
 pub mod layout;
 pub mod noise;
+pub mod output;
 pub mod plan;
 pub mod schedule;
 pub mod simulate;

@@ -1,4 +1,4 @@
-//! The numbers behind a [`Constant`](crate::Constant): owned, shared or mapped from a file.
+//! The numbers behind a [`Constant`](crate::Constant): owned or shared.
 
 use std::fmt;
 use std::ops::Deref;
@@ -17,7 +17,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Weights that live in `owner`, for example a mapped file.
+    /// Weights that live in `owner`, for example the bytes of a file.
     ///
     /// `owner.as_ref()` must return the same numbers every time.
     pub fn shared(owner: Arc<dyn AsRef<[f32]> + Send + Sync>) -> Self {

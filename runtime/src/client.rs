@@ -122,6 +122,19 @@ impl Client {
         Ok(Keys { id, secret, public, evaluation: Arc::new(evaluation) })
     }
 
+    /// Bytes of memory that the evaluation keys take which the plan asks for.
+    ///
+    /// # Errors
+    /// If the parameters do not admit the bootstrap.
+    pub fn key_bytes(&self) -> Result<u64, EngineError> {
+        let ClientSpec { keys, parameters, .. } = &self.spec;
+        let circuit = bootstrap::circuit(&self.parameters, parameters)?;
+        let bootstrap = circuit.map_or(0, |c| c.key_bytes() as u64);
+        let levels =
+            keys.relinearisation.iter().map(|k| k.level).chain(keys.rotations.iter().map(|k| k.level));
+        Ok(levels.map(|level| parameters.key_bytes(level)).fold(bootstrap, u64::saturating_add))
+    }
+
     /// Packs and encodes tensors, one for each input, row-major.
     fn encode(&self, tensors: &[Vec<f64>]) -> Result<Vec<(String, Vec<Plaintext>)>, RunError> {
         let inputs = &self.spec.client.inputs;

@@ -157,6 +157,21 @@ pub enum FileError {
         /// Identity in the file.
         found: String,
     },
+    /// Keys of different sets in one folder.
+    #[error(
+        "{}: this is of key set {set}, but {} beside it of {other}: files of different sets were mixed",
+        path.display(), sibling.display()
+    )]
+    Mixed {
+        /// The file.
+        path: PathBuf,
+        /// The other file.
+        sibling: PathBuf,
+        /// The file's set.
+        set: String,
+        /// That of the other file.
+        other: String,
+    },
     /// The plan or client file.
     #[error(transparent)]
     Plan(#[from] PlanError),

@@ -28,10 +28,13 @@ use crate::plaintexts::PlaintextStore;
 use crate::preparation::Preparation;
 use crate::units::{Unit, units};
 
+/// Most threads of a run: more only wait for each other.
+pub const MAX_THREADS: usize = 256;
+
 /// How to execute.
 #[derive(Clone, Copy, Default)]
 pub struct ExecuteOptions<'a> {
-    /// Threads; 0 for as many as the machine has cores.
+    /// Threads, at most [`MAX_THREADS`]; 0 for as many as the machine has cores.
     pub threads: usize,
     /// Called after each instruction with how many are done, of how many. From any thread.
     pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
@@ -95,7 +98,7 @@ pub fn execute_observed<E: Engine>(
     let start = Instant::now();
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
-        n => n,
+        n => n.min(MAX_THREADS),
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|e| RunError::Threads(e.to_string()))?;

@@ -17,7 +17,8 @@ use fhec_ckks::Serializable;
 use fhec_ckks::cipher::{Ciphertext, SeededCiphertext};
 use fhec_ckks::keys::{EvaluationKeySet, PublicKey};
 use fhec_ckks::params::Parameters;
-use fhec_ir::plan::{PlanId, write_atomically};
+use fhec_ir::output::write_atomically;
+use fhec_ir::plan::PlanId;
 use serde::{Deserialize, Serialize};
 
 use crate::error::FileError;
@@ -83,7 +84,7 @@ pub(crate) struct Tags {
 
 pub(crate) const NO_PLAN: PlanId = PlanId([0; 32]);
 
-fn hex(id: &[u8; 32]) -> String {
+pub(crate) fn hex(id: &[u8; 32]) -> String {
     id[..8].iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -190,6 +191,18 @@ pub(crate) fn open(path: &Path, kind: Kind, parameters: &Parameters) -> Result<O
         return Err(FileError::damaged(path, "a key file that names a plan or values"));
     }
     Ok(Opened { path: path.to_owned(), record: record.to_vec(), input, tags })
+}
+
+/// The set that a file of keys claims to be of; None if it is no such file.
+pub(crate) fn key_set_of(path: &Path) -> Option<KeySetId> {
+    let file = std::fs::metadata(path).is_ok_and(|m| m.is_file()).then(|| File::open(path).ok())??;
+    let mut fixed = [0u8; 80];
+    let mut input = BufReader::new(file);
+    let whole = read_up_to(&mut input, &mut fixed).is_ok_and(|n| n == fixed.len());
+    let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|k| fixed[at + k]));
+    let is_key = Kind::ALL.into_iter().any(|kind| kind.is_key() && kind as u32 == word(12));
+    let ours = whole && fixed[..8] == MAGIC && word(8) == VERSION && is_key;
+    ours.then(|| KeySetId(std::array::from_fn(|k| fixed[48 + k])))
 }
 
 fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {

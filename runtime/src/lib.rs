@@ -6,6 +6,7 @@
 //! * [`bootstrap`]: the bootstrap that a plan describes.
 //! * [`server`]: a plan with its engine, ready to run ciphertext files.
 //! * [`files`]: key and ciphertext files, tagged so that swapped ones are noticed.
+//! * [`key_folder`]: the folder of a client's keys, made as a whole.
 //! * `client` (feature `client`): key generation, encryption, decryption. `input`: from image files to numbers.
 //!
 //! Without the feature `client` nothing here can decrypt, and no type holds a secret key.
@@ -22,6 +23,7 @@ pub mod executor;
 pub mod files;
 #[cfg(feature = "client")]
 pub mod input;
+pub mod key_folder;
 pub mod plaintexts;
 mod preparation;
 pub mod server;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use fhec_ir::plan::write_atomically;
+use fhec_ir::output::write_atomically;
 use serde_json::{Value, json};
 
 use super::Context;
+use super::paths::Paths;
 
 /// Measure this machine's kernels for predictions of time.
 #[derive(Args)]
@@ -25,6 +26,7 @@ pub(crate) struct CalibrateArgs {
 
 impl CalibrateArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
+        Paths::new().writes(&self.output).check()?;
         let threads = match context.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,

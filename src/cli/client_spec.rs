@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::Context;
 use super::files::load_spec;
+use super::paths::Paths;
 
 /// Split off what a client needs of a plan.
 #[derive(Args)]
@@ -26,6 +27,7 @@ pub(crate) struct ClientSpecArgs {
 
 impl ClientSpecArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
+        Paths::new().reads([&self.plan]).writes([&self.output]).check()?;
         let spec = load_spec(&self.plan)?;
         spec.save(&self.output)?;
         context.say(format!("{}: client of plan {}", self.output.display(), spec.plan));

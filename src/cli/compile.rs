@@ -18,8 +18,9 @@ use super::assumed::{self, OfBytes};
 use super::files::{import, read_classes};
 use super::normalisation::{NormArgs, Prepared};
 use super::output::bytes;
+use super::paths::Paths;
 use super::watching::{Keep, Watched, Watching, done};
-use super::{Context, constants, figures};
+use super::{Context, constants, figures, kind};
 
 /// How a network is compiled, for all verbs that do.
 #[derive(Args, Clone, Debug)]
@@ -155,6 +156,15 @@ impl ModelArgs {
         !self.samples.is_empty() || self.input_range.is_some()
     }
 
+    /// The files that are read to compile a network, as a set of paths.
+    pub(crate) fn paths(&self, model: &Path) -> Paths {
+        let paths = Paths::new().reads([model, &model.with_extension("toml")]);
+        let paths = paths.reads(&self.norm.norm).reads(&self.costs);
+        #[cfg(feature = "client")]
+        let paths = paths.reads(&self.samples);
+        paths
+    }
+
     /// The same for inputs in this range.
     #[cfg(feature = "client")]
     pub(crate) fn with_input_range(&self, range: (f64, f64)) -> Self {
@@ -279,7 +289,10 @@ fn bounded_by(request: &Request, plan: &Plan) -> String {
 
 impl CompileArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
+        self.check_paths()?;
         let import = import(&self.model, &self.options.norm.shapes)?;
+        let weights = Paths::new().reads(&import.weight_files).writes([self.plan_path()]);
+        weights.writes(&self.write_constants).check_apart()?;
         let mut request = self.options.request(&self.model, &import, self.data, context)?;
         request.stop_after = self.stop_after.clone();
         request.classes = self.classes.as_deref().map(read_classes).transpose()?;
@@ -341,9 +354,26 @@ impl CompileArgs {
         Ok(())
     }
 
+    /// Where the plan goes.
+    fn plan_path(&self) -> PathBuf {
+        self.output.clone().unwrap_or_else(|| self.model.with_extension("plan"))
+    }
+
+    /// Checks that what is to be written can be.
+    fn check_paths(&self) -> Result<()> {
+        if kind::no_network(&self.model).is_some() {
+            // Refused for that, which says more.
+            return Ok(());
+        }
+        let paths = self.options.paths(&self.model).reads(&self.classes).writes(&self.write_constants);
+        // Behind a pass there is no plan to write, unless it was asked for.
+        let plan = (self.output.is_some() || self.stop_after.is_none()).then(|| self.plan_path());
+        paths.writes(plan).check()
+    }
+
     /// Writes the plan and gives its numbers.
     fn save(&self, plan: &Plan, context: &Context) -> Result<Value> {
-        let path = self.output.clone().unwrap_or_else(|| self.model.with_extension("plan"));
+        let path = self.plan_path();
         let id = plan.save(&path)?;
         let size = std::fs::metadata(&path).map_or(0, |m| m.len());
         context.say(format!(

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use fhec::ir::plan::{Plan, write_atomically};
+use fhec::ir::output::write_atomically;
+use fhec::ir::plan::Plan;
 use fhec::ir::text::Constants;
 use fhec::ir::{Constant, Weights};
 use fhec::pipeline::{Config, Pipeline, Program};

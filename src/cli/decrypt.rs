@@ -1,13 +1,13 @@
 //! `fhec decrypt`.
 
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fhec_ckks::keys::SecretKey;
+use fhec_ir::output::write_atomically;
 use fhec_ir::plan::ClientOutput;
-use fhec_runtime::client::{self, Client};
+use fhec_runtime::client::Client;
 use fhec_runtime::files::{Bundle, Direction, KeySetId};
 use fhec_runtime::input::write_npy;
 use serde_json::{Value, json};
@@ -17,7 +17,9 @@ use super::bundles::{Bundles, input_name};
 use super::figures::merge;
 use super::files::load_spec;
 use super::output::failure;
+use super::paths::Paths;
 use super::results::{ResultArgs, Results};
+use super::secrets::read_key;
 
 /// Decrypt the results of a run.
 #[derive(Args)]
@@ -53,17 +55,18 @@ pub(crate) struct DecryptArgs {
     output_dir: Option<PathBuf>,
 }
 
+/// Names of the files of so many outputs.
+pub(crate) fn output_names(count: usize) -> Vec<String> {
+    (0..count).map(|k| format!("out{k}.npy")).collect()
+}
+
 /// Writes `out0.npy`, `out1.npy`, … .
 pub(crate) fn write_outputs(folder: &Path, outputs: &[(Vec<usize>, Vec<f64>)]) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    for (k, (shape, data)) in outputs.iter().enumerate() {
-        let path = folder.join(format!("out{k}.npy"));
-        let write = || {
-            let mut out = BufWriter::new(std::fs::File::create(&path)?);
-            write_npy(&mut out, shape, data)?;
-            std::io::Write::flush(&mut out)
-        };
-        write().with_context(|| path.display().to_string())?;
+    for (name, (shape, data)) in output_names(outputs.len()).iter().zip(outputs) {
+        let path = folder.join(name);
+        let written = write_atomically(&path, None, |mut out| write_npy(&mut out, shape, data));
+        written.with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
@@ -94,8 +97,9 @@ impl DecryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let client = Client::new(load_spec(&self.spec)?)?.allow_out_of_range(self.allow_out_of_range);
         let results = Results::new(&client.spec().client, &self.results)?;
-        let (secret, keys) = client::read_secret_key(&self.key, client.parameters())?;
         let bundles = Bundles::open(&self.input)?;
+        self.check_paths(&bundles, &results)?;
+        let (secret, keys) = read_key(&self.key, &client, context)?;
         let session = Session { context, client, secret, keys, results, folder: self.output_dir };
         if let ([file], false) = (&bundles.files[..], bundles.many) {
             let outputs = session.decrypt(file, session.folder.clone())?;
@@ -111,6 +115,15 @@ impl DecryptArgs {
             return Ok(());
         }
         session.many(&bundles.files)
+    }
+
+    /// Checks that results can be written, over nothing that is read.
+    fn check_paths(&self, bundles: &Bundles, results: &Results) -> Result<()> {
+        let Some(folder) = &self.output_dir else { return Ok(()) };
+        let of = |file: &PathBuf| if bundles.many { folder.join(input_name(file)) } else { folder.clone() };
+        let paths = Paths::new().reads([&self.spec, &self.key]).reads(&bundles.files);
+        let paths = paths.reads(&self.results.classes);
+        paths.writes_in(bundles.files.iter().map(of), &output_names(results.count())).check()
     }
 }
 

@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fhec_ckks::keys::{PublicKey, SecretKey};
-use fhec_runtime::client::{self, Client};
+use fhec_runtime::client::Client;
 use fhec_runtime::files::{self, Direction, KeySetId};
+use fhec_runtime::key_folder::check_siblings;
 use serde_json::json;
 
 use super::Context;
 use super::bundles::file_names;
 use super::files::load_spec;
 use super::output::failure;
+use super::paths::Paths;
 use super::records::{DataArgs, inputs_help, parse_range};
+use super::secrets::read_key;
 use super::tasks::{Asked, Failed, Task};
 
 /// Encrypt inputs for a plan.
@@ -62,17 +65,19 @@ enum Key {
 impl EncryptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let client = Client::new(load_spec(&self.spec)?)?.allow_out_of_range(self.allow_out_of_range);
+        let paths = Paths::new().reads([&self.spec]).reads(&self.key).reads(&self.public).reads(&self.input);
         let inputs = &client.spec().client.inputs;
         let ranged = self.range.is_some();
         let asked = Asked { files: &self.input, range: self.range, labels: None, data: self.data };
         let (tasks, failed) = asked.open(inputs, context)?;
         let key = match (&self.key, &self.public) {
             (Some(path), _) => {
-                let (key, id) = client::read_secret_key(path, client.parameters())?;
+                let (key, id) = read_key(path, &client, context)?;
                 Key::Secret(key, id)
             }
             (None, Some(path)) => {
                 let (key, id) = files::read_public_key(path, client.parameters())?;
+                check_siblings(path, id)?;
                 Key::Public(key, id)
             }
             (None, None) => bail!("a key is needed: --key or --public"),
@@ -81,6 +86,7 @@ impl EncryptArgs {
         let plan = client.spec().plan;
         let alone = tasks.len() == 1 && failed.is_empty() && !ranged && !self.output.is_dir();
         if let ([task], true) = (&tasks[..], alone) {
+            paths.writes([&self.output]).check()?;
             encrypt(&client, &key, task, &self.output)?;
             context.say(format!("{}: encrypted for plan {plan}", self.output.display()));
             if context.json {
@@ -89,7 +95,7 @@ impl EncryptArgs {
             return Ok(());
         }
         let given = tasks.len() + failed.len();
-        let (entries, failed) = many(&client, &key, (&tasks, failed), &self.output, context)?;
+        let (entries, failed) = many(&client, &key, (&tasks, failed), (&self.output, paths), context)?;
         let done = given - failed;
         context.say(format!("{}: {done} inputs encrypted for plan {plan}", self.output.display()));
         context.end(json!({ "images": done, "failed": failed, "results": entries }), || {
@@ -122,16 +128,17 @@ fn many(
     client: &Client,
     key: &Key,
     (tasks, failed): (&[Task], Vec<Failed>),
-    folder: &Path,
+    (folder, paths): (&Path, Paths),
     context: &Context,
 ) -> Result<(Vec<serde_json::Value>, usize)> {
     if folder.is_file() {
         bail!("{}: several inputs are written to a folder, this is a file", folder.display());
     }
+    let names = file_names(&tasks.iter().map(|t| t.name.clone()).collect::<Vec<_>>());
+    paths.writes_in([folder], &names).check()?;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut entries: Vec<_> = failed.iter().map(|f| failure(&f.name, &f.error)).collect();
     let mut failures = entries.len();
-    let names = file_names(&tasks.iter().map(|t| t.name.clone()).collect::<Vec<_>>());
     let progress = context.progress("encrypting");
     for (k, (task, name)) in tasks.iter().zip(names).enumerate() {
         let path = folder.join(name);

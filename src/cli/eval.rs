@@ -9,9 +9,10 @@ use fhec_passes::pipeline::{Config, Pipeline, Program};
 use serde_json::json;
 
 use super::Context;
-use super::decrypt::write_outputs;
+use super::decrypt::{output_names, write_outputs};
 use super::inspect::Stage;
 use super::normalisation::NormArgs;
+use super::paths::Paths;
 use super::records::{DataArgs, inputs_help, network_types, remark_assumed};
 use super::results::line;
 
@@ -52,6 +53,8 @@ pub(crate) struct EvalArgs {
 
 impl EvalArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
+        let paths = Paths::new().reads([&self.model]).reads(&self.norm.norm).reads(&self.input);
+        paths.writes_in(&self.output_dir, &[]).check()?;
         let import = super::files::import(&self.model, &self.norm.shapes)?;
         let prepared = self.norm.of(&self.model, &import, self.data.scale())?;
         let set = self.data.open(network_types(&import.graph, &prepared), &self.input)?;
@@ -83,6 +86,8 @@ impl EvalArgs {
         };
         let results = import.finish(outputs)?.into_iter().map(|t| (t.shape, t.data)).collect::<Vec<_>>();
         if let Some(folder) = &self.output_dir {
+            let paths = Paths::new().reads([&self.model]).reads(&self.input);
+            paths.writes_in([folder], &output_names(results.len())).check_apart()?;
             write_outputs(folder, &results)?;
         }
         for (name, (_, data)) in import.output_names().zip(&results) {

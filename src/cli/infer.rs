@@ -29,6 +29,7 @@ use super::records::{DataArgs, inputs_help, parse_range};
 use super::results::{ResultArgs, Results};
 use super::tasks::Asked;
 use super::trace::Trace;
+use super::{paths::Paths, secrets};
 use session::{Model, Session};
 
 /// Keys, encryption, evaluation and decryption in one process.
@@ -98,6 +99,8 @@ fn is_network(model: &Path) -> bool {
 
 impl InferArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
+        self.paths().writes(&self.trace).check()?;
+        secrets::protect();
         let model = self.model(context)?;
         let results = Results::new(&model.plan.client, &self.results)?;
         let (range, labels) = (self.range.clone(), self.labels.as_deref());
@@ -167,6 +170,14 @@ impl InferArgs {
         // The usual domain is still one to compute on.
         let bound = inputs.iter().map(|i| i.bound).fold(0.0, f64::max);
         Ok(beyond.then_some((all.0.min(0.0), all.1.max(bound))))
+    }
+
+    fn paths(&self) -> Paths {
+        #[cfg(feature = "compiler")]
+        let paths = self.compile.args.paths(&self.model);
+        #[cfg(not(feature = "compiler"))]
+        let paths = Paths::new().reads([&self.model]);
+        paths.reads(&self.input).reads(&self.labels).reads(&self.results.classes)
     }
 
     fn model(&self, context: &Context) -> Result<Model> {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 #[cfg(feature = "compiler")]
 use fhec::pipeline::Program;
+use fhec_ir::output::write_atomically;
 use fhec_ir::plan::{ClientSpec, Plan, PlanId};
 use fhec_ir::text;
 use serde_json::json;
@@ -14,6 +15,7 @@ use super::figures::{client_numbers, client_table, numbers, table};
 use super::files::load_plan;
 #[cfg(feature = "compiler")]
 use super::given::{COMPILED, Given};
+use super::paths::Paths;
 use super::{Context, html};
 
 /// A stage of compilation.
@@ -78,6 +80,7 @@ fn show_ir(text: &str, context: &Context) {
 
 impl InspectArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
+        self.paths().writes(&self.html).check()?;
         if self.model.extension().is_some_and(|e| e == "onnx") {
             return self.network(context);
         }
@@ -105,11 +108,22 @@ impl InspectArgs {
         self.show(&plan, id, size, context)
     }
 
+    #[cfg(feature = "compiler")]
+    fn paths(&self) -> Paths {
+        self.compile.args.paths(&self.model)
+    }
+
+    #[cfg(not(feature = "compiler"))]
+    fn paths(&self) -> Paths {
+        Paths::new().reads([&self.model])
+    }
+
     fn show(&self, plan: &Plan, id: PlanId, size: u64, context: &Context) -> Result<()> {
         let numbers = numbers(plan, id, size);
         if let Some(path) = &self.html {
             let page = html::report(&numbers);
-            std::fs::write(path, page).with_context(|| path.display().to_string())?;
+            let written = write_atomically(path, None, |out| out.write_all(page.as_bytes()));
+            written.with_context(|| path.display().to_string())?;
             context.say(format!("{}: report", path.display()));
         } else if context.json {
             context.json(&numbers);

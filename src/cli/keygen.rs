@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use clap::Args;
-use fhec_runtime::client::{self, Client};
-use fhec_runtime::files;
+use fhec_runtime::client::Client;
+use fhec_runtime::key_folder::KeyFolder;
 use serde_json::json;
 
-use super::Context;
+use super::consent::ask_for_keys;
 use super::files::load_spec;
 use super::output::{bytes, peak_rss_bytes};
+use super::{Context, secrets};
 
 /// Generate the keys for a plan.
 #[derive(Args)]
@@ -20,6 +21,8 @@ Writes three files into the folder:
   secret.key        decrypts; readable by you only; never leaves this machine
   public.key        lets others encrypt for you
   evaluation.keys   for the server; useless without the secret key
+They appear together, as a new folder: whatever happens meanwhile there are the old keys or the new ones, whole. A folder that
+holds other files is refused. Of two that write the same folder one is refused.
 
 Example:
   fhec keygen model.client -o keys")]
@@ -29,28 +32,30 @@ pub(crate) struct KeygenArgs {
     /// Folder to write the keys to; made if it does not exist.
     #[arg(short, long, value_name = "DIR", alias = "output")]
     output_dir: PathBuf,
-    /// Overwrite existing keys.
+    /// Replace existing keys; what they encrypted is lost.
     #[arg(long)]
     force: bool,
+    /// Generate keys of any size without a question.
+    #[arg(long)]
+    yes: bool,
+    /// Most memory that keys may take without a question, in MiB; half of what the machine has left if not given, at most
+    /// 8192.
+    #[arg(long, value_name = "MIB")]
+    memory_budget: Option<u64>,
 }
 
 impl KeygenArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let client = Client::new(load_spec(&self.spec)?)?;
-        let file = |name: &str| self.output_dir.join(name);
-        let secret = file("secret.key");
-        if secret.exists() && !self.force {
-            bail!("{} exists; --force overwrites it, and what it encrypted is lost", secret.display());
-        }
-        std::fs::create_dir_all(&self.output_dir).with_context(|| self.output_dir.display().to_string())?;
+        ask_for_keys(client.key_bytes()?, self.memory_budget, self.yes)?;
+        let folder = KeyFolder::begin(&self.output_dir, self.force)?;
+        secrets::protect();
         let start = Instant::now();
         let progress = context.progress("generating keys");
         let keys = client.generate_keys(Some(&|done, total| progress.set(done, total)))?;
         let seconds = start.elapsed().as_secs_f64();
         drop(progress);
-        client::write_secret_key(&secret, &keys.secret, keys.id)?;
-        files::write_public_key(&file("public.key"), client.parameters(), &keys.public)?;
-        files::write_evaluation_keys(&file("evaluation.keys"), &keys.evaluation, keys.id)?;
+        folder.save(&client, &keys)?;
         let size = keys.evaluation.bytes() as u64;
         context.say(format!(
             "{}: {} evaluation keys, {} in memory, {seconds:.1} s",

@@ -37,6 +37,10 @@ const HEAD: u64 = 4096;
 
 /// The kind of a file; unknown if it cannot be read.
 pub(crate) fn of(path: &Path) -> Kind {
+    // Others may have no end, or no beginning: opening a FIFO waits for who writes to it.
+    if !path.metadata().is_ok_and(|m| m.is_file()) {
+        return Kind::Unknown;
+    }
     let mut head = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
     if read.is_ok() { of_bytes(&head) } else { Kind::Unknown }

@@ -7,9 +7,12 @@ mod bundles;
 mod calibrate;
 #[cfg(feature = "client")]
 mod check;
+mod clean;
 mod client_spec;
 #[cfg(feature = "compiler")]
 mod compile;
+#[cfg(feature = "client")]
+mod consent;
 #[cfg(feature = "compiler")]
 mod constants;
 #[cfg(feature = "client")]
@@ -36,12 +39,15 @@ mod normalisation;
 #[cfg(feature = "compiler")]
 mod opt;
 mod output;
+mod paths;
 #[cfg(feature = "client")]
 mod records;
 #[cfg(feature = "client")]
 mod results;
 mod run;
 mod scale;
+#[cfg(feature = "client")]
+mod secrets;
 #[cfg(feature = "compiler")]
 mod shapes;
 #[cfg(feature = "client")]
@@ -77,6 +83,10 @@ A real deployment takes four processes on two machines:
   client$ fhec decrypt model.client --key keys/secret.key --input result.ct
 where model.client comes from `fhec client-spec model.plan -o model.client` and keys/secret.key stays where it is.
 
+A file that is written is there as a whole or not at all. Links are followed; devices and FIFOs are written to; an existing
+file keeps its permissions. No command overwrites what it reads, or a secret key, which only `keygen --force` replaces with
+its whole set.
+
 Exit codes: 0 done, 1 a stated failure (details with -v), 2 wrong usage."
 )]
 struct Cli {
@@ -86,11 +96,22 @@ struct Cli {
     global: Global,
 }
 
+/// Most threads that can be asked for.
+const MAX_THREADS: u64 = fhec_runtime::executor::MAX_THREADS as u64;
+/// Most threads for each core: more only wait for each other.
+const THREADS_PER_CORE: usize = 4;
+
 /// Options of all verbs.
 #[derive(Args, Clone)]
 struct Global {
-    /// Threads; as many as there are cores if not given.
-    #[arg(long, global = true, value_name = "N", help_heading = "General")]
+    /// Threads, 256 at most; as many as there are cores if not given.
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=MAX_THREADS),
+        help_heading = "General"
+    )]
     threads: Option<usize>,
     /// More detail in messages and errors.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "General")]
@@ -159,8 +180,14 @@ pub(crate) fn main() -> ExitCode {
             error.exit();
         }
     };
-    let context = Context::new(cli.global.quiet, cli.global.json, cli.global.verbose, cli.global.threads);
-    if let Some(threads) = cli.global.threads {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cli.global.threads.map(|n| n.min(THREADS_PER_CORE * cores));
+    let context = Context::new(cli.global.quiet, cli.global.json, cli.global.verbose, threads);
+    if threads < cli.global.threads {
+        let used = THREADS_PER_CORE * cores;
+        context.remark(format!("--threads: {used} are used, {THREADS_PER_CORE} for each of {cores} cores"));
+    }
+    if let Some(threads) = threads {
         // Fails only if a pool exists, which none does yet.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }

@@ -57,7 +57,7 @@ pub(crate) struct NormArgs {
         conflicts_with_all = ["mean", "std", "divisor", "preset", "crop", "channels"],
         help_heading = "Compilation"
     )]
-    norm: Option<PathBuf>,
+    pub(crate) norm: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shapes: ShapeArgs,
 }

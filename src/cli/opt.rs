@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
-use fhec::ir::plan::write_atomically;
+use fhec::ir::output::write_atomically;
 use fhec::ir::text::Constants;
 use fhec::pipeline::Program;
 use fhec_passes::Settings;
 use serde_json::json;
 
+use super::paths::Paths;
 use super::shapes::ShapeArgs;
 use super::{Context, constants};
 
@@ -67,6 +68,8 @@ pub(crate) struct OptArgs {
 
 impl OptArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
+        let paths = Paths::new().reads([&self.file]).reads(&self.constants);
+        paths.writes(&self.output).writes(&self.write_constants).check()?;
         let named = || self.file.display().to_string();
         let text = self.text().with_context(named)?;
         // A file test holds what a pass makes of the program behind a line of its own.

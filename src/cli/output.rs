@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::clean::{clean, clean_json};
+
 /// How a verb talks to its user.
 pub(crate) struct Context {
     pub(crate) quiet: bool,
@@ -44,14 +46,14 @@ impl Context {
     #[cfg(any(feature = "compiler", feature = "client"))]
     pub(crate) fn detail(&self, line: impl AsRef<str>) {
         if self.verbose > 0 {
-            let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
+            let _ = writeln!(std::io::stderr(), "{}", clean(line.as_ref()));
         }
     }
 
     /// A result as JSON on standard output.
     pub(crate) fn json(&self, value: &Value) {
         self.answered.store(true, Ordering::Relaxed);
-        print_line(&value.to_string());
+        print_json(value);
     }
 
     /// Ends a verb: what is wrong with its result stands in it as `error` with `--json`.
@@ -79,10 +81,9 @@ impl Context {
     }
 
     /// Something to know that is no failure, on standard error.
-    #[cfg(any(feature = "compiler", feature = "client"))]
     pub(crate) fn remark(&self, line: impl AsRef<str>) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "note: {}", line.as_ref());
+            let _ = writeln!(std::io::stderr(), "note: {}", clean(line.as_ref()));
         }
     }
 
@@ -90,6 +91,7 @@ impl Context {
     pub(crate) fn report(&self, error: &anyhow::Error) {
         let mut err = std::io::stderr();
         let text = whole(error);
+        let text = clean(&text);
         if self.verbose > 0 {
             let _ = writeln!(err, "fhec: {text}");
             return;
@@ -117,7 +119,7 @@ pub(crate) fn failure(input: &str, error: &anyhow::Error) -> Value {
 pub(crate) fn usage_error(text: &str) {
     let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
     let line = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    print_line(&json!({ "error": line }).to_string());
+    print_json(&json!({ "error": line }));
 }
 
 /// An error with its causes, save those that a message already quotes.
@@ -130,9 +132,14 @@ fn whole(error: &anyhow::Error) -> String {
     })
 }
 
-/// Standard output, ignoring a reader that has gone.
+/// Text on standard output, ignoring a reader that has gone.
 fn print_line(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(std::io::stdout(), "{}", clean(line));
+}
+
+/// JSON on standard output, ignoring a reader that has gone.
+fn print_json(value: &Value) {
+    let _ = writeln!(std::io::stdout(), "{}", clean_json(&value.to_string()));
 }
 
 /// A progress bar that shows only if the work takes longer than two seconds.

@@ -42,6 +42,11 @@ impl Results {
         Ok(Self { tail, raw: args.raw, classes, shown })
     }
 
+    /// How many results are shown.
+    pub(crate) fn count(&self) -> usize {
+        self.shown.len()
+    }
+
     /// What is shown of decrypted outputs, row-major.
     pub(crate) fn of(&self, raw: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         if self.raw { Ok(raw.to_vec()) } else { self.tail.run(raw).map_err(Error::msg) }

@@ -9,6 +9,7 @@ use fhec_ckks::params::Parameters;
 use fhec_ir::plan::{Plan, PlanId};
 use fhec_runtime::ExecuteOptions;
 use fhec_runtime::files::{self, Bundle, Direction};
+use fhec_runtime::key_folder::check_siblings;
 use fhec_runtime::server::{Server, plaintext_bytes};
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ use super::Context;
 use super::bundles::{Bundles, input_name};
 use super::files::load_plan;
 use super::output::{bytes, failure, mebibytes, peak_rss_bytes};
+use super::paths::Paths;
 use super::trace::Trace;
 
 /// Run a plan on encrypted inputs.
@@ -69,11 +71,14 @@ struct Took {
 
 impl RunArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        let (plan, id) = load_plan(&self.plan)?;
         let bundles = Bundles::open(&self.input)?;
+        let paths = Paths::new().reads([&self.plan, &self.keys]).reads(&bundles.files).reads(&self.input);
         let outputs = bundles.outputs(&self.output)?;
+        paths.writes(&outputs).writes(&self.trace).check()?;
+        let (plan, id) = load_plan(&self.plan)?;
         let parameters = Server::parameters(&plan)?;
         let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters)?;
+        check_siblings(&self.keys, key_set)?;
         let plan = Arc::new(plan);
         let kept = self.plaintext_cache.map_or_else(|| plaintext_bytes(&plan), mebibytes);
         let kept = if bundles.many { kept } else { 0 };

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use fhec_ir::Op;
-use fhec_ir::plan::write_atomically;
+use fhec_ir::output::write_atomically;
 use fhec_ir::schedule::{Layers, Schedule, ScheduleOp};
 use fhec_runtime::Span;
 use serde_json::{Value, json};

@@ -8,9 +8,9 @@
 //! sections in order of kind, each at the next multiple of 64, gaps zero, nothing after the last
 //! ```
 //! Sections are [postcard](https://postcard.jamesmunns.com) data, except the weights: every constant at a
-//! multiple of 64 bytes, f32 ones used in place through a memory map, f64 ones (coefficients of polynomials, biases)
-//! copied. The schedule is stored without its constants; their shapes, and which of them are f64, are a section of
-//! their own.
+//! multiple of 64 bytes, f32 ones used in place, f64 ones (coefficients of polynomials, biases) copied. A file is read
+//! into memory before it is checked, never mapped: what others do to it meanwhile changes nothing that was checked. The
+//! schedule is stored without its constants; their shapes, and which of them are f64, are a section of their own.
 //!
 //! Reading checks everything: magic, version, lengths, checksums, that no byte is left over, the invariants of
 //! the schedule, and that parameters, keys, client section and schedule agree. What a damaged or hostile
@@ -30,7 +30,7 @@ mod classes;
 mod container;
 mod data;
 mod image;
-mod mapped;
+mod loaded;
 mod normalisation;
 mod preprocessing;
 mod read;
@@ -52,7 +52,6 @@ pub use image::{AxisOrder, ImageAxes};
 pub use normalisation::channels;
 pub use preprocessing::{ChannelOrder, MAX_SIDE, Preprocessing, Resize, parse_size, pixels};
 pub use tail::{Excess, MAX_TAIL_ELEMENTS, MAX_TAIL_NODES, Tail, TailResult, check_tail_size, largest};
-pub use write::write_atomically;
 
 /// Versions of the formats; a reader accepts exactly those listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::container::{self, ALIGNMENT, Kind, Parsed};
-use super::mapped::{self, Bytes};
+use super::loaded::{self, Bytes};
 use super::{ClientSpec, Plan, PlanError, PlanId, Version};
 use crate::schedule::Schedule;
 use crate::{Constant, verify};
@@ -40,12 +40,12 @@ fn decode<T: DeserializeOwned>(section: &'static str, bytes: &[u8]) -> Result<T,
 }
 
 impl Plan {
-    /// Reads a plan file; weights stay in the mapped file.
+    /// Reads a plan file; weights stay where they were read to.
     ///
     /// # Errors
     /// Everything that is wrong with it, see [`PlanError`].
     pub fn load(path: &Path) -> Result<(Self, PlanId), PlanError> {
-        Self::from_shared(mapped::map(path).map_err(PlanError::io(path))?)
+        Self::from_shared(loaded::load(path).map_err(PlanError::io(path))?)
     }
 
     /// Reads a plan from memory.
@@ -100,7 +100,7 @@ fn constants(
             return Err(fail("a gap is not zero"));
         }
         let data =
-            if double { mapped::doubles(bytes, start..stop) } else { mapped::weights(bytes, start..stop) };
+            if double { loaded::doubles(bytes, start..stop) } else { loaded::weights(bytes, start..stop) };
         if data.len() != (stop - start) / width {
             return Err(fail("numbers are cut"));
         }
@@ -116,7 +116,7 @@ impl ClientSpec {
     /// # Errors
     /// Everything that is wrong with it, see [`PlanError`].
     pub fn load(path: &Path) -> Result<Self, PlanError> {
-        let bytes = mapped::map(path).map_err(PlanError::io(path))?;
+        let bytes = loaded::load(path).map_err(PlanError::io(path))?;
         let slice = (*bytes).as_ref();
         if container::version_of(slice, PLAN_MAGIC).is_some() {
             let (plan, id) = Plan::from_shared(bytes)?;

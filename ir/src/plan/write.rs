@@ -1,41 +1,12 @@
 //! Writing plans and client files.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::container::{self, ALIGNMENT, Payload};
 use super::{ClientSpec, Plan, PlanError, PlanId, Version, read};
 use crate::Constant;
-
-/// Writes a file under a temporary name beside `path` and renames it: readers see the old file or the whole new one.
-/// On Unix `mode` sets the permissions, else those of a new file are used.
-///
-/// # Errors
-/// Those of the file system and of `content`.
-pub fn write_atomically(
-    path: &Path,
-    mode: Option<u32>,
-    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".fhec-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As for any new file, the process' umask takes its part.
-        builder.permissions(std::fs::Permissions::from_mode(mode.unwrap_or(0o666)));
-    }
-    #[cfg(not(unix))]
-    let _ = mode;
-    let file = builder.tempfile_in(folder)?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    content(&mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
-}
+use crate::output::write_atomically;
 
 /// The weights section: every constant at a multiple of 64.
 fn write_weights(constants: &[Constant], out: &mut dyn Write) -> io::Result<()> {

@@ -143,11 +143,9 @@ const FORBIDDEN: [(&str, &str); 4] = [
 ];
 
 /// (file, word) pairs that are as they are for a reason.
-const ALLOWED: [(&str, &str); 2] = [
+const ALLOWED: [(&str, &str); 1] = [
     // A counting allocator for the fuzz campaign; no part of the product.
     ("tests/common/fuzz/memory.rs", concat!("uns", "afe ")),
-    // Mapping a file is only sound while nobody changes it: one call, with its argument beside it.
-    ("ir/src/plan/mapped.rs", concat!("uns", "afe ")),
 ];
 
 #[test]

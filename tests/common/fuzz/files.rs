@@ -193,6 +193,8 @@ impl Deployment {
         write: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Loaded {
         let copy = path.with_extension("copy");
+        // A secret key is not overwritten.
+        let _ = std::fs::remove_file(&copy);
         write(&copy).map_err(|e| e.to_string())?;
         let read = |p: &Path| std::fs::read(p).map_err(|e| e.to_string());
         Ok(same(read(&copy)? == read(&self.folder.join(original))?))
