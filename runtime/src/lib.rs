@@ -6,7 +6,8 @@
 //! * [`bootstrap`]: the bootstrap that a plan describes.
 //! * [`server`]: a plan with its engine, ready to run ciphertext files.
 //! * [`files`]: key and ciphertext files, tagged so that swapped ones are noticed.
-//! * `client` (feature `client`): key generation, encryption, decryption. `input`: from image files to numbers.
+//! * `client` (feature `client`): key generation, encryption, decryption. `input`: from image files to numbers. `ledger`: the
+//!   requests and releases of a key.
 //!
 //! Without the feature `client` nothing here can decrypt, and no type holds a secret key.
 
@@ -22,6 +23,8 @@ pub mod executor;
 pub mod files;
 #[cfg(feature = "client")]
 pub mod input;
+#[cfg(feature = "client")]
+pub mod ledger;
 pub mod plaintexts;
 mod preparation;
 pub mod server;

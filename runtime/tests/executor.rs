@@ -427,7 +427,11 @@ mod encrypted {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         fhec_runtime::files::write_evaluation_keys(&path, &keys.evaluation, keys.id).unwrap();
-        let (evaluation, key_set) = fhec_runtime::files::read_evaluation_keys(&path, &parameters).unwrap();
+        let (evaluation, key_set) = {
+            let needs = Server::key_needs(&plan.0, &parameters).unwrap();
+            fhec_runtime::files::read_evaluation_keys(&path, &parameters, &needs)
+        }
+        .unwrap();
         assert_eq!(evaluation.len(), keys.evaluation.len());
         assert_eq!(key_set, keys.id);
         let keys = Keys { evaluation: Arc::new(evaluation), ..keys };

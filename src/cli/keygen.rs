@@ -49,7 +49,7 @@ impl KeygenArgs {
         let seconds = start.elapsed().as_secs_f64();
         drop(progress);
         client::write_secret_key(&secret, &keys.secret, keys.id)?;
-        files::write_public_key(&file("public.key"), client.parameters(), &keys.public)?;
+        files::write_public_key(&file("public.key"), client.parameters(), &keys.public, keys.id)?;
         files::write_evaluation_keys(&file("evaluation.keys"), &keys.evaluation, keys.id)?;
         let size = keys.evaluation.bytes() as u64;
         context.say(format!(

@@ -39,6 +39,8 @@ mod output;
 #[cfg(feature = "client")]
 mod records;
 #[cfg(feature = "client")]
+mod release;
+#[cfg(feature = "client")]
 mod results;
 mod run;
 mod scale;

@@ -73,7 +73,8 @@ impl RunArgs {
         let bundles = Bundles::open(&self.input)?;
         let outputs = bundles.outputs(&self.output)?;
         let parameters = Server::parameters(&plan)?;
-        let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters)?;
+        let needs = Server::key_needs(&plan, &parameters)?;
+        let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters, &needs)?;
         let plan = Arc::new(plan);
         let kept = self.plaintext_cache.map_or_else(|| plaintext_bytes(&plan), mebibytes);
         let kept = if bundles.many { kept } else { 0 };
@@ -97,7 +98,10 @@ impl RunArgs {
 
 impl Session<'_> {
     fn run(&mut self, input: &Path, output: &Path) -> Result<Took> {
-        let inputs = Bundle::load(input, Direction::Inputs, &self.parameters, self.id)?;
+        let inputs = {
+            let plan = (self.id, &self.plan.client);
+            Bundle::load(input, Direction::Inputs, &self.parameters, plan)?
+        };
         let progress = self.context.progress("running");
         let report = |done, total| progress.set(done, total);
         let options = ExecuteOptions { threads: self.context.threads, progress: Some(&report) };
