@@ -45,7 +45,8 @@ fn four_processes_and_files_that_do_not_fit() {
         "run model.plan --keys keys/evaluation.keys --input image.ct -o result.ct --threads 2 --trace t.json",
     );
     assert!(check_trace(&folder.path("t.json")) > 0.0);
-    let out = folder.ok("decrypt model.client --key keys/secret.key --input result.ct -o out --json");
+    let out = folder
+        .ok("decrypt model.client --key keys/secret.key --input result.ct -o out --json --release exact");
     let expected = common::expected(KERNEL, &image);
     let found: Vec<f64> = serde_json::from_value(json(&out)["output"].clone()).unwrap();
     let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -200,8 +201,8 @@ fn what_lies_beyond_the_bounds_or_the_precision_is_a_failure() {
 
     write_changed(&folder, |plan| plan.client.outputs[0].error = 1e-12);
     folder.ok("infer changed.plan --input image.u8");
-    folder.fails("infer changed.plan --input image.u8 --check", "allows 7.28e-12");
-    folder.fails("infer changed.plan --input image.u8 --input image.u8 --check", "allows 7.28e-12");
+    folder.fails("infer changed.plan --input image.u8 --check", "promises 1.00e-12");
+    folder.fails("infer changed.plan --input image.u8 --input image.u8 --check", "promises 1.00e-12");
 }
 
 #[test]

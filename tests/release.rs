@@ -73,11 +73,11 @@ fn results_are_released_as_asked() {
     let text = folder.ok(&format!("{DECRYPT} -o out"));
     assert!(text.starts_with(&format!("logits: {:.4} ", right[0])), "{text}");
     let npy = std::fs::read(folder.path("out/out0.npy")).unwrap();
-    let numbers_of = |npy: &[u8]| -> Vec<f64> {
-        let data = &npy[npy.len() - 8 * 64..];
-        data.chunks(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
+    let numbers_of = |npy: &[u8]| -> Vec<f32> {
+        let data = &npy[npy.len() - 4 * 64..];
+        data.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
     };
-    assert_eq!(numbers_of(&npy), right);
+    assert_eq!(numbers_of(&npy), right.iter().map(|x| *x as f32).collect::<Vec<_>>());
 
     let class = numbers("--release argmax");
     assert!(class["top1"].is_u64() && class["output"].is_null() && class["outputs"].is_null(), "{class}");

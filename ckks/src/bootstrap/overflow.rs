@@ -52,6 +52,8 @@ mod tests {
             assert_eq!(at(32, bound), log_failure_of_bound(bound, 1 << 16));
         }
         assert_eq!(at(32, 16), f64::NEG_INFINITY);
+        // The least bound that checks of plans accept (`fhec_ir::plan`).
+        assert!(log_failure_of_bound(14, 1 << 17) <= MAX_LOG_FAILURE && at(32, 13) > MAX_LOG_FAILURE);
         // With c_0 as one more variable: the figures that were in use before.
         assert!((at(33, 15) + 105.7).abs() < 0.1 && (at(33, 14) + 72.7).abs() < 0.1);
         // Two variables: a triangle.
