@@ -75,8 +75,8 @@ pub enum RunError {
     },
     /// A result that hides nothing.
     #[error(
-        "output {output:?} is in clear: its ciphertexts do not depend on the key, as no honest evaluation of a network that \
-         depends on its input gives them"
+        "output {output:?} is in clear: a ciphertext of it does not depend on the key, as no honest evaluation gives it unless \
+         the network's output is a constant (--allow-out-of-range shows it)"
     )]
     Transparent {
         /// The output.
