@@ -95,6 +95,12 @@ pub enum CkksError {
         /// Bytes allowed.
         budget: usize,
     },
+    /// The system has not the memory that an object of a file takes.
+    #[error("{bytes} bytes of memory are not to be had")]
+    Memory {
+        /// Bytes asked for.
+        bytes: usize,
+    },
     /// The special-prime limbs of the operands do not fit together.
     #[error("operand has {found} special limbs, expected {expected}")]
     SpecialMismatch {

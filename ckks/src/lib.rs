@@ -80,4 +80,4 @@ mod wire;
 pub use error::{CkksError, Result};
 pub use num_complex::Complex64;
 pub use params::KeyName;
-pub use wire::Serializable;
+pub use wire::{CiphertextForm, ReadKeys, Serializable};

@@ -133,6 +133,41 @@ impl Gaussian {
 mod tests {
     use super::*;
 
+    fn digest(words: impl IntoIterator<Item = i64>) -> String {
+        let mut hasher = blake3::Hasher::new();
+        words.into_iter().for_each(|w| {
+            hasher.update(&w.to_le_bytes());
+        });
+        hasher.finalize().to_hex()[..32].to_string()
+    }
+
+    /// Seeded objects in files mean what they say only as long as these streams stay. Secret samples may change, but not
+    /// unseen.
+    #[test]
+    fn streams_give_known_answers() {
+        let seed: Seed = std::array::from_fn(|k| k as u8);
+        let mut prng = Prng::new(&seed, Domain::Key, 1, 2);
+        // The keystream of ChaCha20 (RFC 8439) for the nonce 1, 1, 2 in words.
+        assert_eq!(prng.next_u64(), 0x18f7678a53af2fe3);
+        let mut limb = vec![0; 1000];
+        prng.fill_uniform(&mut limb, (1 << 40) + 15);
+        let mut prng = Prng::new(&seed, Domain::Secret, 0, 0);
+        let gaussian = Gaussian::new(3.19);
+        let found = [
+            digest(limb.iter().map(|x| *x as i64)),
+            digest((0..1000).map(|_| i64::from(prng.ternary()))),
+            digest((0..1000).map(|_| gaussian.sample(&mut prng))),
+        ];
+        assert_eq!(
+            found,
+            [
+                "c5dc4aff3843be024921aa1d1da59662",
+                "e0f00c1c8b3cf8d9d6cd154e9972b364",
+                "19ed757080bc70caa630739753b34ba9"
+            ]
+        );
+    }
+
     #[test]
     fn gaussian_has_the_right_moments_and_bound() {
         let gaussian = Gaussian::new(3.19);

@@ -41,6 +41,15 @@ pub fn circuit(
     data.bootstrap.as_ref().map(|b| BootstrapCircuit::new(parameters, &spec(b))).transpose()
 }
 
+/// All keys that a bootstrap needs.
+pub(crate) fn key_needs(circuit: &BootstrapCircuit) -> impl Iterator<Item = (KeyName, KeyShape)> + use<> {
+    let encapsulation = [
+        (KeyName::DenseToSparse, KeyShape::dense_to_sparse()),
+        (KeyName::SparseToDense, KeyShape::sparse_to_dense(circuit.spec().top_level())),
+    ];
+    circuit.keys().into_iter().chain(encapsulation)
+}
+
 /// A bootstrap ready to be used, once its matrices are encoded.
 pub(crate) struct Bootstrap {
     circuit: BootstrapCircuit,
@@ -66,12 +75,7 @@ impl Bootstrap {
             let told = manifest.bootstrap_bytes;
             return Err(RunError::Parameters(format!("bootstrap keys of {bytes} bytes, not {told}")));
         }
-        let top = circuit.spec().top_level();
-        let encapsulation = [
-            (KeyName::DenseToSparse, KeyShape::dense_to_sparse()),
-            (KeyName::SparseToDense, KeyShape::sparse_to_dense(top)),
-        ];
-        for (name, shape) in circuit.keys().into_iter().chain(encapsulation) {
+        for (name, shape) in key_needs(&circuit) {
             keys.find(name, shape.level, Some(&shape)).map_err(RunError::MissingKey)?;
         }
         Ok(Some(Self { circuit, bootstrapper: OnceLock::new(), building: Mutex::new(()) }))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fhec_ckks::CkksError;
 use fhec_ckks::bootstrap::BootstrapCircuit;
-use fhec_ckks::cipher::{Decryptor, Encryptor, SecretEncryptor, SeededCiphertext};
+use fhec_ckks::cipher::{Ciphertext, Decryptor, Encryptor, SecretEncryptor, SeededCiphertext};
 use fhec_ckks::encoding::{Encoder, Plaintext};
 use fhec_ckks::keys::{EvaluationKeySet, KeyGenerator, PublicKey, SecretKey};
 use fhec_ckks::params::Parameters;
@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use crate::ckks::CkksValue;
 use crate::error::{EngineError, FileError, RunError};
-use crate::files::{self, Bundle, KeySetId, Kind, NO_PLAN, Tags};
+use crate::files::{self, Bundle, KeySetId, Kind, NO_PLAN, RequestId, Tags};
 use crate::{bootstrap, ckks};
 
 /// What encrypts and decrypts for one plan.
@@ -61,8 +61,8 @@ impl Client {
         Ok(Self { spec, parameters, encoder, insists: false })
     }
 
-    /// Encrypts what lies beyond the bounds that the plan was made for, and gives results beyond them, which otherwise are
-    /// errors.
+    /// Encrypts what lies beyond the bounds that the plan was made for, and gives results beyond them or in clear, which
+    /// otherwise are errors.
     #[must_use]
     pub fn allow_out_of_range(self, allow: bool) -> Self {
         Self { insists: allow, ..self }
@@ -118,7 +118,7 @@ impl Client {
             }
             progress.inspect(|p| p(total, total));
         }
-        let id = KeySetId::of(&self.parameters, &public)?;
+        let id = KeySetId::of(&self.parameters, &public, &evaluation)?;
         Ok(Keys { id, secret, public, evaluation: Arc::new(evaluation) })
     }
 
@@ -163,6 +163,12 @@ impl Client {
         Ok(encoded)
     }
 
+    /// A request.
+    fn bundle(&self, keys: KeySetId, values: Vec<(String, Vec<Ciphertext>)>) -> Result<Bundle, RunError> {
+        let request = RequestId::random().map_err(|e| RunError::Input(e.to_string()))?;
+        Ok(Bundle { plan: self.spec.plan, keys, request, values })
+    }
+
     /// Encrypts tensors, one for each input, row-major, with the secret key: half the size of
     /// [`Client::encrypt_public`] and less noise.
     ///
@@ -184,7 +190,7 @@ impl Client {
     pub fn encrypt(&self, keys: (&SecretKey, KeySetId), tensors: &[Vec<f64>]) -> Result<Bundle, RunError> {
         let encryptor = SecretEncryptor::new(keys.0);
         let values = each(self.encode(tensors)?, |plain| encryptor.encrypt(plain)?.expand(&self.parameters))?;
-        Ok(Bundle { plan: self.spec.plan, keys: keys.1, values })
+        self.bundle(keys.1, values)
     }
 
     /// Encrypts with a public key.
@@ -199,7 +205,7 @@ impl Client {
         let input = |e: CkksError| RunError::Input(e.to_string());
         let encryptor = Encryptor::new(&self.parameters, keys.0).map_err(input)?;
         let values = each(self.encode(tensors)?, |plain| encryptor.encrypt(plain))?;
-        Ok(Bundle { plan: self.spec.plan, keys: keys.1, values })
+        self.bundle(keys.1, values)
     }
 
     /// Decrypts results into tensors, row-major, in the order of the plan's outputs.
@@ -228,6 +234,9 @@ impl Client {
             let types: Vec<_> = cts.iter().map(|ct| (ct.level() as u32, ct.scale())).collect();
             if *name != wanted.name || types != wanted.types || cts.iter().any(|ct| ct.parts() != 2) {
                 return Err(input(format!("output {name:?} is not what the plan gives")));
+            }
+            if !self.insists && cts.iter().any(Ciphertext::is_transparent) {
+                return Err(RunError::Transparent { output: name.clone() });
             }
             let decode = |ct| decryptor.decode_for_self(&self.encoder, ct);
             let slots = cts.iter().map(|ct| Ok(decode(ct)?.into_iter().map(|z| z.re).collect()));

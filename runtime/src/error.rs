@@ -73,6 +73,15 @@ pub enum RunError {
         /// The plan's bound.
         bound: f64,
     },
+    /// A result that hides nothing.
+    #[error(
+        "output {output:?} is in clear: a ciphertext of it does not depend on the key, as no honest evaluation gives it unless \
+         the network's output is a constant (--allow-out-of-range shows it)"
+    )]
+    Transparent {
+        /// The output.
+        output: String,
+    },
     /// A plaintext cannot be computed or encoded.
     #[error("plaintext of {place}: {message}")]
     Plaintext {
@@ -143,6 +152,22 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
+        message: String,
+    },
+    /// Not what the plan takes or gives.
+    #[error("{}: not of the form that the plan has: {message}", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What is different.
+        message: String,
+    },
+    /// A result of a request that the client did not make.
+    #[error("{}: {message}", path.display())]
+    Request {
+        /// The list of requests.
+        path: PathBuf,
+        /// What is wrong, and what to do.
         message: String,
     },
     /// Made for something else.

@@ -9,6 +9,8 @@ use fhec_ir::output::FolderSwap;
 use crate::client::{self, Client, Keys};
 use crate::error::FileError;
 use crate::files::{self, KeySetId};
+#[cfg(feature = "client")]
+use crate::ledger;
 
 /// File of the secret key.
 pub const SECRET: &str = "secret.key";
@@ -17,9 +19,9 @@ pub const PUBLIC: &str = "public.key";
 /// File of the keys for the server.
 pub const EVALUATION: &str = "evaluation.keys";
 
-/// All files of a key folder. New keys replace them all.
+/// All files of a key folder. New keys replace them all: requests and releases are of the old ones.
 #[cfg(feature = "client")]
-const FILES: [&str; 3] = [SECRET, PUBLIC, EVALUATION];
+const FILES: [&str; 5] = [SECRET, PUBLIC, EVALUATION, ledger::REQUESTS_FILE, ledger::RELEASES_FILE];
 
 /// A key folder that is being made: it has its name, and all files, or none of them.
 #[cfg(feature = "client")]
@@ -42,7 +44,7 @@ impl KeyFolder {
     pub fn save(self, client: &Client, keys: &Keys) -> Result<(), FileError> {
         let path = |name: &str| self.0.folder().join(name);
         client::write_secret_key(&path(SECRET), &keys.secret, keys.id)?;
-        files::write_public_key(&path(PUBLIC), client.parameters(), &keys.public)?;
+        files::write_public_key(&path(PUBLIC), client.parameters(), &keys.public, keys.id)?;
         files::write_evaluation_keys(&path(EVALUATION), &keys.evaluation, keys.id)?;
         let folder = self.0.folder().to_owned();
         self.0.commit().map_err(FileError::io(&folder))

@@ -7,7 +7,8 @@
 //! * [`server`]: a plan with its engine, ready to run ciphertext files.
 //! * [`files`]: key and ciphertext files, tagged so that swapped ones are noticed.
 //! * [`key_folder`]: the folder of a client's keys, made as a whole.
-//! * `client` (feature `client`): key generation, encryption, decryption. `input`: from image files to numbers.
+//! * `client` (feature `client`): key generation, encryption, decryption. `input`: from image files to numbers. `ledger`: the
+//!   requests and releases of a key.
 //!
 //! Without the feature `client` nothing here can decrypt, and no type holds a secret key.
 
@@ -24,6 +25,8 @@ pub mod files;
 #[cfg(feature = "client")]
 pub mod input;
 pub mod key_folder;
+#[cfg(feature = "client")]
+pub mod ledger;
 pub mod plaintexts;
 mod preparation;
 pub mod server;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use fhec_ckks::KeyName;
 use fhec_ckks::cipher::Ciphertext;
 use fhec_ckks::keys::EvaluationKeySet;
-use fhec_ckks::params::Parameters;
+use fhec_ckks::params::{KeyShape, Parameters};
 use fhec_ir::plan::{Plan, PlanId};
 
+use crate::bootstrap;
 use crate::ckks::{self, CkksEngine, CkksValue};
 use crate::error::RunError;
 use crate::executor::{ExecuteOptions, Execution, Observer, execute_observed};
@@ -70,6 +72,18 @@ impl Server {
         ckks::parameters(&plan.parameters)
     }
 
+    /// The keys that a plan needs: what to read of a file of keys.
+    ///
+    /// # Errors
+    /// If parameters and bootstrap do not suit each other.
+    pub fn key_needs(plan: &Plan, parameters: &Parameters) -> Result<Vec<(KeyName, KeyShape)>, RunError> {
+        let mut needs = ckks::key_requests(&plan.keys, &plan.parameters);
+        let circuit = bootstrap::circuit(parameters, &plan.parameters);
+        let circuit = circuit.map_err(|e| RunError::Parameters(e.to_string()))?;
+        needs.extend(circuit.iter().flat_map(bootstrap::key_needs));
+        Ok(needs)
+    }
+
     /// Bytes of encoded plaintexts kept at present.
     pub fn plaintext_bytes(&self) -> usize {
         self.plaintexts.bytes()
@@ -103,6 +117,7 @@ impl Server {
         if inputs.keys != self.keys {
             return Err(RunError::Input("they were encrypted with keys of another key set".into()));
         }
+        let request = inputs.request;
         let header = &self.plan.schedule.header;
         let names: Vec<_> = inputs.values.iter().map(|(name, _)| name.as_str()).collect();
         if !names.iter().copied().eq(header.inputs.iter().map(|p| p.name.as_str())) {
@@ -122,6 +137,6 @@ impl Server {
             let cts = cts.ok_or_else(|| RunError::Input("an output is no ciphertext".into()))?;
             values.push((packed.name.clone(), cts));
         }
-        Ok(ServerRun { outputs: Bundle { plan: self.id, keys: self.keys, values }, execution })
+        Ok(ServerRun { outputs: Bundle { plan: self.id, keys: self.keys, request, values }, execution })
     }
 }

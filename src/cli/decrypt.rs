@@ -10,6 +10,7 @@ use fhec_ir::plan::ClientOutput;
 use fhec_runtime::client::Client;
 use fhec_runtime::files::{Bundle, Direction, KeySetId};
 use fhec_runtime::input::write_npy;
+use fhec_runtime::ledger::Requests;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -18,6 +19,7 @@ use super::figures::merge;
 use super::files::load_spec;
 use super::output::failure;
 use super::paths::Paths;
+use super::release::Releaser;
 use super::results::{ResultArgs, Results};
 use super::secrets::read_key;
 
@@ -30,8 +32,11 @@ decryption; --raw gives what it is run on.
 With --json there is one object: `results`, an entry for each file with `input`, `output` (the first), `outputs` by name
 and `shapes` of these (numbers are flat, row-major), `top1`, `class`, or `error`.
 
-What is printed holds the noise of the ciphertexts, and enough exact decryptions tell something about the secret key:
-do not publish more digits than you need.
+A result is shown if it answers a request that was made with this key (written down in `requests` beside it).
+
+Results carry noise that depends on the secret key; whoever sees enough exact ones may find the key. What leaves your hands
+goes through --release. `flood` counts its releases in `releases` beside the key, a ciphertext each, and is refused where the
+noise would leave nothing of the result. docs/security.md tells what each of them is worth.
 
 Examples:
   fhec decrypt model.client --key keys/secret.key --input result.ct --json
@@ -50,6 +55,9 @@ pub(crate) struct DecryptArgs {
     /// Show results beyond what the plan was made for, which are wrong in all likelihood.
     #[arg(long)]
     allow_out_of_range: bool,
+    /// Take results of requests that were not made with this key: of those who encrypt with the public key.
+    #[arg(long)]
+    any_request: bool,
     /// Write out0.npy, out1.npy, … to this folder; of several inputs, to folders in it named after them.
     #[arg(short, long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
@@ -90,6 +98,9 @@ struct Session<'a> {
     secret: SecretKey,
     keys: KeySetId,
     results: Results,
+    releaser: Releaser,
+    /// None if results of any request are taken.
+    requests: Option<Requests>,
     folder: Option<PathBuf>,
 }
 
@@ -100,7 +111,14 @@ impl DecryptArgs {
         let bundles = Bundles::open(&self.input)?;
         self.check_paths(&bundles, &results)?;
         let (secret, keys) = read_key(&self.key, &client, context)?;
-        let session = Session { context, client, secret, keys, results, folder: self.output_dir };
+        let outputs = &client.spec().client.outputs;
+        let releaser = Releaser::new(self.results.release, outputs, Some((&self.key, keys)))?;
+        if results.class_alone() && self.output_dir.is_some() {
+            bail!("--release argmax gives no numbers to write: leave --output-dir out");
+        }
+        let requests = (!self.any_request).then(|| Requests::beside(&self.key));
+        let folder = self.output_dir;
+        let session = Session { context, client, secret, keys, results, releaser, requests, folder };
         if let ([file], false) = (&bundles.files[..], bundles.many) {
             let outputs = session.decrypt(file, session.folder.clone())?;
             session.results.lines(&outputs).iter().for_each(|line| context.answer(line));
@@ -131,9 +149,16 @@ impl Session<'_> {
     /// What is shown of a file, which is written to a folder if one is given.
     fn decrypt(&self, file: &Path, folder: Option<PathBuf>) -> Result<Vec<Vec<f64>>> {
         let spec = self.client.spec();
-        let bundle = Bundle::load(file, Direction::Outputs, self.client.parameters(), spec.plan)?;
+        let expected = (spec.plan, &spec.client);
+        let bundle = Bundle::load(file, Direction::Outputs, self.client.parameters(), expected)?;
+        // A result for other keys is refused as such below.
+        if let Some(requests) = self.requests.as_ref().filter(|_| bundle.keys == self.keys) {
+            let known = requests.check(spec.plan, bundle.request);
+            known.with_context(|| file.display().to_string())?;
+        }
         let raw = self.client.decrypt((&self.secret, self.keys), &bundle)?;
         warn_of_bounds(&spec.client.outputs, &raw, self.context);
+        let raw = self.releaser.release(raw, self.context)?;
         let outputs = self.results.of(&raw)?;
         if let Some(folder) = folder {
             write_outputs(&folder, &self.results.shaped(&outputs))?;

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fhec_ckks::keys::{PublicKey, SecretKey};
+use fhec_ir::plan::PlanId;
 use fhec_runtime::client::Client;
-use fhec_runtime::files::{self, Direction, KeySetId};
+use fhec_runtime::files::{self, Bundle, Direction, KeySetId, RequestId};
 use fhec_runtime::key_folder::check_siblings;
+use fhec_runtime::ledger::Requests;
 use serde_json::json;
 
 use super::Context;
@@ -25,6 +27,9 @@ use super::tasks::{Asked, Failed, Task};
     inputs_help!(),
     "Of several inputs each goes into a file of its own, named after it, in the folder -o; one that fails is reported, and
 the rest goes on.
+
+Every request has a random number, which its result repeats. It is written down in the file `requests` beside the key, and
+`fhec decrypt` refuses results of other requests.
 
 Examples:
   fhec encrypt model.client --key keys/secret.key --input cat.png -o cat.ct
@@ -68,7 +73,7 @@ impl EncryptArgs {
         let paths = Paths::new().reads([&self.spec]).reads(&self.key).reads(&self.public).reads(&self.input);
         let inputs = &client.spec().client.inputs;
         let ranged = self.range.is_some();
-        let asked = Asked { files: &self.input, range: self.range, labels: None, data: self.data };
+        let asked = Asked { files: &self.input, range: self.range.clone(), labels: None, data: self.data };
         let (tasks, failed) = asked.open(inputs, context)?;
         let key = match (&self.key, &self.public) {
             (Some(path), _) => {
@@ -87,7 +92,8 @@ impl EncryptArgs {
         let alone = tasks.len() == 1 && failed.is_empty() && !ranged && !self.output.is_dir();
         if let ([task], true) = (&tasks[..], alone) {
             paths.writes([&self.output]).check()?;
-            encrypt(&client, &key, task, &self.output)?;
+            let request = self.issue(plan, 1, context)?[0];
+            encrypt(&client, &key, (task, request), &self.output)?;
             context.say(format!("{}: encrypted for plan {plan}", self.output.display()));
             if context.json {
                 context.json(&json!({ "results": [{ "input": task.name, "file": self.output }] }));
@@ -95,6 +101,8 @@ impl EncryptArgs {
             return Ok(());
         }
         let given = tasks.len() + failed.len();
+        let requests = self.issue(plan, tasks.len(), context)?;
+        let tasks: Vec<_> = tasks.iter().zip(requests).collect();
         let (entries, failed) = many(&client, &key, (&tasks, failed), (&self.output, paths), context)?;
         let done = given - failed;
         context.say(format!("{}: {done} inputs encrypted for plan {plan}", self.output.display()));
@@ -105,18 +113,29 @@ impl EncryptArgs {
             Ok(())
         })
     }
+
+    /// Ids for so many requests, written down beside the key before anybody sees them.
+    fn issue(&self, plan: PlanId, count: usize, context: &Context) -> Result<Vec<RequestId>> {
+        let requests = (0..count).map(|_| RequestId::random()).collect::<Result<Vec<_>, _>>()?;
+        let key = self.key.as_ref().or(self.public.as_ref()).context("a key is needed: --key or --public")?;
+        if let Err(error) = Requests::beside(key).issue(plan, &requests) {
+            context.remark(format!("{error}: results are decrypted with --any-request only"));
+        }
+        Ok(requests)
+    }
 }
 
-fn encrypt(client: &Client, key: &Key, task: &Task, output: &Path) -> Result<()> {
+fn encrypt(client: &Client, key: &Key, (task, request): (&Task, RequestId), output: &Path) -> Result<()> {
     let tensors = task.data.tensors(task.record)?;
     let parameters = client.parameters();
     match key {
         Key::Secret(secret, id) => {
             let values = client.encrypt_seeded(secret, &tensors)?;
-            files::save_seeded(output, parameters, (client.spec().plan, *id), &values)?;
+            files::save_seeded(output, parameters, (client.spec().plan, *id, request), &values)?;
         }
         Key::Public(public, id) => {
             let bundle = client.encrypt_public((public.clone(), *id), &tensors)?;
+            let bundle = Bundle { request, ..bundle };
             bundle.save(output, Direction::Inputs, parameters)?;
         }
     }
@@ -127,22 +146,22 @@ fn encrypt(client: &Client, key: &Key, task: &Task, output: &Path) -> Result<()>
 fn many(
     client: &Client,
     key: &Key,
-    (tasks, failed): (&[Task], Vec<Failed>),
+    (tasks, failed): (&[(&Task, RequestId)], Vec<Failed>),
     (folder, paths): (&Path, Paths),
     context: &Context,
 ) -> Result<(Vec<serde_json::Value>, usize)> {
     if folder.is_file() {
         bail!("{}: several inputs are written to a folder, this is a file", folder.display());
     }
-    let names = file_names(&tasks.iter().map(|t| t.name.clone()).collect::<Vec<_>>());
+    let names = file_names(&tasks.iter().map(|t| t.0.name.clone()).collect::<Vec<_>>());
     paths.writes_in([folder], &names).check()?;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut entries: Vec<_> = failed.iter().map(|f| failure(&f.name, &f.error)).collect();
     let mut failures = entries.len();
     let progress = context.progress("encrypting");
-    for (k, (task, name)) in tasks.iter().zip(names).enumerate() {
+    for (k, (&(task, request), name)) in tasks.iter().zip(names).enumerate() {
         let path = folder.join(name);
-        match encrypt(client, key, task, &path) {
+        match encrypt(client, key, (task, request), &path) {
             Ok(()) => entries.push(json!({ "input": task.name, "file": path })),
             Err(error) => {
                 context.report(&error);

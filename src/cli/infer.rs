@@ -26,6 +26,7 @@ use super::output::{bytes, mebibytes};
 #[cfg(feature = "compiler")]
 use super::records::types;
 use super::records::{DataArgs, inputs_help, parse_range};
+use super::release::Releaser;
 use super::results::{ResultArgs, Results};
 use super::tasks::Asked;
 use super::trace::Trace;
@@ -103,6 +104,7 @@ impl InferArgs {
         secrets::protect();
         let model = self.model(context)?;
         let results = Results::new(&model.plan.client, &self.results)?;
+        let releaser = Releaser::new(self.results.release, &model.plan.client.outputs, None)?;
         let (range, labels) = (self.range.clone(), self.labels.as_deref());
         let asked = Asked { files: &self.input, range, labels, data: self.data };
         let (tasks, failed) = asked.open(&model.plan.client.inputs, context)?;
@@ -137,6 +139,7 @@ impl InferArgs {
             seconds_keygen,
             server,
             results,
+            releaser,
             check: self.check.is_some(),
             layers,
             trace,

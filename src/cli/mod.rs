@@ -43,6 +43,8 @@ mod paths;
 #[cfg(feature = "client")]
 mod records;
 #[cfg(feature = "client")]
+mod release;
+#[cfg(feature = "client")]
 mod results;
 mod run;
 mod scale;

@@ -8,6 +8,7 @@ use fhec_ir::plan::{ClientSection, Tail, largest};
 use serde_json::{Map, Value, json};
 
 use super::files::read_classes;
+use super::release::{Release, decimals};
 
 /// How results are shown.
 #[derive(Args)]
@@ -18,6 +19,10 @@ pub(crate) struct ResultArgs {
     /// Names of classes: one per line, or JSON; those of the plan if not given.
     #[arg(long, value_name = "FILE")]
     pub(crate) classes: Option<PathBuf>,
+    /// What of the results is shown: `round`, as many digits as the plan promises to be right; `exact`, all of them;
+    /// `argmax`, the class alone; `flood:BITS,RELEASES`, with noise that hides that of so many results up to 2^-(BITS/2).
+    #[arg(long, value_name = "HOW", default_value = "round", value_parser = Release::parse)]
+    pub(crate) release: Release,
 }
 
 /// Makes what the user sees of the encrypted outputs of a plan.
@@ -27,6 +32,9 @@ pub(crate) struct Results {
     classes: Vec<String>,
     /// Names and shapes of what is shown.
     shown: Vec<(String, Vec<usize>)>,
+    release: Release,
+    /// Decimals of the encrypted outputs that are right.
+    decimals: Vec<i32>,
 }
 
 impl Results {
@@ -39,7 +47,8 @@ impl Results {
         } else {
             tail.results().iter().map(|r| (r.name.clone(), r.shape.clone())).collect()
         };
-        Ok(Self { tail, raw: args.raw, classes, shown })
+        let decimals = client.outputs.iter().map(decimals).collect();
+        Ok(Self { tail, raw: args.raw, classes, shown, release: args.release, decimals })
     }
 
     /// How many results are shown.
@@ -77,28 +86,50 @@ impl Results {
         self.shown.iter().zip(results).map(|((_, shape), data)| (shape.clone(), data.clone())).collect()
     }
 
+    /// Whether the class is all that is shown.
+    pub(crate) fn class_alone(&self) -> bool {
+        self.release == Release::ArgMax
+    }
+
     /// Results under their stable names: numbers are flat, row-major, their extents beside them.
     pub(crate) fn json(&self, results: &[Vec<f64>]) -> Value {
         let named = self.shown.iter().zip(results);
         let outputs: Map<_, _> = named.map(|((name, _), data)| (name.clone(), json!(data))).collect();
         let shapes: Map<_, _> = self.shown.iter().map(|(name, shape)| (name.clone(), json!(shape))).collect();
         let top1 = self.top1(results);
+        if self.class_alone() {
+            return json!({ "top1": top1, "class": self.class(top1) });
+        }
         json!({
             "output": results.first(), "outputs": outputs, "shapes": shapes,
             "top1": top1, "class": self.class(top1),
         })
     }
 
-    /// A line for each result.
+    /// A line for each result, if more than the class is shown.
     pub(crate) fn lines(&self, results: &[Vec<f64>]) -> Vec<String> {
-        self.shown.iter().zip(results).map(|((name, _), data)| line(name, data)).collect()
+        if self.class_alone() {
+            return vec![];
+        }
+        let rounded = self.release == Release::Round && !self.has_tail();
+        let digits = |k: usize| self.decimals.get(k).filter(|_| rounded).map_or(SHOWN_DECIMALS, |d| *d);
+        let lines = self.shown.iter().zip(results).enumerate();
+        lines.map(|(k, ((name, _), data))| line_of(name, data, digits(k))).collect()
     }
 }
 
+/// Most decimals on a line.
+const SHOWN_DECIMALS: i32 = 4;
+
 /// `name: 0.12 -3.4 …`, at most so many numbers.
 pub(crate) fn line(name: &str, values: &[f64]) -> String {
+    line_of(name, values, SHOWN_DECIMALS)
+}
+
+fn line_of(name: &str, values: &[f64], decimals: i32) -> String {
     const SHOWN: usize = 16;
-    let numbers: Vec<_> = values.iter().take(SHOWN).map(|x| format!("{x:.4}")).collect();
+    let decimals = decimals.clamp(0, SHOWN_DECIMALS) as usize;
+    let numbers: Vec<_> = values.iter().take(SHOWN).map(|x| format!("{x:.decimals$}")).collect();
     let more = if values.len() > SHOWN { format!(" … ({} in all)", values.len()) } else { String::new() };
     format!("{name}: {}{more}", numbers.join(" "))
 }

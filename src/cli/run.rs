@@ -77,7 +77,8 @@ impl RunArgs {
         paths.writes(&outputs).writes(&self.trace).check()?;
         let (plan, id) = load_plan(&self.plan)?;
         let parameters = Server::parameters(&plan)?;
-        let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters)?;
+        let needs = Server::key_needs(&plan, &parameters)?;
+        let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters, &needs)?;
         check_siblings(&self.keys, key_set)?;
         let plan = Arc::new(plan);
         let kept = self.plaintext_cache.map_or_else(|| plaintext_bytes(&plan), mebibytes);
@@ -102,7 +103,10 @@ impl RunArgs {
 
 impl Session<'_> {
     fn run(&mut self, input: &Path, output: &Path) -> Result<Took> {
-        let inputs = Bundle::load(input, Direction::Inputs, &self.parameters, self.id)?;
+        let inputs = {
+            let plan = (self.id, &self.plan.client);
+            Bundle::load(input, Direction::Inputs, &self.parameters, plan)?
+        };
         let progress = self.context.progress("running");
         let report = |done, total| progress.set(done, total);
         let options = ExecuteOptions { threads: self.context.threads, progress: Some(&report) };

@@ -32,7 +32,8 @@ impl Folder {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "fhec {line}: {stderr}");
         assert!(stderr.contains(why), "fhec {line}: {stderr}");
-        let lines = stderr.lines().filter(|l| !l.starts_with("note: "));
+        // Remarks may come before it.
+        let lines = stderr.lines().filter(|line| !line.starts_with("note: "));
         assert_eq!(lines.count(), 1, "fhec {line}: {stderr}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::dft::{Diagonals, Direction, factors};
 use super::error::{BootstrapError, Result};
+use super::overflow::{MAX_LOG_FAILURE, log_failure_of_bound};
 use super::played::{SAMPLES, eval_mod_error};
 use super::sine::{Cosine, sine_gain};
 use super::spec::{BootstrapSpec, EvalModSpec};
@@ -294,6 +295,10 @@ fn check(params: &Parameters, spec: &BootstrapSpec) -> Result<()> {
     let determined = eval_mod.degree / 2 <= 2 * eval_mod.bound as usize;
     if !degree || !(1..=64).contains(&eval_mod.bound) || eval_mod.doublings > 6 || !determined {
         return Err(E::EvalMod(*eval_mod));
+    }
+    let log_failure = log_failure_of_bound(eval_mod.bound, params.n());
+    if log_failure > MAX_LOG_FAILURE {
+        return Err(E::Overflow { bound: eval_mod.bound, log_failure });
     }
     if !(1.0..=40.0).contains(&spec.message_ratio) {
         return Err(E::Ratio(spec.message_ratio));

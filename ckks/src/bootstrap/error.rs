@@ -1,5 +1,6 @@
 //! Why a bootstrap cannot be set up or carried out.
 
+use super::overflow::MAX_LOG_FAILURE;
 use super::spec::EvalModSpec;
 use crate::error::CkksError;
 use crate::params::ParameterError;
@@ -32,6 +33,17 @@ pub enum BootstrapError {
         "{0:?}: the degree must be even, 2 to 126 and at most four times the bound; the bound 1 to 64; at most 6 doublings"
     )]
     EvalMod(EvalModSpec),
+    /// The bound on the multiples of q_0 is left too often.
+    #[error(
+        "a bound of {bound} on the multiples of q_0 is left with probability 2^{log_failure:.1} a bootstrap; at most \
+         2^{MAX_LOG_FAILURE} is accepted"
+    )]
+    Overflow {
+        /// The bound K.
+        bound: u32,
+        /// log2 of the probability.
+        log_failure: f64,
+    },
     /// The message ratio is out of range.
     #[error("a message ratio of {0} bits: expected 1 to 40")]
     Ratio(f64),

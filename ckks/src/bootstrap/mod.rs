@@ -26,6 +26,7 @@ mod cost;
 pub mod design;
 mod dft;
 mod error;
+mod overflow;
 mod played;
 mod precision;
 mod sine;
@@ -37,6 +38,7 @@ pub use crate::cost::KernelCosts;
 pub use circuit::BootstrapCircuit;
 pub use design::{BootstrapDesign, DesignRequest, Designer};
 pub use error::BootstrapError;
+pub use overflow::{MAX_LOG_FAILURE, log_failure_of_bound};
 #[doc(hidden)]
 pub use spec::insecure_test_bootstrap;
 pub use spec::{BootstrapSpec, EvalModSpec};

@@ -8,7 +8,7 @@ use crate::params::{ParameterError, Parameters, ParametersLiteral, insecure_test
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EvalModSpec {
     /// Bound K on the multiples of q_0 that ModRaise adds. With an encapsulated secret of weight 32,
-    /// 15 fails with probability 2^-72.7 a bootstrap at N = 2^16.
+    /// 15 fails with probability 2^-132.7 a bootstrap at N = 2^16, 14 with 2^-81.9: `bootstrap::overflow` has the law.
     pub bound: u32,
     /// Even degree of the inner cosine.
     pub degree: usize,

@@ -5,6 +5,7 @@ use crate::cipher::{Decryptor, SecretEncryptor};
 use crate::keys::{EvaluationKeySet, KeyGenerator, SecretKey};
 use crate::noise::Estimate;
 use crate::params::{Parameters, insecure_test_literal};
+use crate::ring::pow_mod;
 use crate::wire::Serializable;
 use num_complex::Complex64;
 use std::sync::Arc;
@@ -253,6 +254,8 @@ fn impossible_circuits_are_refused_by_reason() {
     assert!(matches!(refuse(&|s| s.eval_mod.bound = 0), E::EvalMod(_)));
     assert!(matches!(refuse(&|s| s.eval_mod.bound = 7), E::EvalMod(_)), "fewer intervals than coefficients");
     assert!(matches!(refuse(&|s| s.eval_mod.doublings = 40), E::EvalMod(_)));
+    assert!(matches!(refuse(&|s| s.eval_mod.bound = 8), E::Overflow { bound: 8, .. }));
+    assert!(matches!(refuse(&|s| (s.eval_mod.bound, s.eval_mod.degree) = (1, 4)), E::Overflow { .. }));
     assert!(matches!(refuse(&|s| s.message_ratio = f64::NAN), E::Ratio(_)));
     assert!(matches!(refuse(&|s| s.scale = f64::INFINITY), E::Scale(_)));
     assert!(matches!(refuse(&|s| s.residual_levels = 3), E::Levels { .. }));
@@ -260,6 +263,39 @@ fn impossible_circuits_are_refused_by_reason() {
     let narrow = chain(&good, 46.0);
     let refused = BootstrapCircuit::new(&narrow, &good);
     assert!(matches!(refused, Err(E::Encapsulation { .. })));
+}
+
+/// What `bootstrap::overflow` says of the multiples of q_0: they vary like a sum of 32 uniform variables that is rounded,
+/// not of 33.
+#[test]
+fn raised_coefficients_are_rounded_sums_of_as_many_variables_as_the_secret_has_weight() {
+    let spec = spec(0, &[4, 3], &[3, 4]);
+    let params = chain(&spec, 50.0);
+    let (secret, ring) = (SecretKey::generate(&params).unwrap(), params.ring());
+    let mut set = EvaluationKeySet::new(&params);
+    for (name, key) in KeyGenerator::new(&secret).encapsulation_keys(params.max_level()).unwrap() {
+        set.insert(name, key).unwrap();
+    }
+    let eval = Evaluator::new(Arc::new(set));
+    let zero = Encoder::new(&params).encode(&[0.0], 0, SCALE).unwrap();
+    let (q0, q1) = (params.q()[0], params.q()[1]);
+    let centred = |x: u64, q: u64| if x > q / 2 { x as i64 - q as i64 } else { x as i64 };
+    let inverse = pow_mod(q0 % q1, q1 - 2, q1);
+    let (mut count, mut square, mut largest) = (0, 0, 0);
+    for _ in 0..512 {
+        let ct = SecretEncryptor::new(&secret).encrypt(&zero).unwrap().expand(&params).unwrap();
+        let raised = eval.mod_raise(&ct, params.max_level()).unwrap();
+        let mut message = Decryptor::new(&secret).decrypt_for_self(&raised).unwrap().poly;
+        (0..2).for_each(|i| ring.ntt(i).inverse(message.limb_mut(i)));
+        for (low, high) in message.limb(0).iter().zip(message.limb(1)) {
+            let difference = (*high as i64 - centred(*low, q0)).rem_euclid(q1 as i64) as u64;
+            let multiple =
+                centred((u128::from(difference) * u128::from(inverse) % u128::from(q1)) as u64, q1);
+            (count, square, largest) = (count + 1, square + multiple * multiple, largest.max(multiple.abs()));
+        }
+    }
+    let variance = square as f64 / f64::from(count);
+    assert!(largest < 14 && (variance - 33.0 / 12.0).abs() < 0.5 / 12.0, "{variance}, {largest}");
 }
 
 #[test]
@@ -282,7 +318,7 @@ fn extreme_circuits_are_built_or_refused() {
                 spec.scale = scale;
                 let built = BootstrapCircuit::new(&chain(&spec, 50.0), &spec);
                 let refused = built.is_err_and(|e| !matches!(e, BootstrapError::Engine(_)));
-                assert!(degree > 4 * bound as usize || !refused);
+                assert_eq!(refused, degree > 4 * bound as usize || bound == 1);
             }
         }
     }

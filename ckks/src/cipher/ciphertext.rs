@@ -30,6 +30,12 @@ impl Ciphertext {
         self.parts[0].q_limbs() - 1
     }
 
+    /// Whether it is its message in clear: everything that the secret key is multiplied by is zero. Encryption never gives
+    /// such a ciphertext; a product with zeros does.
+    pub fn is_transparent(&self) -> bool {
+        self.parts[1..].iter().all(|part| part.words().iter().all(|w| *w == 0))
+    }
+
     /// Scale: slots are the message divided by it.
     pub fn scale(&self) -> f64 {
         self.scale

@@ -1,7 +1,7 @@
 //! Decryption.
 
 use super::Ciphertext;
-use super::release::{ReleasePolicy, Released, release};
+use super::release::{ReleasePolicy, Released};
 use crate::encoding::{Encoder, Plaintext};
 use crate::error::{Result, check_id};
 use crate::keys::SecretKey;
@@ -74,6 +74,6 @@ impl<'a> Decryptor<'a> {
     ) -> Result<Released> {
         let slots = self.decode_for_self(encoder, ciphertext)?;
         let count = count.min(slots.len());
-        release(slots[..count].iter().map(|z| z.re).collect(), policy)
+        policy.apply(slots[..count].iter().map(|z| z.re).collect())
     }
 }

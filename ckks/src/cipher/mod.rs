@@ -14,6 +14,6 @@ pub use ciphertext::{Ciphertext, ExtCiphertext, SeededCiphertext};
 pub use decrypt::Decryptor;
 pub use encrypt::Encryptor;
 #[cfg(feature = "client")]
-pub use release::{ReleasePolicy, Released};
+pub use release::{MAX_DECIMALS, ReleasePolicy, Released};
 #[cfg(feature = "client")]
 pub use secret_encrypt::SecretEncryptor;

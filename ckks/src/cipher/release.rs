@@ -14,12 +14,12 @@ pub enum ReleasePolicy {
     /// Nobody but the key's owner sees the values: they pass unchanged. No protection at all if they
     /// do leave.
     OwnEyes,
-    /// Values are rounded to multiples of 2^-`bits`. If 2^-bits is well above the noise, the noise
+    /// Values are rounded to multiples of 10^-`decimals`. If that is well above the noise, the noise
     /// shows only where a value lies within it of a rounding boundary: hides it in practice, without
     /// a proof.
     Rounded {
-        /// Fractional bits kept; choose several bits fewer than the predicted precision.
-        bits: u32,
+        /// Decimals kept, of −[`MAX_DECIMALS`] to [`MAX_DECIMALS`]; choose fewer than the predicted precision has.
+        decimals: i32,
     },
     /// Only the index of the largest value: the usual answer of a classifier.
     ArgMax,
@@ -43,16 +43,37 @@ pub enum Released {
     Index(usize),
 }
 
+/// Most decimals that values are rounded to, and digits before the point that rounding takes away.
+pub const MAX_DECIMALS: i32 = 15;
+
+impl ReleasePolicy {
+    /// Applies the policy to decrypted values: those that are asked for, and no other slots.
+    ///
+    /// # Errors
+    /// `Release` if the policy cannot be carried out; `Random`.
+    pub fn apply(&mut self, values: Vec<f64>) -> Result<Released> {
+        release(values, self)
+    }
+}
+
+/// `value` as a multiple of 10^-decimals: the double next to that decimal number.
+fn rounded(value: f64, decimals: i32) -> f64 {
+    let power = 10f64.powi(decimals.abs());
+    let apart = if decimals < 0 { value / power } else { value * power }.round_ties_even();
+    let rounded = if decimals < 0 { apart * power } else { apart / power };
+    // What is too large to have such decimals is as it is.
+    if rounded.is_finite() { rounded } else { value }
+}
+
 /// Applies `policy` to `values`.
-pub(super) fn release(mut values: Vec<f64>, policy: &mut ReleasePolicy) -> Result<Released> {
+fn release(mut values: Vec<f64>, policy: &mut ReleasePolicy) -> Result<Released> {
     match policy {
         ReleasePolicy::OwnEyes => Ok(Released::Values(values)),
-        ReleasePolicy::Rounded { bits } => {
-            if *bits > 52 {
-                return Err(CkksError::Release("rounding to more than 52 bits hides nothing"));
+        ReleasePolicy::Rounded { decimals } => {
+            if decimals.abs() > MAX_DECIMALS {
+                return Err(CkksError::Release("rounding to that many decimals hides nothing, or all"));
             }
-            let unit = 2f64.powi(*bits as i32);
-            values.iter_mut().for_each(|v| *v = (*v * unit).round_ties_even() / unit);
+            values.iter_mut().for_each(|v| *v = rounded(*v, *decimals));
             Ok(Released::Values(values))
         }
         ReleasePolicy::ArgMax => values
@@ -91,10 +112,11 @@ mod tests {
         let v = vec![0.1, 2.625, -3.0];
         let apply = |mut p: ReleasePolicy| release(v.clone(), &mut p);
         assert_eq!(apply(ReleasePolicy::OwnEyes).unwrap(), Released::Values(v.clone()));
-        let rounded = apply(ReleasePolicy::Rounded { bits: 1 }).unwrap();
-        assert_eq!(rounded, Released::Values(vec![0.0, 2.5, -3.0]));
+        let rounded = |decimals| apply(ReleasePolicy::Rounded { decimals }).unwrap();
+        assert_eq!(rounded(1), Released::Values(vec![0.1, 2.6, -3.0]));
+        assert_eq!(rounded(-1), Released::Values(vec![0.0, 0.0, -0.0]));
         assert_eq!(apply(ReleasePolicy::ArgMax).unwrap(), Released::Index(1));
-        assert!(apply(ReleasePolicy::Rounded { bits: 60 }).is_err());
+        assert!(apply(ReleasePolicy::Rounded { decimals: 16 }).is_err());
         assert!(apply(ReleasePolicy::Flooding { sigma: 0.0, remaining: 1 }).is_err());
         assert!(release(vec![], &mut ReleasePolicy::ArgMax).is_err());
         let mut flooding = ReleasePolicy::Flooding { sigma: 0.01, remaining: 1 };

@@ -28,7 +28,7 @@ mod tests;
 use automorphism::NttPermutation;
 use base_conversion::BaseConverter;
 use pool::Pool;
-use std::collections::HashMap;
+use std::collections::{HashMap, TryReserveError};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -44,6 +44,7 @@ pub use ntt::NttTable;
 pub(crate) use packed::packed_bits;
 pub(crate) use packed_poly::PackedPoly;
 pub use poly::RnsPoly;
+pub(crate) use pool::probe;
 pub(crate) use rotated::Multiplicand;
 pub(crate) use switch::{AddendOver, Digits, GiantStep, KeyRow, Terms};
 
@@ -166,6 +167,14 @@ impl Ring {
     /// A polynomial of full degree with unspecified contents.
     pub(crate) fn uninit(&self, q_limbs: usize, special: usize) -> RnsPoly {
         RnsPoly::uninit(&self.pool, self.n(), q_limbs, special)
+    }
+
+    /// As [`Ring::uninit`], for what a file asks for.
+    ///
+    /// # Errors
+    /// If the system has no memory for it.
+    pub(crate) fn try_uninit(&self, q_limbs: usize, special: usize) -> Result<RnsPoly, TryReserveError> {
+        RnsPoly::try_uninit(&self.pool, self.n(), q_limbs, special)
     }
 
     /// The zero polynomial of full degree.

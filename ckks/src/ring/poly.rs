@@ -2,6 +2,7 @@
 
 use super::par;
 use super::pool::{Buffer, Pool};
+use std::collections::TryReserveError;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +22,19 @@ impl RnsPoly {
     /// A polynomial with unspecified contents; the caller writes every limb.
     pub(crate) fn uninit(pool: &Arc<Pool>, n: usize, q_limbs: usize, special: usize) -> Self {
         Self { words: pool.take(n * (q_limbs + special)), n, q_limbs, special }
+    }
+
+    /// As [`RnsPoly::uninit`].
+    ///
+    /// # Errors
+    /// If the system has no memory for it.
+    pub(crate) fn try_uninit(
+        pool: &Arc<Pool>,
+        n: usize,
+        q_limbs: usize,
+        special: usize,
+    ) -> Result<Self, TryReserveError> {
+        Ok(Self { words: pool.try_take(n * (q_limbs + special))?, n, q_limbs, special })
     }
 
     /// The zero polynomial.

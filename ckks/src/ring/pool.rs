@@ -1,7 +1,7 @@
 //! A pool of limb buffers: steady-state operations reuse pages instead of faulting in fresh ones.
 
 use aligned_vec::AVec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, TryReserveError};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -50,6 +50,11 @@ impl Free {
     }
 }
 
+/// Fails if the system would not give so many bytes now.
+pub(crate) fn probe(bytes: usize) -> Result<(), TryReserveError> {
+    Vec::<u8>::new().try_reserve_exact(bytes)
+}
+
 /// Free lists by length. Shared by all polynomials of a ring.
 #[derive(Default)]
 pub(crate) struct Pool(Mutex<Free>);
@@ -65,6 +70,12 @@ impl Pool {
             fresh
         });
         Buffer { words, len, pool: Some(Arc::clone(self)) }
+    }
+
+    /// As [`Pool::take`], failing where the system has no such memory: for lengths that a file asks for.
+    pub(crate) fn try_take(self: &Arc<Self>, len: usize) -> Result<Buffer, TryReserveError> {
+        probe(len.saturating_mul(size_of::<u64>()))?;
+        Ok(self.take(len))
     }
 
     fn give(&self, words: AVec<u64>) {

@@ -139,6 +139,19 @@ impl Source<'_> {
         Ok(())
     }
 
+    /// Passes over `length` bytes.
+    pub(crate) fn skip(&mut self, length: usize) -> Result<()> {
+        self.expect(length)?;
+        let mut left = length;
+        let mut buffer = [0; 1 << 14];
+        while left > 0 {
+            let run = left.min(buffer.len());
+            self.fill(&mut buffer[..run])?;
+            left -= run;
+        }
+        Ok(())
+    }
+
     /// Reads a record written by [`put_record`].
     pub(crate) fn record<T: DeserializeOwned>(&mut self) -> Result<T> {
         let mut length = [0; 2];

@@ -1,7 +1,7 @@
 //! Bulk packing of limbs: each residue in as many whole bytes as its modulus needs.
 
 use super::envelope::Source;
-use crate::error::Result;
+use crate::error::{CkksError, Result};
 use crate::ring::{Ring, RnsPoly};
 use std::io::Write;
 
@@ -34,7 +34,8 @@ pub(super) fn put(ring: &Ring, poly: &RnsPoly, out: &mut dyn Write) -> Result<()
 /// Reads a polynomial of full degree; every residue must be below its modulus.
 pub(super) fn get(ring: &Ring, source: &mut Source<'_>, q_limbs: usize, special: usize) -> Result<RnsPoly> {
     source.expect(packed_bytes(ring, q_limbs, special))?;
-    let mut poly = ring.uninit(q_limbs, special);
+    let bytes = ring.n() * (q_limbs + special) * size_of::<u64>();
+    let mut poly = ring.try_uninit(q_limbs, special).map_err(|_| CkksError::Memory { bytes })?;
     let mut packed = vec![0; RUN * 8];
     for i in 0..poly.limbs() {
         let q = ring.modulus(ring.index(q_limbs, i)).q;

@@ -16,6 +16,8 @@ mod secret;
 #[cfg(all(test, feature = "client"))]
 mod tests;
 
+pub use objects::{CiphertextForm, ReadKeys};
+
 use crate::error::{Result, check_id};
 use crate::params::Parameters;
 use envelope::{Kind, Source};

@@ -7,8 +7,10 @@ use crate::error::{CkksError, Result};
 use crate::keys::{EvaluationKeySet, PublicKey, SwitchingKey};
 use crate::noise::{ASSUMED_MESSAGE_RMS, NoiseModel};
 use crate::params::{KeyName, KeyShape, Parameters, ParametersId, ParametersLiteral};
+use crate::ring::probe;
 use crate::sampling::Seed;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
 /// Most keys in a set.
@@ -39,6 +41,77 @@ impl CiphertextRecord {
     fn q_limbs(&self) -> usize {
         self.level as usize + 1
     }
+
+    /// Refuses what is not of the form that the reader has room for.
+    fn expect(self, source: &Source<'_>, form: Option<CiphertextForm>) -> Result<Self> {
+        let same = |form: CiphertextForm| {
+            (self.level as usize, self.scale.to_bits()) == (form.level, form.scale.to_bits())
+                && usize::from(self.parts) <= form.parts
+        };
+        if form.is_some_and(|form| !same(form)) {
+            return Err(source.malformed("not of the level, the scale and the size that is expected here"));
+        }
+        Ok(self)
+    }
+}
+
+/// What a reader expects a ciphertext to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CiphertextForm {
+    /// Its level.
+    pub level: usize,
+    /// Its scale, to the bit.
+    pub scale: f64,
+    /// Its polynomials at most.
+    pub parts: usize,
+}
+
+impl Ciphertext {
+    /// As [`read_from`](crate::Serializable::read_from), refusing what is of another form before memory is taken for it.
+    ///
+    /// # Errors
+    /// `Malformed`, `ParametersMismatch`, `Memory`, `Io`.
+    pub fn read_as(params: &Parameters, form: CiphertextForm, input: &mut impl Read) -> Result<Self> {
+        envelope::read(Kind::Ciphertext, Some(params.id()), input, &mut |s| ciphertext(params, s, Some(form)))
+    }
+}
+
+impl SeededCiphertext {
+    /// As [`Ciphertext::read_as`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_as(params: &Parameters, form: CiphertextForm, input: &mut impl Read) -> Result<Self> {
+        envelope::read(Kind::SeededCiphertext, Some(params.id()), input, &mut |s| {
+            seeded(params, s, Some(form))
+        })
+    }
+}
+
+fn ciphertext(
+    params: &Parameters,
+    source: &mut Source<'_>,
+    form: Option<CiphertextForm>,
+) -> Result<Ciphertext> {
+    let record = CiphertextRecord::read(params, source, &[2, 3])?.expect(source, form)?;
+    let parts = (0..record.parts)
+        .map(|_| limbs::get(params.ring(), source, record.q_limbs(), 0))
+        .collect::<Result<_>>()?;
+    // Estimates are not stored: what is read counts as fresh.
+    let estimate = NoiseModel::new(params).fresh_public(ASSUMED_MESSAGE_RMS);
+    Ok(Ciphertext { id: params.id(), parts, scale: record.scale, estimate })
+}
+
+fn seeded(
+    params: &Parameters,
+    source: &mut Source<'_>,
+    form: Option<CiphertextForm>,
+) -> Result<SeededCiphertext> {
+    let record = CiphertextRecord::read(params, source, &[1])?.expect(source, form)?;
+    let seed = seed(source)?;
+    let c0 = limbs::get(params.ring(), source, record.q_limbs(), 0)?;
+    let estimate = NoiseModel::new(params).fresh_secret(ASSUMED_MESSAGE_RMS);
+    Ok(SeededCiphertext { id: params.id(), seed, c0, scale: record.scale, estimate })
 }
 
 fn seed(source: &mut Source<'_>) -> Result<Seed> {
@@ -63,13 +136,7 @@ impl Payload for Ciphertext {
     }
 
     fn get(params: &Parameters, source: &mut Source<'_>) -> Result<Self> {
-        let record = CiphertextRecord::read(params, source, &[2, 3])?;
-        let parts = (0..record.parts)
-            .map(|_| limbs::get(params.ring(), source, record.q_limbs(), 0))
-            .collect::<Result<_>>()?;
-        // Estimates are not stored: what is read counts as fresh.
-        let estimate = NoiseModel::new(params).fresh_public(ASSUMED_MESSAGE_RMS);
-        Ok(Self { id: params.id(), parts, scale: record.scale, estimate })
+        ciphertext(params, source, None)
     }
 }
 
@@ -89,11 +156,7 @@ impl Payload for SeededCiphertext {
     }
 
     fn get(params: &Parameters, source: &mut Source<'_>) -> Result<Self> {
-        let record = CiphertextRecord::read(params, source, &[1])?;
-        let seed = seed(source)?;
-        let c0 = limbs::get(params.ring(), source, record.q_limbs(), 0)?;
-        let estimate = NoiseModel::new(params).fresh_secret(ASSUMED_MESSAGE_RMS);
-        Ok(Self { id: params.id(), seed, c0, scale: record.scale, estimate })
+        seeded(params, source, None)
     }
 }
 
@@ -140,7 +203,7 @@ impl Payload for EvaluationKeySet {
     }
 
     fn get(params: &Parameters, source: &mut Source<'_>) -> Result<Self> {
-        evaluation_keys(params, source, None)
+        Ok(evaluation_keys(params, source, &Wanted::default())?.set)
     }
 }
 
@@ -166,34 +229,79 @@ fn directory(params: &Parameters, source: &mut Source<'_>) -> Result<Vec<(KeyNam
     Ok(entries)
 }
 
-/// Reads a set that takes at most `budget` bytes in memory.
-fn evaluation_keys(
-    params: &Parameters,
-    source: &mut Source<'_>,
+/// What a reader wants of a set of keys.
+#[derive(Default)]
+struct Wanted<'a> {
+    /// Most bytes in memory.
     budget: Option<usize>,
-) -> Result<EvaluationKeySet> {
+    /// Only keys that serve one of these; all if not given.
+    needs: Option<&'a [(KeyName, KeyShape)]>,
+}
+
+impl Wanted<'_> {
+    /// Which of the keys to hold: for each need the one that [`EvaluationKeySet::find`] would find.
+    fn held(&self, params: &Parameters, entries: &[(KeyName, KeyShape)]) -> Result<Vec<bool>> {
+        let Some(needs) = self.needs else { return Ok(vec![true; entries.len()]) };
+        let mut held = vec![false; entries.len()];
+        let elements: Vec<_> = entries.iter().map(|(name, _)| params.galois_element(*name)).collect();
+        for (name, shape) in needs {
+            let element = params.galois_element(*name);
+            let serves = |k: &usize| elements[*k] == element && entries[*k].1.same_gadget(shape);
+            let found = (0..entries.len()).filter(serves).filter(|k| entries[*k].1.level >= shape.level);
+            let (key, level, special) = (*name, shape.level, shape.special);
+            let best = found.min_by_key(|k| entries[*k].1.preference(level));
+            held[best.ok_or(CkksError::MissingKey { key, level, special })?] = true;
+        }
+        Ok(held)
+    }
+}
+
+/// Evaluation keys as read.
+pub struct ReadKeys {
+    /// The keys that are held.
+    pub set: EvaluationKeySet,
+    /// [`EvaluationKeySet::fingerprint`] of all there are.
+    pub fingerprint: [u8; 32],
+}
+
+fn evaluation_keys(params: &Parameters, source: &mut Source<'_>, wanted: &Wanted<'_>) -> Result<ReadKeys> {
     let entries = directory(params, source)?;
-    let total = |bytes: &dyn Fn(&KeyShape) -> usize| {
-        entries.iter().fold(0usize, |sum, (_, shape)| sum.saturating_add(bytes(shape)))
+    let held = wanted.held(params, &entries)?;
+    let total = |bytes: &dyn Fn(usize) -> usize| {
+        (0..entries.len()).fold(0usize, |sum, k| sum.saturating_add(bytes(k)))
     };
-    source.expect(total(&|shape| params.stored_key_bytes(shape)))?;
-    let needed = total(&|shape| params.key_bytes(shape));
-    if let Some(budget) = budget.filter(|budget| needed > *budget) {
+    source.expect(total(&|k| params.stored_key_bytes(&entries[k].1)))?;
+    let needed = total(&|k| if held[k] { params.key_bytes(&entries[k].1) } else { 0 });
+    if let Some(budget) = wanted.budget.filter(|budget| needed > *budget) {
         return Err(CkksError::KeyBudget { needed, budget });
     }
-    let (ring, count) = (params.ring(), entries.len());
+    probe(needed).map_err(|_| CkksError::Memory { bytes: needed })?;
+    let ring = params.ring();
     let mut set = EvaluationKeySet::new(params);
-    for (name, shape) in entries {
+    let (mut seen, mut hasher) = (BTreeSet::new(), blake3::Hasher::new());
+    for ((name, shape), held) in entries.into_iter().zip(held) {
+        if !seen.insert((params.galois_element(name), shape)) {
+            return Err(source.malformed("a key occurs twice"));
+        }
         let seed = seed(source)?;
-        let b = (0..shape.digits())
-            .map(|_| limbs::get(ring, source, shape.q_limbs(), shape.special))
-            .collect::<Result<_>>()?;
-        set.insert(name, SwitchingKey::from_seed(params, shape, seed, b))?;
+        fingerprint(&mut hasher, name, &shape, &seed)?;
+        if held {
+            let b = (0..shape.digits())
+                .map(|_| limbs::get(ring, source, shape.q_limbs(), shape.special))
+                .collect::<Result<_>>()?;
+            set.insert(name, SwitchingKey::from_seed(params, shape, seed, b))?;
+        } else {
+            source.skip(params.stored_key_bytes(&shape) - seed.len())?;
+        }
     }
-    if set.len() != count {
-        return Err(source.malformed("a key occurs twice"));
-    }
-    Ok(set)
+    Ok(ReadKeys { set, fingerprint: *hasher.finalize().as_bytes() })
+}
+
+/// Adds a key to a fingerprint.
+fn fingerprint(hasher: &mut blake3::Hasher, name: KeyName, shape: &KeyShape, seed: &Seed) -> Result<()> {
+    put_record(hasher, &(name, shape))?;
+    hasher.update(seed);
+    Ok(())
 }
 
 impl EvaluationKeySet {
@@ -201,11 +309,40 @@ impl EvaluationKeySet {
     /// `budget_bytes` in memory ([`EvaluationKeySet::bytes`]) before any key is read or expanded.
     ///
     /// # Errors
-    /// `KeyBudget`; `Malformed`, `ParametersMismatch`, `Io`.
+    /// `KeyBudget`; `Malformed`, `ParametersMismatch`, `Memory`, `Io`.
     pub fn read_within(params: &Parameters, input: &mut impl Read, budget_bytes: usize) -> Result<Self> {
+        let wanted = Wanted { budget: Some(budget_bytes), needs: None };
+        let read = envelope::read(Kind::EvaluationKeys, Some(params.id()), input, &mut |source| {
+            evaluation_keys(params, source, &wanted)
+        });
+        Ok(read?.set)
+    }
+
+    /// As [`read_from`](crate::Serializable::read_from), holding only the keys that serve one of `needs`; the others are
+    /// passed over. One that is missing is told before any key is read.
+    ///
+    /// # Errors
+    /// `MissingKey`; `Malformed`, `ParametersMismatch`, `Memory`, `Io`.
+    pub fn read_needed(
+        params: &Parameters,
+        input: &mut impl Read,
+        needs: &[(KeyName, KeyShape)],
+    ) -> Result<ReadKeys> {
+        let wanted = Wanted { budget: None, needs: Some(needs) };
         envelope::read(Kind::EvaluationKeys, Some(params.id()), input, &mut |source| {
-            evaluation_keys(params, source, Some(budget_bytes))
+            evaluation_keys(params, source, &wanted)
         })
+    }
+
+    /// A digest of names, shapes and seeds, hence of the uniform halves: it tells sets apart that were made apart, and costs
+    /// nothing. It does not cover the other halves.
+    ///
+    /// # Errors
+    /// None in practice; the signature follows the other functions.
+    pub fn fingerprint(&self) -> Result<[u8; 32]> {
+        let mut hasher = blake3::Hasher::new();
+        self.iter().try_for_each(|(name, key)| fingerprint(&mut hasher, name, &key.shape, &key.seed))?;
+        Ok(*hasher.finalize().as_bytes())
     }
 }
 

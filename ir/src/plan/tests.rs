@@ -152,7 +152,11 @@ fn bootstraps_that_contradict_the_rest_or_ask_for_too_much_are_refused() {
     refuse(&|b| b.residual_levels = 0, "residual");
     refuse(&|b| b.eval_mod.degree = u32::MAX, "degree");
     refuse(&|b| b.eval_mod.doublings = u32::MAX, "doublings");
-    refuse(&|b| b.eval_mod.bound = 0, "bound");
+    for bound in [0, 1, 13, 65] {
+        refuse(&|b| b.eval_mod.bound = bound, "bound");
+    }
+    refuse(&|b| b.eval_mod.degree = 7, "degree");
+    refuse(&|b| (b.eval_mod.bound, b.eval_mod.degree) = (14, 58), "degree");
     refuse(&|b| b.message_ratio = f64::NAN, "message ratio");
     refuse(&|b| b.scale = f64::INFINITY, "scale");
     refuse(&|b| b.error = -1.0, "error");

@@ -15,6 +15,7 @@ use crate::cli::decrypt::warn_of_bounds;
 use crate::cli::figures::merge;
 use crate::cli::layers::LayerTable;
 use crate::cli::output::{bytes, failure, peak_rss_bytes};
+use crate::cli::release::Releaser;
 use crate::cli::results::{Results, line};
 use crate::cli::tasks::{Failed, Task};
 use crate::cli::trace::Trace;
@@ -35,6 +36,7 @@ pub(crate) struct Session<'a> {
     pub(crate) seconds_keygen: f64,
     pub(crate) server: Server,
     pub(crate) results: Results,
+    pub(crate) releaser: Releaser,
     pub(crate) check: bool,
     pub(crate) layers: Option<LayerTable>,
     pub(crate) trace: Option<Trace>,
@@ -173,7 +175,9 @@ impl Session<'_> {
         drop(progress);
         let raw = self.client.decrypt(secret, &run.outputs)?;
         warn_of_bounds(&plan.client.outputs, &raw, self.context);
-        let outputs = self.results.of(&raw)?;
+        // Compared is what came out, shown is what may be released of it.
+        let top1 = self.results.top1(&self.results.of(&raw)?);
+        let outputs = self.results.of(&self.releaser.release(raw.clone(), self.context)?)?;
         if let Some(layers) = &mut self.layers {
             layers.add(&run.execution.spans, watch)?;
         }
@@ -181,7 +185,7 @@ impl Session<'_> {
             trace.add(&task.name, &plan.schedule, start, &run.execution.spans);
         }
         let clear = if self.check { Some(self.compare(&tensors, &raw)?) } else { None };
-        Ok(Outcome { top1: self.results.top1(&outputs), outputs, clear, seconds: run.execution.seconds })
+        Ok(Outcome { top1, outputs, clear, seconds: run.execution.seconds })
     }
 
     /// Compares decrypted outputs with those in clear, and remembers what the plan's precision does not allow.

@@ -9,7 +9,7 @@ use fhec::frontend::{Import, import};
 use fhec::ir::schedule::interp::interpret;
 use fhec::plan::{ClientSpec, Plan, PlanId};
 use fhec::runtime::client::{Client, Keys, read_secret_key, write_secret_key};
-use fhec::runtime::files::{self, Bundle, Direction, read_evaluation_keys, read_public_key};
+use fhec::runtime::files::{self, Bundle, Direction, RequestId, read_evaluation_keys, read_public_key};
 use fhec::runtime::server::Server;
 use fhec::runtime::{ExecuteOptions, RunError};
 use fhec::{Driver, Request, pipeline::Program};
@@ -62,12 +62,13 @@ impl Deployment {
         let keys = client.generate_keys(None)?;
         let parameters = client.parameters();
         write_secret_key(&folder.join("secret"), &keys.secret, keys.id)?;
-        files::write_public_key(&folder.join("public"), parameters, &keys.public)?;
+        files::write_public_key(&folder.join("public"), parameters, &keys.public, keys.id)?;
         files::write_evaluation_keys(&folder.join("evaluation"), &keys.evaluation, keys.id)?;
         let images = zeros(&client);
         let seeded = client.encrypt_seeded(&keys.secret, &images)?;
-        files::save_seeded(&folder.join("seeded"), parameters, (id, keys.id), &seeded)?;
-        let inputs = Bundle::load(&folder.join("seeded"), Direction::Inputs, parameters, id)?;
+        let request = RequestId([7; 16]);
+        files::save_seeded(&folder.join("seeded"), parameters, (id, keys.id, request), &seeded)?;
+        let inputs = Bundle::load(&folder.join("seeded"), Direction::Inputs, parameters, (id, &plan.client))?;
         inputs.save(&folder.join("inputs"), Direction::Inputs, parameters)?;
         let plan = (Arc::new(plan), id);
         let server = Server::new(plan.clone(), parameters, (keys.evaluation.clone(), keys.id), 0)?;
@@ -145,18 +146,21 @@ impl Deployment {
     fn public(&self, path: &Path) -> Loaded {
         let (public, id) = accept!(read_public_key(path, self.client.parameters()));
         accept!(self.client.encrypt_public((public.clone(), id), &zeros(&self.client)));
-        self.written("public", path, |copy| files::write_public_key(copy, self.client.parameters(), &public))
+        self.written("public", path, |copy| {
+            files::write_public_key(copy, self.client.parameters(), &public, id)
+        })
     }
 
     fn evaluation(&self, path: &Path) -> Loaded {
-        let (evaluation, id) = accept!(read_evaluation_keys(path, self.client.parameters()));
+        let needs = accept!(Server::key_needs(&self.plan.0, self.client.parameters()));
+        let (evaluation, id) = accept!(read_evaluation_keys(path, self.client.parameters(), &needs));
         let evaluation = Arc::new(evaluation);
         accept!(Server::new(self.plan.clone(), self.client.parameters(), (evaluation.clone(), id), 0));
         self.written("evaluation", path, |copy| files::write_evaluation_keys(copy, &evaluation, id))
     }
 
     fn inputs(&self, path: &Path) -> Loaded {
-        let bundle = accept!(Bundle::load(path, Direction::Inputs, self.client.parameters(), self.plan.1));
+        let bundle = accept!(self.bundle(path, Direction::Inputs));
         let form = |b: &Bundle| -> Vec<_> {
             let cts = |v: &[fhec_ckks::cipher::Ciphertext]| -> Vec<_> {
                 v.iter().map(|c| (c.level(), c.scale().to_bits(), c.parts())).collect()
@@ -179,8 +183,13 @@ impl Deployment {
         Ok(same(equal))
     }
 
+    fn bundle(&self, path: &Path, direction: Direction) -> Result<Bundle, fhec::runtime::FileError> {
+        let (plan, id) = &self.plan;
+        Bundle::load(path, direction, self.client.parameters(), (*id, &plan.client))
+    }
+
     fn outputs(&self, path: &Path) -> Loaded {
-        let bundle = accept!(Bundle::load(path, Direction::Outputs, self.client.parameters(), self.plan.1));
+        let bundle = accept!(self.bundle(path, Direction::Outputs));
         accept!(self.client.decrypt((&self.keys.secret, self.keys.id), &bundle));
         Ok(same(bundle == self.outputs))
     }

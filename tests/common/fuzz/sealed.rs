@@ -19,6 +19,8 @@ fn half(bytes: &[u8], at: usize) -> u32 {
 
 const TAGS: usize = 112;
 const ENVELOPE: usize = 48;
+/// At the end of a file of objects.
+const DIGEST: usize = 32;
 
 impl Sealed {
     /// Takes a file apart that fhec wrote.
@@ -38,7 +40,7 @@ impl Sealed {
         parts.push(bytes[TAGS + 4..TAGS + 4 + record].to_vec());
         heads.push(bytes[..16].to_vec());
         let mut at = TAGS + 4 + record + 32;
-        while at < bytes.len() {
+        while at < bytes.len() - DIGEST {
             let head = &bytes[at..at + ENVELOPE];
             let start = at + ENVELOPE + 32;
             at = start + word(head, 40);
@@ -71,6 +73,7 @@ impl Sealed {
                     let hash = blake3::Hasher::new().update(payload).update(&head).finalize();
                     bytes.extend([&head[..], &hash.as_bytes()[..], payload].concat());
                 }
+                bytes.extend(blake3::hash(&bytes).as_bytes());
                 bytes
             }
         }
