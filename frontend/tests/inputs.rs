@@ -73,7 +73,7 @@ fn integers_are_moved_and_cast_but_not_computed_with() {
     let import = with_shapes(&bytes, &[]).unwrap();
     assert_eq!(import.inputs[0].integer, Some("uint8"));
     let x = Tensor::new([1, 2, 2], vec![0.0, 255.0, 3.0, 4.0]);
-    assert_eq!(run(&import.graph, &[x.clone()]).unwrap()[0].data, [0.0, 9.0, 65025.0, 16.0]);
+    assert_eq!(run(&import.graph, std::slice::from_ref(&x)).unwrap()[0].data, [0.0, 9.0, 65025.0, 16.0]);
     for (ty, name) in [(INT64, Some("int64")), (DOUBLE, None)] {
         let import = with_shapes(&network(input(ty), real("x"), vec![]), &[]).unwrap();
         assert_eq!(import.inputs[0].integer, name);

@@ -30,7 +30,7 @@ pub fn proven(schedule: &Verified<Schedule>, inputs: &[f64]) -> Result<Vec<Optio
     let mut values: Vec<Option<Intervals>> = vec![None; schedule.len()];
     let mut proven = Vec::with_capacity(schedule.len());
     Stream::scope(schedule, |stream| {
-        let last_input = schedule.iter().filter(|(_, n)| matches!(n.op, ScheduleOp::Input { .. })).last();
+        let last_input = schedule.iter().rfind(|(_, n)| matches!(n.op, ScheduleOp::Input { .. }));
         let last_input = last_input.map_or(0, |(id, _)| id.index());
         for (id, node) in schedule.iter() {
             if id.index() > last_input && values.iter().all(Option::is_none) {

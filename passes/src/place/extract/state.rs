@@ -83,7 +83,7 @@ impl Lanes {
 
     /// True if no level of `a` is below that of `b`: then no lane borrows from its highest bit.
     fn covers(&self, a: &[u64], b: &[u64]) -> bool {
-        a.iter().zip(b).all(|(a, b)| (a | self.high) - b & self.high == self.high)
+        a.iter().zip(b).all(|(a, b)| ((a | self.high) - b) & self.high == self.high)
     }
 }
 
