@@ -47,9 +47,14 @@ impl Release {
     }
 }
 
-/// Decimals of an output that its promised error leaves: their unit is the power of ten at or below the error.
+/// Part of the promised error that rounding may add to it, as a divisor of the unit.
+const ROUNDING: f64 = 8.0;
+
+/// Decimals of an output that its promised error leaves: their unit is the power of ten at or below an eighth of the error, so
+/// that rounding adds next to nothing to it.
 pub(crate) fn decimals(output: &ClientOutput) -> i32 {
-    (-output.error.log10().floor()).clamp(-f64::from(MAX_DECIMALS), f64::from(MAX_DECIMALS)) as i32
+    (-(output.error / ROUNDING).log10().floor()).clamp(-f64::from(MAX_DECIMALS), f64::from(MAX_DECIMALS))
+        as i32
 }
 
 /// Carries out a [`Release`] on the decrypted outputs of a plan: on their elements, no other slots.
@@ -136,7 +141,7 @@ mod tests {
 
     fn output(range: f64, error: f64) -> ClientOutput {
         let layout = Layout { slots: 16, ciphertexts: 1, axes: vec![], replicas: vec![] };
-        ClientOutput { name: "y".into(), layout, types: vec![], bound: 1e3, range, error }
+        ClientOutput { name: "y".into(), layout, types: vec![], bound: 1e3, range, error, constant: false }
     }
 
     #[test]
@@ -151,7 +156,7 @@ mod tests {
     #[test]
     fn decimals_are_those_that_the_error_leaves() {
         for (error, expected) in
-            [(3.1e-4, 4), (1e-3, 3), (9.9e-3, 3), (0.5, 1), (1.0, 0), (30.0, -1), (1e-30, 15)]
+            [(3.1e-4, 5), (1e-3, 4), (9.9e-3, 3), (0.5, 2), (1.0, 1), (30.0, 0), (300.0, -1), (1e-30, 15)]
         {
             assert_eq!(decimals(&output(1.0, error)), expected, "{error}");
         }

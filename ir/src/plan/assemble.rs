@@ -8,6 +8,7 @@ use super::{
 };
 use crate::Verified;
 use crate::schedule::keys::{KeyNeeds, key_needs};
+use crate::schedule::transparent::transparent;
 use crate::schedule::{Schedule, ScheduleOp, scale};
 
 /// Bounds are no larger than this in bits, though long chains hold more: they are numbers that clients compute with.
@@ -82,7 +83,10 @@ impl ClientSection {
             });
         }
         let mut types = schedule.outputs.iter().map(|o| schedule.ty(o.value)).map(|t| (t.level, t.scale));
+        let transparent = transparent(schedule);
+        let mut constants = schedule.outputs.iter().map(|o| transparent[o.value.index()]);
         let outputs = header.outputs.iter().map(|packed| {
+            let constant = constants.by_ref().take(packed.layout.ciphertexts).any(|c| c);
             let types: Vec<_> = types.by_ref().take(packed.layout.ciphertexts).collect();
             let bound = types.iter().map(|ty| holds(*ty) / 2.0).fold(f64::MAX, f64::min);
             ClientOutput {
@@ -92,6 +96,7 @@ impl ClientSection {
                 bound,
                 range: 1.0,
                 error: 1.0,
+                constant,
             }
         });
         let outputs = outputs.collect();

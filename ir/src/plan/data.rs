@@ -223,6 +223,8 @@ pub struct ClientOutput {
     /// The promise: a result is no further from that of the network in clear, but for one image in 1,024 of the kind that the
     /// samples are of; of results beyond the range as much more as they exceed it.
     pub error: f64,
+    /// Whether it is a constant, whose ciphertexts hide nothing.
+    pub constant: bool,
 }
 
 impl ClientOutput {

@@ -43,6 +43,7 @@ pub mod random;
 pub mod recipes;
 pub mod scale;
 pub mod stream;
+pub mod transparent;
 
 pub use infer::{InferError, infer};
 pub use layers::Layers;
