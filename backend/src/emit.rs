@@ -22,6 +22,8 @@ pub struct EmitOptions {
     pub normalisations: Vec<Normalisation>,
     /// What becomes of pictures before, likewise; nothing for missing ones.
     pub preprocessing: Vec<Preprocessing>,
+    /// Outputs of the network in clear for each sample, which results are compared with; without any, those of the schedule.
+    pub references: Vec<Vec<Tensor<f64>>>,
     /// Costs of this or another machine.
     pub costs: CostTable,
     /// Where bootstraps were placed, for the report.
@@ -50,7 +52,8 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let bootstrap = chain.bootstrap.unwrap_or_default();
     let costs = CostModel::new(&chain.data, &options.costs).with_bootstrap(&bootstrap);
     let schedule = order::order(schedule, &costs)?;
-    let measured = facts::measure(&schedule, &chain.data, &options.samples).map_err(EmitError::Recipe)?;
+    let measured = facts::measure(&schedule, &chain.data, &options.samples, &options.references)
+        .map_err(EmitError::Recipe)?;
     let Measured { facts, largest, diverging, mut deviations, noise } = measured;
     if diverging > 0 && diverging == options.samples.len() {
         return Err(EmitError::Diverges(diverging));

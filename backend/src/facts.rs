@@ -81,10 +81,10 @@ pub struct Measured {
     pub noise: Vec<Option<Noise>>,
 }
 
-/// How far results with noise are from those without, over the runs that do not diverge.
+/// How far results with noise are from those in clear, over the runs that do not diverge.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Deviation {
-    /// Largest magnitude of a result without noise.
+    /// Largest magnitude of a result in clear.
     pub largest: f64,
     /// Results of a run.
     pub count: usize,
@@ -187,7 +187,8 @@ pub(crate) fn images(schedule: &Schedule, samples: &[Vec<Tensor<f64>>], first: u
 /// Seed of the noise, beside the number of the sample.
 pub(crate) const SEED: u64 = 0;
 
-/// Runs the samples in clear, without noise and with that of the parameters.
+/// Runs the samples in clear, without noise and with that of the parameters. Results are compared with the references, so that
+/// what weights lose by being stored counts as well, where polynomials amplify it; without any, with the runs without noise.
 ///
 /// # Errors
 /// If a sample does not fit the schedule, or what is wrong with a recipe.
@@ -195,6 +196,7 @@ pub fn measure(
     schedule: &Verified<Schedule>,
     parameters: &ParameterData,
     samples: &[Vec<Tensor<f64>>],
+    references: &[Vec<Tensor<f64>>],
 ) -> Result<Measured, String> {
     let values = schedule.len();
     let mut measured =
@@ -229,11 +231,15 @@ pub fn measure(
     let tame = tame(&runs.iter().map(most).collect::<Vec<_>>());
     measured.diverging = tame.iter().filter(|tame| !**tame).count();
     measured.deviations = vec![Deviation::default(); schedule.header.outputs.len()];
-    for ((exact, noisy, [clear, found]), _) in runs.into_iter().zip(tame).filter(|(_, tame)| *tame) {
+    let runs = runs.into_iter().zip(tame).enumerate().filter(|(_, (_, tame))| *tame);
+    for (sample, ((exact, noisy, [clear, found]), _)) in runs {
         let of_run = exact.into_iter().zip(noisy).map(|(a, b)| a.max(b));
         measured.largest.iter_mut().zip(of_run).for_each(|(most, x)| *most = most.max(x));
         let outputs = measured.deviations.iter_mut().zip(clear.iter().zip(&found));
-        outputs.for_each(|(deviation, (clear, found))| deviation.note(clear, found));
+        for (k, (deviation, (clear, found))) in outputs.enumerate() {
+            let reference = references.get(sample).and_then(|outputs| outputs.get(k));
+            deviation.note(reference.map_or(clear, |t| &t.data), found);
+        }
     }
     Ok(measured)
 }

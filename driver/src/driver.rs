@@ -13,7 +13,7 @@ use fhec_passes::pipeline::Program;
 use crate::attempt::{Attempt, Passes};
 use crate::emission::Emission;
 use crate::error::CompileError;
-use crate::facts::{compare, input_bounds, many_synthetic, needs_bootstraps, synthetic};
+use crate::facts::{compare, input_bounds, many_synthetic, needs_bootstraps, references, synthetic};
 use crate::objective::{LeastTime, Objective};
 use crate::observer::{Observer, Stage};
 use crate::request::Request;
@@ -147,16 +147,21 @@ fn check_original(passes: &Passes<'_>, import: &Import, file: &Path) -> Result<(
 fn planned(passes: &Passes<'_>, objective: &dyn Objective) -> Result<(Attempt, Plan), CompileError> {
     let Passes { request, watch, network, .. } = *passes;
     let input_bounds = input_bounds(request, network.inputs().count());
-    let emission =
-        |samples| Emission { request, objective, watch, samples, input_bounds: input_bounds.clone() };
-    let given = Some(&request.samples).filter(|samples| !samples.is_empty());
+    let referenced = |samples| watch.stage(Stage::Bounds, |_| references(network, samples));
+    let emission = |samples, references| {
+        let input_bounds = input_bounds.clone();
+        Emission { request, objective, watch, samples, references, input_bounds }
+    };
+    let given = Some(&request.samples[..]).filter(|samples| !samples.is_empty());
     if request.bootstrap != Some(false) {
         let packed = passes.before_place(request.bootstrap_log_n(), 1.0)?;
         if request.bootstrap == Some(true) || needs_bootstraps(packed.slot_graph()?)? {
             let synthetic = if given.is_none() { many_synthetic(network, request) } else { vec![] };
-            return bootstrapped::compile(passes, &emission(given.unwrap_or(&synthetic)), packed);
+            let samples = given.unwrap_or(&synthetic);
+            return bootstrapped::compile(passes, &emission(samples, referenced(samples)), packed);
         }
     }
     let synthetic = if given.is_none() { synthetic(network, request) } else { vec![] };
-    levelled::compile(passes, &emission(given.unwrap_or(&synthetic)))
+    let samples = given.unwrap_or(&synthetic);
+    levelled::compile(passes, &emission(samples, referenced(samples)))
 }

@@ -19,6 +19,8 @@ pub(crate) struct Emission<'c> {
     pub(crate) watch: Watch<'c>,
     /// What the network is run on in clear, without noise and with it.
     pub(crate) samples: &'c [Vec<Tensor<f64>>],
+    /// The network's outputs for each of these.
+    pub(crate) references: Vec<Vec<Tensor<f64>>>,
     /// By input, a bound on the numbers that the plan is for.
     pub(crate) input_bounds: Vec<f64>,
 }
@@ -43,6 +45,7 @@ impl Emission<'_> {
             normalisations: self.request.normalisations.clone(),
             preprocessing: self.request.preprocessing.clone(),
             samples: self.samples.to_vec(),
+            references: self.references.clone(),
             input_bounds: self.input_bounds.clone(),
             costs: self.request.costs.clone(),
             placement,

@@ -99,7 +99,7 @@ fn attempt(
 
 /// Scales to try in order, and the bits by which the base modulus exceeds them so that it holds the results.
 fn scales(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(Vec<u32>, u32), CompileError> {
-    let largest = passes.watch.stage(Stage::Bounds, |_| largest_output(passes.network, emission.samples));
+    let largest = largest_output(&emission.references);
     // One bit for the sign, two for images that give more than the samples.
     let headroom_bits = (largest * 8.0).log2().ceil().max(f64::from(LEAST_HEADROOM)) as u32;
     emission.check_magnitude(largest)?;

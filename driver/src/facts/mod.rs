@@ -10,6 +10,6 @@ pub(crate) use depth::needs_bootstraps;
 pub(crate) use domain::input_bounds;
 pub(crate) use original::compare;
 pub(crate) use ranges::{
-    BOOTSTRAP_MARGIN, LEVELLED_MARGIN, Ranges, largest_output, proven_output, slot_ranges,
+    BOOTSTRAP_MARGIN, LEVELLED_MARGIN, Ranges, largest_output, proven_output, references, slot_ranges,
 };
 pub(crate) use samples::{many_synthetic, synthetic};

@@ -45,12 +45,20 @@ pub(crate) fn slot_ranges(
     (!tame.is_empty()).then(|| Ranges { bounds: (0..graph.len()).map(range).collect(), diverging })
 }
 
+/// The network's outputs for every sample; none for one that does not fit.
+pub(crate) fn references(
+    graph: &Verified<TensorGraph>,
+    samples: &[Vec<Tensor<f64>>],
+) -> Vec<Vec<Tensor<f64>>> {
+    samples.iter().map(|sample| run(graph, sample).unwrap_or_default()).collect()
+}
+
 /// Largest absolute value of any output over the samples on which the network does not diverge.
-pub(crate) fn largest_output(graph: &Verified<TensorGraph>, samples: &[Vec<Tensor<f64>>]) -> f64 {
+pub(crate) fn largest_output(references: &[Vec<Tensor<f64>>]) -> f64 {
     let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
     let largest =
-        |outputs: Vec<Tensor<f64>>| outputs.iter().flat_map(|o| &o.data).map(size).fold(0.0, f64::max);
-    let runs: Vec<f64> = samples.iter().filter_map(|s| run(graph, s).ok()).map(largest).collect();
+        |outputs: &Vec<Tensor<f64>>| outputs.iter().flat_map(|o| &o.data).map(size).fold(0.0, f64::max);
+    let runs: Vec<f64> = references.iter().map(largest).collect();
     runs.iter().zip(tame(&runs)).filter(|(_, tame)| *tame).fold(0.0, |most, (x, _)| most.max(*x))
 }
 
