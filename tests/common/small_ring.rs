@@ -120,7 +120,12 @@ fn plan(graph: &Verified<TensorGraph>, chain: &Chain, samples: &[Vec<Tensor<f64>
     };
     let lowered = lower::run(&placed, &config).map_err(|e| e.to_string())?;
     let lowered = verify(lowered).map_err(|e| e.to_string())?;
-    let options =
-        EmitOptions { samples: samples.to_vec(), input_bounds: vec![1.0], ..EmitOptions::default() };
+    let references = samples.iter().map(|sample| run(graph, sample)).collect::<Result<_, _>>();
+    let options = EmitOptions {
+        samples: samples.to_vec(),
+        references: references.map_err(|e| e.to_string())?,
+        input_bounds: vec![1.0],
+        ..EmitOptions::default()
+    };
     emit(chain, lowered, &options).map_err(|e| e.to_string())
 }
