@@ -63,7 +63,8 @@ fn last_pools_squares_and_large_results_are_right() {
         let got: Vec<f64> = serde_json::from_value(numbers["results"][0]["output"].clone()).unwrap();
         let error = worst(&got, &read_npy(&path.join("out0.npy")));
         println!("{name}: {error:.1e}");
-        assert!(error < ALLOWED, "{name}: {error:e}");
+        let largest = got.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
+        assert!(error < ALLOWED * largest, "{name}: {error:e}");
     }
 }
 
@@ -78,7 +79,7 @@ fn inputs_beyond_what_a_plan_was_made_for_are_refused() {
     folder.fails(&format!("infer bytes.plan{}", inputs(&bytes)), "--input-range");
     // Compiled for such inputs, results of 2.8e10 are as precise as any, relative to their range.
     let numbers = json(&folder.ok(&format!("infer {}{} --check --json -q", model(&bytes), inputs(&bytes))));
-    let got: Vec<f64> = serde_json::from_value(numbers["output"].clone()).unwrap();
+    let got: Vec<f64> = serde_json::from_value(numbers["results"][0]["output"].clone()).unwrap();
     assert!(worst(&got, &read_npy(&bytes.join("out0.npy"))) < 3e10 * ALLOWED, "{numbers}");
     let absolute = format!("{} --input-range 0..255 --precision-absolute -o bytes.plan", model(&bytes));
     folder.fails(&absolute, "results of up to");
