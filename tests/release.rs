@@ -88,7 +88,9 @@ fn results_are_released_as_asked() {
     let checked = json(&folder.ok("infer model.plan --input image.u8 --check --json"));
     let error = checked["max_abs_error"].as_f64().unwrap();
     assert!(error < 4e-6, "compared before rounding: {error:e}");
-    assert_eq!(serde_json::from_value::<Vec<f64>>(checked["results"][0]["output"].clone()).unwrap(), right);
+    // Another encryption, whose noise may round to the next number.
+    let again = serde_json::from_value::<Vec<f64>>(checked["results"][0]["output"].clone()).unwrap();
+    assert!(again.iter().zip(&right).all(|(a, b)| (a - b).abs() < 6e-6), "{again:?} {right:?}");
 }
 
 #[test]
