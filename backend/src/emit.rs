@@ -4,7 +4,7 @@ use fhec_ir::plan::{
     BudgetReport, KeyManifest, MemoryReport, Normalisation, PlacementReport, Plan, Preprocessing, Report,
 };
 use fhec_ir::schedule::keys::key_needs;
-use fhec_ir::schedule::{Schedule, bounds};
+use fhec_ir::schedule::{Recipe, Schedule, bounds};
 use fhec_ir::tensor::Tensor;
 use fhec_ir::{Verified, Violations};
 
@@ -76,6 +76,10 @@ pub fn emit(chain: &Chain, schedule: Verified<Schedule>, options: &EmitOptions) 
     let (data, normalisations) = (chain.data.clone(), &options.normalisations);
     let plan = Plan::assemble(data, schedule, normalisations, numbers, bootstrap.key_bytes)?;
     let mut plan = plan.with_preprocessing(&options.preprocessing)?;
+    let spread = (2.0 * plan.schedule.header.slots as f64).sqrt();
+    // Coefficients are as much smaller than slots; those below a half are rounded to 0.
+    let small = |recipe: &Recipe, scale: f64| facts.get(recipe).is_some_and(|f| f.rms * scale < spread);
+    plan.client.note_constants(&plan.schedule, &small);
     precision::promise(&mut plan.client.outputs, &deviations, plan.report.bootstraps > 0);
     room::bound(&mut plan.client, &plan.schedule, &options.input_bounds, &largest, &proven);
     plan.report.memory.keys = plan.keys.bytes();

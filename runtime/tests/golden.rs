@@ -48,6 +48,8 @@ fn bless() {
     plan.client_spec().unwrap().save(&golden("v6.client")).unwrap();
     let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
     let keys = client.generate_keys(None).unwrap();
+    // Which nothing overwrites.
+    let _ = std::fs::remove_file(golden("v2.secret.key"));
     write_secret_key(&golden("v2.secret.key"), &keys.secret, keys.id).unwrap();
     files::write_public_key(&golden("v2.public.key"), &parameters, &keys.public, keys.id).unwrap();
     files::write_evaluation_keys(&golden("v2.evaluation.keys"), &keys.evaluation, keys.id).unwrap();

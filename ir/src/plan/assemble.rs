@@ -9,7 +9,7 @@ use super::{
 use crate::Verified;
 use crate::schedule::keys::{KeyNeeds, key_needs};
 use crate::schedule::transparent::transparent;
-use crate::schedule::{Schedule, ScheduleOp, scale};
+use crate::schedule::{Recipe, Schedule, ScheduleOp, scale};
 
 /// Bounds are no larger than this in bits, though long chains hold more: they are numbers that clients compute with.
 const MAX_BOUND_BITS: f64 = 512.0;
@@ -83,10 +83,7 @@ impl ClientSection {
             });
         }
         let mut types = schedule.outputs.iter().map(|o| schedule.ty(o.value)).map(|t| (t.level, t.scale));
-        let transparent = transparent(schedule);
-        let mut constants = schedule.outputs.iter().map(|o| transparent[o.value.index()]);
         let outputs = header.outputs.iter().map(|packed| {
-            let constant = constants.by_ref().take(packed.layout.ciphertexts).any(|c| c);
             let types: Vec<_> = types.by_ref().take(packed.layout.ciphertexts).collect();
             let bound = types.iter().map(|ty| holds(*ty) / 2.0).fold(f64::MAX, f64::min);
             ClientOutput {
@@ -96,12 +93,25 @@ impl ClientSection {
                 bound,
                 range: 1.0,
                 error: 1.0,
-                constant,
+                constant: false,
             }
         });
         let outputs = outputs.collect();
         let (tail, classes) = (None, vec![]);
-        Ok(Self { network: schedule.name.clone(), inputs, outputs, tail, classes })
+        let mut client = Self { network: schedule.name.clone(), inputs, outputs, tail, classes };
+        client.note_constants(schedule, &|_, _| false);
+        Ok(client)
+    }
+}
+
+impl ClientSection {
+    /// Notes which outputs are constants, plaintexts that are `small` at a scale being encoded as 0.
+    pub fn note_constants(&mut self, schedule: &Schedule, small: &dyn Fn(&Recipe, f64) -> bool) {
+        let transparent = transparent(schedule, small);
+        let mut values = schedule.outputs.iter().map(|o| transparent[o.value.index()]);
+        for output in &mut self.outputs {
+            output.constant = values.by_ref().take(output.layout.ciphertexts).fold(false, |any, t| any || t);
+        }
     }
 }
 

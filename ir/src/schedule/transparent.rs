@@ -1,15 +1,20 @@
 //! Which results hide nothing: ciphertexts that do not depend on the key, since they do not depend on an input.
 
-use super::{Schedule, ScheduleOp};
+use super::{Recipe, Schedule, ScheduleOp};
 
-/// By value, whether its ciphertext is known to be transparent: its second polynomial is 0 whatever the inputs are.
-pub fn transparent(schedule: &Schedule) -> Vec<bool> {
+/// By value, whether its ciphertext may be transparent: its second polynomial is 0 whatever the inputs are, if plaintexts that are
+/// `small` at a scale are encoded as 0.
+pub fn transparent(schedule: &Schedule, small: &dyn Fn(&Recipe, f64) -> bool) -> Vec<bool> {
     use ScheduleOp as O;
     let mut known = Vec::with_capacity(schedule.len());
     for (_, node) in schedule.iter() {
         let all = !node.args.is_empty() && node.args.iter().all(|a| known[a.index()]);
         known.push(match &node.op {
             O::MulScalar { value, plain_scale } => all || (value * plain_scale).round() == 0.0,
+            O::MulAcc { recipes, plain_scale } => {
+                let vanishes = |k: usize| known[node.args[k].index()] || small(&recipes[k], *plain_scale);
+                (0..node.args.len()).all(vanishes)
+            }
             O::Sub => all || node.args[0] == node.args[1],
             // Refreshing adds encryptions of 0.
             O::Input { .. } | O::Bootstrap { .. } => false,
@@ -39,7 +44,7 @@ mod tests {
         let difference = push(ScheduleOp::Sub, &[x, x]);
         let input = push(ScheduleOp::Add, &[x, difference]);
         let both = push(ScheduleOp::Add, &[difference, difference]);
-        let known = transparent(&schedule);
+        let known = transparent(&schedule, &|_, _| false);
         assert!([zero, constant, difference, both].iter().all(|v| known[v.index()]));
         assert!(!known[x.index()] && !known[input.index()]);
     }
