@@ -106,10 +106,10 @@ impl Deviation {
     }
 }
 
-/// A run diverges if a value is so many times as large as any in half of the runs.
+/// A run diverges if a result is so many times as large as any in half of the runs.
 const DIVERGED: f64 = (1u64 << 20) as f64;
 
-/// Which runs do not diverge, by the largest magnitude of any value in each. Polynomials that are made for a range can
+/// Which runs do not diverge, by the largest magnitude of a result of each. Polynomials that are made for a range can
 /// leave any bounds on an image unlike those they were made for; such a run bounds nothing.
 pub fn tame(largest: &[f64]) -> Vec<bool> {
     let mut sorted: Vec<f64> = largest.to_vec();
@@ -227,7 +227,10 @@ pub fn measure(
             runs.push((exact, noisy, [unpack(&pair[0]), unpack(&pair[1])]));
         }
     }
-    let most = |(exact, ..): &(Vec<f64>, _, _)| exact.iter().copied().fold(0.0, f64::max);
+    // By the outputs: what is large only on the way to them has to have room as well.
+    let most = |(exact, ..): &(Vec<f64>, _, _)| {
+        schedule.outputs.iter().map(|o| exact[o.value.index()]).fold(0.0, f64::max)
+    };
     let tame = tame(&runs.iter().map(most).collect::<Vec<_>>());
     measured.diverging = tame.iter().filter(|tame| !**tame).count();
     measured.deviations = vec![Deviation::default(); schedule.header.outputs.len()];

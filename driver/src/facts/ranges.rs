@@ -35,7 +35,10 @@ pub(crate) fn slot_ranges(
         seen[sample][id.index()] = Some(slots.map(size).fold(0.0, f64::max));
     })
     .ok()?;
-    let most = |seen: &Vec<Option<f64>>| seen.iter().flatten().copied().fold(0.0, f64::max);
+    // By the outputs: what is large only on the way to them has to have room as well.
+    let most = |seen: &Vec<Option<f64>>| {
+        graph.outputs.iter().filter_map(|o| seen[o.value.index()]).fold(0.0, f64::max)
+    };
     let tame = tame(&seen.iter().map(most).collect::<Vec<_>>());
     let tame: Vec<_> = seen.into_iter().zip(tame).filter(|(_, tame)| *tame).map(|(seen, _)| seen).collect();
     // What was not computed may not be bootstrapped.
