@@ -110,7 +110,8 @@ impl ClientSection {
         let transparent = transparent(schedule, small);
         let mut values = schedule.outputs.iter().map(|o| transparent[o.value.index()]);
         for output in &mut self.outputs {
-            output.constant = values.by_ref().take(output.layout.ciphertexts).fold(false, |any, t| any || t);
+            let of_output: Vec<bool> = values.by_ref().take(output.layout.ciphertexts).collect();
+            output.constant = of_output.contains(&true);
         }
     }
 }
