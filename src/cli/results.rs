@@ -19,8 +19,9 @@ pub(crate) struct ResultArgs {
     /// Names of classes: one per line, or JSON; those of the plan if not given.
     #[arg(long, value_name = "FILE")]
     pub(crate) classes: Option<PathBuf>,
-    /// What of the results is shown: `round`, as many digits as the plan promises to be right; `exact`, all of them;
-    /// `argmax`, the class alone; `flood:BITS,RELEASES`, with noise that hides that of so many results up to 2^-(BITS/2).
+    /// What of the results is shown: `round`, the digits that the plan promises to be right and one more; `exact`, all of
+    /// them; `argmax`, the class alone; `flood:BITS,RELEASES`, with noise that hides that of so many results up to
+    /// 2^-(BITS/2).
     #[arg(long, value_name = "HOW", default_value = "round", value_parser = Release::parse)]
     pub(crate) release: Release,
 }
