@@ -88,6 +88,8 @@ pub struct Deviation {
     pub largest: f64,
     /// Results of a run.
     pub count: usize,
+    /// Runs.
+    pub runs: usize,
     /// Root mean square of the deviations of the run where it is largest; not finite if noise destroys results.
     pub rms: f64,
     /// The largest deviation.
@@ -100,6 +102,7 @@ impl Deviation {
         // What is not a number would get lost in a maximum.
         let most = |x: f64, y: f64| if y.is_nan() { f64::INFINITY } else { x.max(y) };
         self.count = exact.len();
+        self.runs += 1;
         self.largest = exact.iter().fold(self.largest, |largest, x| largest.max(x.abs()));
         self.rms = most(self.rms, root_mean_square(&errors));
         self.worst = errors.iter().fold(self.worst, |worst, e| most(worst, *e));
@@ -168,26 +171,76 @@ impl Watch for Seen<'_> {
     }
 }
 
+/// Plaintexts that are multiplied with all samples together, at most: of large schedules fewer samples are run.
+const MOST_PRODUCTS: usize = 1 << 16;
+
+/// Samples that are run however large a schedule is.
+const LEAST_RUNS: usize = 3;
+
+/// Which samples to run: all, or those with the largest results, first of all ones that do not diverge.
+fn chosen(schedule: &Schedule, samples: usize, references: &[Vec<Tensor<f64>>]) -> Vec<usize> {
+    let products: usize = schedule.iter().map(|(_, node)| node.op.recipes().len()).sum();
+    let count = (MOST_PRODUCTS / products.max(1)).max(LEAST_RUNS);
+    let most = |k: &usize| references.get(*k).map_or(0.0, |outputs| largest(outputs.iter().map(|t| &t.data)));
+    let sizes: Vec<f64> = (0..samples).map(|k| most(&k)).collect();
+    let tame = tame(&sizes);
+    let mut all: Vec<usize> = (0..samples).collect();
+    if count < samples {
+        all.sort_by(|a, b| tame[*b].cmp(&tame[*a]).then(sizes[*b].total_cmp(&sizes[*a])));
+        all.truncate(count);
+    }
+    all
+}
+
+/// The largest magnitude; infinite where one is no number.
+fn largest<'t>(results: impl Iterator<Item = &'t Vec<f64>>) -> f64 {
+    let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };
+    results.flatten().map(size).fold(0.0, f64::max)
+}
+
+/// A sample's run with noise.
+struct Run {
+    /// By value, the largest magnitude.
+    largest: Vec<f64>,
+    /// Outputs of the network.
+    clear: Vec<Vec<f64>>,
+    /// Outputs of the run.
+    found: Vec<Vec<f64>>,
+}
+
+impl Run {
+    /// The largest magnitude of a result in clear.
+    fn most(&self) -> f64 {
+        largest(self.clear.iter())
+    }
+}
+
 fn root_mean_square(x: &[f64]) -> f64 {
     (x.iter().map(|x| x * x).sum::<f64>() / x.len().max(1) as f64).sqrt()
 }
 
-/// The samples as images of a schedule, each without noise and then with it.
-pub(crate) fn images(schedule: &Schedule, samples: &[Vec<Tensor<f64>>], first: usize) -> Vec<Image> {
+/// The samples as images of a schedule, each with noise; those that `twice` says also without it, before.
+pub(crate) fn images(
+    schedule: &Schedule,
+    samples: &[Vec<Tensor<f64>>],
+    first: usize,
+    twice: impl Fn(usize) -> bool,
+) -> Vec<Image> {
     let pack = |sample: &Vec<Tensor<f64>>| -> Packed {
         schedule.header.inputs.iter().zip(sample).map(|(input, t)| input.layout.pack(&t.data)).collect()
     };
-    let both = |(number, sample): (usize, &Vec<Tensor<f64>>)| {
-        let exact = Image { number: number as u64, inputs: pack(sample), exact: true };
-        [exact.clone(), Image { exact: false, ..exact }]
+    let of = |(number, sample): (usize, &Vec<Tensor<f64>>)| {
+        let noisy = Image { number: number as u64, inputs: pack(sample), exact: false };
+        let exact = twice(number).then(|| Image { exact: true, ..noisy.clone() });
+        exact.into_iter().chain([noisy])
     };
-    (first..).zip(samples).flat_map(both).collect()
+    (first..).zip(samples).flat_map(of).collect()
 }
 
 /// Seed of the noise, beside the number of the sample.
 pub(crate) const SEED: u64 = 0;
 
-/// Runs the samples in clear, without noise and with that of the parameters. Results are compared with the references, so that
+/// Runs the samples in clear, with the noise of the parameters, of large schedules only some of them. Results are compared with the references, so that
 /// what weights lose by being stored counts as well, where polynomials amplify it; without any, with the runs without noise.
 ///
 /// # Errors
@@ -204,10 +257,17 @@ pub fn measure(
     if samples.is_empty() {
         return Ok(Measured { facts: plain_facts(schedule)?, ..measured });
     }
+    let chosen = chosen(schedule, samples.len(), references);
+    let samples: Vec<Vec<Tensor<f64>>> = chosen.iter().map(|k| samples[*k].clone()).collect();
+    let references: Vec<Vec<Tensor<f64>>> =
+        chosen.iter().map(|k| references.get(*k).cloned().unwrap_or_default()).collect();
     let mut runs = Vec::with_capacity(samples.len());
     let batch = batch(schedule);
+    // What is exact is known by the references; of the first sample, where noise comes from is to be seen.
+    let twice = |sample: usize| sample == 0 || references.get(sample).is_none_or(Vec::is_empty);
     for (number, samples) in samples.chunks(batch).enumerate() {
-        let images = images(schedule, samples, number * batch);
+        let first = number * batch;
+        let images = images(schedule, samples, first, twice);
         let mut seen = Seen {
             schedule,
             slots: schedule.header.slots as f64,
@@ -217,32 +277,31 @@ pub fn measure(
         };
         let simulated = simulate_once(schedule, parameters, SEED, &images, &mut seen);
         let simulated = simulated.map_err(|e| e.to_string())?;
-        let mut largest = seen.largest.into_iter();
-        for pair in simulated.chunks_exact(2) {
-            let (exact, noisy) = (largest.next().unwrap_or_default(), largest.next().unwrap_or_default());
+        let mut seen = seen.largest.into_iter().zip(&simulated);
+        for sample in first..first + samples.len() {
+            let exact = if twice(sample) { seen.next() } else { None };
+            let Some((largest, noisy)) = seen.next() else { break };
             let unpack = |run: &Simulated| -> Vec<Vec<f64>> {
                 let outputs = schedule.header.outputs.iter().zip(&run.outputs);
                 outputs.map(|(output, slots)| output.layout.unpack(slots)).collect()
             };
-            runs.push((exact, noisy, [unpack(&pair[0]), unpack(&pair[1])]));
+            let reference = references.get(sample).filter(|outputs| !outputs.is_empty());
+            let clear = match (reference, exact) {
+                (Some(outputs), _) => outputs.iter().map(|t| t.data.clone()).collect(),
+                (None, Some((_, exact))) => unpack(exact),
+                (None, None) => vec![],
+            };
+            runs.push(Run { largest, clear, found: unpack(noisy) });
         }
     }
     // By the outputs: what is large only on the way to them has to have room as well.
-    let most = |(exact, ..): &(Vec<f64>, _, _)| {
-        schedule.outputs.iter().map(|o| exact[o.value.index()]).fold(0.0, f64::max)
-    };
-    let tame = tame(&runs.iter().map(most).collect::<Vec<_>>());
+    let tame = tame(&runs.iter().map(Run::most).collect::<Vec<_>>());
     measured.diverging = tame.iter().filter(|tame| !**tame).count();
     measured.deviations = vec![Deviation::default(); schedule.header.outputs.len()];
-    let runs = runs.into_iter().zip(tame).enumerate().filter(|(_, (_, tame))| *tame);
-    for (sample, ((exact, noisy, [clear, found]), _)) in runs {
-        let of_run = exact.into_iter().zip(noisy).map(|(a, b)| a.max(b));
-        measured.largest.iter_mut().zip(of_run).for_each(|(most, x)| *most = most.max(x));
-        let outputs = measured.deviations.iter_mut().zip(clear.iter().zip(&found));
-        for (k, (deviation, (clear, found))) in outputs.enumerate() {
-            let reference = references.get(sample).and_then(|outputs| outputs.get(k));
-            deviation.note(reference.map_or(clear, |t| &t.data), found);
-        }
+    for (run, _) in runs.into_iter().zip(tame).filter(|(_, tame)| *tame) {
+        measured.largest.iter_mut().zip(run.largest).for_each(|(most, x)| *most = most.max(x));
+        let outputs = measured.deviations.iter_mut().zip(run.clear.iter().zip(&run.found));
+        outputs.for_each(|(deviation, (clear, found))| deviation.note(clear, found));
     }
     Ok(measured)
 }

@@ -19,6 +19,10 @@ const IMAGES_BITS: f64 = 10.0;
 /// By how much noise on an image may exceed that on the samples, without bootstraps and with them.
 const UNLIKE: (f64, f64) = (3.0, 4.0);
 
+/// So many runs are few, and another factor where they are.
+const FEW: usize = 4;
+const OF_FEW: f64 = 1.3;
+
 /// Room above the largest result in the samples: how large results are expected to be.
 const RANGE_MARGIN: f64 = 1.5;
 
@@ -27,8 +31,9 @@ const LEAST_ERROR: f64 = 1e-15;
 
 /// Promises range and error of outputs by what was seen of each.
 pub(crate) fn promise(outputs: &mut [ClientOutput], deviations: &[Deviation], bootstraps: bool) {
-    let unlike = if bootstraps { UNLIKE.1 } else { UNLIKE.0 };
     for (output, seen) in outputs.iter_mut().zip(deviations) {
+        let unlike = if bootstraps { UNLIKE.1 } else { UNLIKE.0 };
+        let unlike = if (1..FEW).contains(&seen.runs) { unlike * OF_FEW } else { unlike };
         let z = (2.0 * (2.0 * seen.count.max(1) as f64 * IMAGES_BITS.exp2()).ln()).sqrt();
         output.range = if seen.largest > 0.0 { seen.largest * RANGE_MARGIN } else { 1.0 };
         let error = (z * unlike * seen.rms).max(seen.worst * unlike);
@@ -52,7 +57,7 @@ pub(crate) fn forecast(schedule: &Schedule, parameters: &ParameterData, facts: &
         let values = values.by_ref().take(output.layout.ciphertexts);
         let error = |v: ValueId| model.slot_error(variances[v.index()], schedule.ty(v).scale);
         let count = output.layout.shape().iter().product();
-        Deviation { largest: 1.0, count, rms: values.map(error).fold(0.0, f64::max), worst: 0.0 }
+        Deviation { largest: 1.0, count, runs: 0, rms: values.map(error).fold(0.0, f64::max), worst: 0.0 }
     });
     outputs.collect()
 }
@@ -72,7 +77,7 @@ mod tests {
             error: 0.0,
             constant: false,
         };
-        let seen = Deviation { largest: 20.0, count: 10, rms: 1e-4, worst: 2e-4 };
+        let seen = Deviation { largest: 20.0, count: 10, runs: 8, rms: 1e-4, worst: 2e-4 };
         let promised = |seen, bootstraps| {
             let mut outputs = [output.clone()];
             promise(&mut outputs, &[seen], bootstraps);

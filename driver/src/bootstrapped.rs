@@ -101,7 +101,7 @@ const MOST_DIVERGING: usize = 8;
 type Lowered = (Attempt, Fitted);
 
 fn consider(search: &mut Search<'_, Candidate, Lowered>, candidates: Vec<Candidate>) {
-    search.consider(candidates.into_iter().map(|candidate| (candidate.summary(), candidate)));
+    search.consider(candidates.into_iter().map(|c| (c.summary(), c.packing, c)));
 }
 
 /// Lowers a candidate and fits it to the budget. The inner error is one of this candidate, the outer one a defect.

@@ -20,6 +20,8 @@ pub(crate) struct Fit {
     pub(crate) seconds: f64,
     /// Memory now.
     pub(crate) memory: MemoryReport,
+    /// Bytes before.
+    pub(crate) before: u64,
 }
 
 /// A schedule with as few keys as the budget asks for.
@@ -27,13 +29,14 @@ pub(crate) struct Fitted {
     pub(crate) schedule: Verified<Schedule>,
     report: compose_rotations::Report,
     memory: MemoryReport,
+    before: u64,
 }
 
 impl Fitted {
     /// What the budget did.
     pub(crate) fn fit(&self) -> Fit {
         let compose_rotations::Report { fits, seconds, .. } = self.report;
-        Fit { fits, seconds, memory: self.memory }
+        Fit { fits, seconds, memory: self.memory, before: self.before }
     }
 
     /// What a budget of so many bytes cost by keys, beside the seconds by which the candidate is slower than the fastest
@@ -76,6 +79,7 @@ pub(crate) fn fitted(
         config.bytes = config.bytes.saturating_sub(more);
         result = composed(chain, schedule, costs, &config)?;
     }
+    result.before = memory.total();
     Ok(result)
 }
 
@@ -100,7 +104,7 @@ fn composed(
     let schedule = verify(schedule).map_err(broken)?;
     let memory = forecast(chain, &schedule, costs)?.memory;
     let memory = MemoryReport { plaintexts: memory.plaintexts.saturating_sub(report.spared), ..memory };
-    Ok(Fitted { schedule, report, memory })
+    Ok(Fitted { schedule, report, memory, before: 0 })
 }
 
 fn forecast(chain: &Chain, schedule: &Verified<Schedule>, costs: &CostTable) -> Result<Forecast, PassError> {

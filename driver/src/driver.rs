@@ -1,5 +1,6 @@
 //! From a network to a plan.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -153,15 +154,34 @@ fn planned(passes: &Passes<'_>, objective: &dyn Objective) -> Result<(Attempt, P
         Emission { request, objective, watch, samples, references, input_bounds }
     };
     let given = Some(&request.samples[..]).filter(|samples| !samples.is_empty());
-    if request.bootstrap != Some(false) {
-        let packed = passes.before_place(request.bootstrap_log_n(), 1.0)?;
-        if request.bootstrap == Some(true) || needs_bootstraps(packed.slot_graph()?)? {
-            let synthetic = if given.is_none() { many_synthetic(network, request) } else { vec![] };
-            let samples = given.unwrap_or(&synthetic);
-            return bootstrapped::compile(passes, &emission(samples, referenced(samples)), packed);
-        }
+    let (few, many) = (OnceCell::new(), OnceCell::new());
+    let levelled = || {
+        let samples = given.unwrap_or_else(|| few.get_or_init(|| synthetic(network, request)));
+        levelled::compile(passes, &emission(samples, referenced(samples)))
+    };
+    let bootstrapped = |packed| {
+        let samples = given.unwrap_or_else(|| many.get_or_init(|| many_synthetic(network, request)));
+        bootstrapped::compile(passes, &emission(samples, referenced(samples)), packed)
+    };
+    if request.bootstrap == Some(false) {
+        return levelled();
     }
-    let synthetic = if given.is_none() { synthetic(network, request) } else { vec![] };
-    let samples = given.unwrap_or(&synthetic);
-    levelled::compile(passes, &emission(samples, referenced(samples)))
+    let packed = passes.before_place(request.bootstrap_log_n(), 1.0)?;
+    if request.bootstrap == Some(true) || needs_bootstraps(packed.slot_graph()?) {
+        return bootstrapped(packed);
+    }
+    // Chains with bootstraps take seconds to design, and an evaluation with one a second at least.
+    let (attempt, plan) = match levelled() {
+        Ok(made) if made.1.report.predicted_seconds < QUICK || given.is_none() => return Ok(made),
+        Err(refusal) if !matches!(refusal, CompileError::Memory { .. }) => return Err(refusal),
+        Err(refusal) => return bootstrapped(packed).map_err(|_| refusal),
+        Ok(made) => made,
+    };
+    match bootstrapped(packed) {
+        Ok(other) if other.1.report.predicted_seconds < plan.report.predicted_seconds => Ok(other),
+        _ => Ok((attempt, plan)),
+    }
 }
+
+/// Modelled seconds up to which a plan without bootstraps is taken at once.
+const QUICK: f64 = 8.0;

@@ -13,6 +13,7 @@ use fhec_ir::tensor::Tensor;
 use fhec_passes::lower;
 
 use crate::attempt::{Attempt, Passes};
+use crate::budget::fitted;
 use crate::emission::Emission;
 use crate::error::CompileError;
 use crate::facts::{LEVELLED_MARGIN, largest_output, proven_output, slot_ranges};
@@ -71,7 +72,8 @@ pub(crate) fn compile(passes: &Passes<'_>, emission: &Emission<'_>) -> Result<(A
             let wider = why
                 .missing_bits()
                 .map(|bits| headroom_bits + bits.ceil().clamp(1.0, f64::from(MAX_BASE_BITS)) as u32);
-            if why.is_defect() {
+            // Wider scales take no less memory.
+            if why.is_defect() || matches!(why, CompileError::Memory { .. }) {
                 return Err(why);
             }
             refusals.note(why);
@@ -91,10 +93,18 @@ fn attempt(
     placed: &Placed,
     chain: &Chain,
 ) -> Result<(Attempt, Plan), CompileError> {
-    let attempt =
-        passes.watch.stage(Stage::Search, |_| passes.lower(&placed.attempt, chain, &placed.ranges))?;
-    let plan = emission.plan(chain, attempt.schedule()?, None, None)?;
-    Ok((attempt, plan))
+    let (request, watch) = (passes.request, passes.watch);
+    let budget = request.memory_budget;
+    let attempt = watch.stage(Stage::Search, |_| passes.lower(&placed.attempt, chain, &placed.ranges))?;
+    let fitted = watch.stage(Stage::Search, |_| fitted(chain, attempt.schedule()?, &request.costs, budget))?;
+    let fit = fitted.fit();
+    if !fit.fits {
+        return Err(CompileError::Memory { least: Box::new(fit.memory), budget });
+    }
+    let cost = (fit.seconds > 0.0).then(|| fitted.cost(budget, 0.0));
+    let plan = emission.plan(chain, &fitted.schedule, None, cost)?;
+    emission.check_memory(&plan)?;
+    Ok((attempt.ending_in(fitted.schedule), plan))
 }
 
 /// Scales to try in order, and the bits by which the base modulus exceeds them so that it holds the results.
@@ -200,6 +210,7 @@ fn summary(number: usize, chain: &Chain) -> Summary {
         bootstraps: 0,
         pairs: 0,
         slots: 0,
+        bootstrap_bits: f64::INFINITY,
         seconds: 0.0,
         memory: MemoryReport::default(),
     }

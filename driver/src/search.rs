@@ -1,8 +1,13 @@
 //! The order in which candidates are lowered, and when one is taken.
 //!
 //! Best first: the open candidate of the least bound is lowered next, unless one that fits the memory budget costs no
-//! more, which is taken then. Since a bound does not exceed the cost, no candidate is cheaper, lowered or not, whatever
-//! it would give up for the budget.
+//! more, which is taken then. Since a bound does not exceed the cost, no candidate is cheaper, lowered or not.
+//!
+//! What a tight budget makes candidates give up is known of few: those of one packed network differ in what their bootstraps
+//! take, and are expected to give up the rest at the price at which those did that were lowered ([`Tight`]). And where
+//! results are not precise enough, candidates whose scale and bootstraps are hardly more precise are not looked at.
+
+use std::collections::HashMap;
 
 use crate::budget::Fit;
 use crate::error::CompileError;
@@ -17,7 +22,8 @@ use crate::watch::Watch;
 pub(crate) struct Open<C> {
     pub(crate) summary: Summary,
     pub(crate) candidate: C,
-    bound: f64,
+    /// Which packed network it is of.
+    packing: usize,
 }
 
 /// A candidate that was lowered and fits the memory budget.
@@ -42,8 +48,10 @@ pub(crate) struct Search<'c, C, L> {
     objective: &'c dyn Objective,
     watch: Watch<'c>,
     budget: u64,
-    /// Of the greatest bound first.
     open: Vec<Open<C>>,
+    /// By packed network.
+    tight: HashMap<usize, Tight>,
+    imprecise: Vec<Imprecise>,
     fitting: Vec<Fitting<C, L>>,
     considered: usize,
     looked_at: usize,
@@ -59,6 +67,8 @@ impl<'c, C, L> Search<'c, C, L> {
             watch,
             budget,
             open: vec![],
+            tight: HashMap::new(),
+            imprecise: vec![],
             fitting: vec![],
             considered: 0,
             looked_at: 0,
@@ -67,16 +77,14 @@ impl<'c, C, L> Search<'c, C, L> {
         }
     }
 
-    /// Adds candidates, and numbers them.
-    pub(crate) fn consider(&mut self, candidates: impl IntoIterator<Item = (Summary, C)>) {
-        for (summary, candidate) in candidates {
+    /// Adds candidates of a packed network each, and numbers them.
+    pub(crate) fn consider(&mut self, candidates: impl IntoIterator<Item = (Summary, usize, C)>) {
+        for (summary, packing, candidate) in candidates {
             let summary = Summary { number: self.considered, ..summary };
             self.considered += 1;
             self.watch.tell(|o| o.candidate_considered(&summary));
-            let bound = self.objective.bound(&summary);
-            self.open.push(Open { summary, candidate, bound });
+            self.open.push(Open { summary, candidate, packing });
         }
-        self.open.sort_by(|a, b| b.bound.total_cmp(&a.bound));
     }
 
     /// What to do next; None if no candidate is left.
@@ -84,11 +92,14 @@ impl<'c, C, L> Search<'c, C, L> {
         self.drop_hopeless();
         let cheapest =
             (0..self.fitting.len()).min_by(|a, b| self.fitting[*a].cost.total_cmp(&self.fitting[*b].cost));
-        let bound = self.open.last().map_or(f64::INFINITY, |open| open.bound);
+        let bounds = self.open.iter().map(|open| self.bound(open)).enumerate();
+        // Of equals the later one.
+        let next = bounds.min_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        let bound = next.map_or(f64::INFINITY, |(_, bound)| bound);
         match cheapest.filter(|k| self.fitting[*k].cost <= bound) {
             Some(cheapest) => Some(Next::Take(Box::new(self.fitting.swap_remove(cheapest)))),
             None => {
-                let next = self.open.pop()?;
+                let next = self.open.remove(next?.0);
                 self.watch.tell(|o| o.stage_progress(Stage::Search, self.looked_at, self.considered));
                 self.looked_at += 1;
                 Some(Next::Lower(Box::new(next)))
@@ -96,8 +107,19 @@ impl<'c, C, L> Search<'c, C, L> {
         }
     }
 
-    /// Drops candidates whose bootstrap alone exceeds the budget, and takes more than something seen.
+    /// What an open candidate is expected to cost at least.
+    fn bound(&self, open: &Open<C>) -> f64 {
+        let memory = open.summary.memory.total();
+        let lost = self.tight.get(&open.packing).map_or(0.0, |tight| tight.seconds(memory, self.budget));
+        let seconds = open.summary.seconds + lost;
+        self.objective.bound(&Summary { seconds, ..open.summary.clone() })
+    }
+
+    /// Drops candidates whose bootstrap alone exceeds the budget, and takes more than something seen, and those that are
+    /// too much like imprecise ones.
     fn drop_hopeless(&mut self) {
+        let imprecise = &self.imprecise;
+        self.open.retain(|open| imprecise.iter().all(|known| known.may_beat(&open.summary)));
         let most = self.budget.max(self.refusals.least_bytes().unwrap_or(u64::MAX));
         let hopeless = |open: &mut Open<C>| open.summary.memory.total() > most;
         for Open { summary, .. } in self.open.extract_if(.., hopeless) {
@@ -108,7 +130,11 @@ impl<'c, C, L> Search<'c, C, L> {
 
     /// Remembers what a candidate was lowered to. True if it had to give something up.
     pub(crate) fn lowered(&mut self, open: Open<C>, fit: Fit, lowered: L) -> bool {
-        let Open { mut summary, candidate, .. } = open;
+        let Open { mut summary, candidate, packing } = open;
+        if let Some(tight) = Tight::new(&summary, &fit, self.budget) {
+            let known = self.tight.entry(packing).or_insert(tight);
+            *known = known.least(tight);
+        }
         self.fastest = self.fastest.min(summary.seconds);
         summary.seconds += fit.seconds;
         summary.memory = fit.memory;
@@ -125,6 +151,9 @@ impl<'c, C, L> Search<'c, C, L> {
     /// Remembers why a candidate becomes no plan.
     pub(crate) fn refuse(&mut self, summary: &Summary, why: CompileError) {
         self.watch.tell(|o| o.candidate_refused(summary, &why));
+        if let CompileError::Precision { got, wanted, .. } = why {
+            self.imprecise.push(Imprecise { missing: wanted - got, summary: summary.clone() });
+        }
         self.refusals.note(why);
     }
 
@@ -141,6 +170,56 @@ impl<'c, C, L> Search<'c, C, L> {
     /// Why no candidate is left.
     pub(crate) fn into_error(self, request: &Request) -> CompileError {
         self.refusals.into_error(request)
+    }
+}
+
+/// What a memory budget took from candidates of a packed network.
+#[derive(Clone, Copy, Debug)]
+struct Tight {
+    /// Bytes that the network needs beside what is known of a candidate before it is lowered.
+    others: u64,
+    /// Seconds for each byte beyond the budget.
+    price: f64,
+}
+
+/// What of the seconds that are expected to be lost counts.
+const SURE: f64 = 0.9;
+
+impl Tight {
+    /// By a candidate that was lowered; None if it gave up nothing.
+    fn new(summary: &Summary, fit: &Fit, budget: u64) -> Option<Self> {
+        let beyond = fit.before.saturating_sub(budget);
+        (fit.fits && beyond > 0).then(|| Self {
+            others: fit.before.saturating_sub(summary.memory.total()),
+            price: fit.seconds / beyond as f64,
+        })
+    }
+
+    fn least(self, other: Self) -> Self {
+        Self { others: self.others.min(other.others), price: self.price.min(other.price) }
+    }
+
+    /// Seconds that a candidate will lose of which so many bytes are known.
+    fn seconds(&self, bytes: u64, budget: u64) -> f64 {
+        SURE * self.price * bytes.saturating_add(self.others).saturating_sub(budget) as f64
+    }
+}
+
+/// A candidate whose results lacked so many bits.
+struct Imprecise {
+    missing: f64,
+    summary: Summary,
+}
+
+/// Bits that another placement may gain.
+const PLACEMENT_BITS: f64 = 0.7;
+
+impl Imprecise {
+    /// Whether a candidate may be precise enough: no noise shrinks by more bits than scale and bootstraps gain.
+    fn may_beat(&self, other: &Summary) -> bool {
+        let scale = f64::from(other.scale_bits) - f64::from(self.summary.scale_bits);
+        let bootstraps = other.bootstrap_bits - self.summary.bootstrap_bits;
+        self.missing <= scale.max(bootstraps).max(0.0) + PLACEMENT_BITS
     }
 }
 
@@ -177,7 +256,8 @@ mod tests {
     fn fit(fake: &Fake) -> Fit {
         let total = fake.bootstrap + fake.others;
         let over = if fake.rigid { 0 } else { total.saturating_sub(BUDGET) };
-        Fit { fits: total - over <= BUDGET, seconds: over as f64, memory: memory(total - over) }
+        let fits = total - over <= BUDGET;
+        Fit { fits, seconds: over as f64, memory: memory(total - over), before: total }
     }
 
     /// Writes down what it is told of.
@@ -209,7 +289,7 @@ mod tests {
         let observer: &mut dyn Observer = &mut log;
         let audience = Mutex::new(observer);
         let mut search = Search::<Fake, ()>::new(objective, Watch::new(&audience), BUDGET);
-        search.consider(fakes.iter().map(|fake| (summary(fake), *fake)));
+        search.consider(fakes.iter().map(|fake| (summary(fake), 0, *fake)));
         let error = loop {
             match search.next() {
                 Some(Next::Lower(open)) => {
@@ -237,6 +317,7 @@ mod tests {
             bootstraps: 1,
             pairs: 0,
             slots: 8,
+            bootstrap_bits: 19.0,
             seconds: fake.seconds,
             memory: memory(fake.bootstrap),
         }

@@ -21,6 +21,8 @@ pub struct Summary {
     pub pairs: u64,
     /// Slots of a ciphertext that bootstraps keep apart; 0 without bootstraps.
     pub slots: u64,
+    /// Bits of precision of a bootstrap of values of size 1; infinite without bootstraps.
+    pub bootstrap_bits: f64,
     /// Modelled seconds of an evaluation on one thread.
     pub seconds: f64,
     /// Memory of an evaluation. Until the candidate is lowered, that of the bootstrap's keys and matrices.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use fhec::Server;
-use fhec::ir::slot::interp::run_by_entries;
+use fhec::ir::slot::interp::run_by_ops;
 use fhec::ir::tensor::random::Rng;
 use fhec::ir::tensor::{Tensor, TensorGraph, run};
 use fhec::ir::{Verified, verify};
@@ -88,7 +88,7 @@ fn plan(graph: &Verified<TensorGraph>, chain: &Chain, samples: &[Vec<Tensor<f64>
     let Program::Slot(packed) = program else { return Err("no slot graph".into()) };
     let mut ranges = vec![0.0f64; packed.len()];
     let mut seen = vec![false; packed.len()];
-    run_by_entries(&packed, samples, &mut |_, id, slots| {
+    run_by_ops(&packed, samples, &mut |_, id, slots| {
         let largest = slots.iter().flatten().fold(0.0f64, |most, x| most.max(x.abs()));
         ranges[id.index()] = ranges[id.index()].max(largest * MARGIN);
         seen[id.index()] = true;

@@ -14,6 +14,8 @@ pub(crate) struct Candidate {
     pub(crate) report: PlacementReport,
     /// Which of the packed networks was placed: they differ in the rotations of linear maps.
     pub(crate) packing: usize,
+    /// Bytes of the values that live at once, at least.
+    pub(crate) value_bytes: u64,
 }
 
 impl Candidate {
@@ -28,10 +30,12 @@ impl Candidate {
             bootstraps: self.report.bootstraps,
             pairs: self.report.pairs,
             slots: self.report.slots,
+            bootstrap_bits: self.chain.data.bootstrap.as_ref().map_or(f64::INFINITY, |b| -b.error.log2()),
             seconds: self.report.seconds,
             memory: MemoryReport {
                 keys: bootstrap.key_bytes,
                 matrices: bootstrap.matrix_bytes,
+                values: self.value_bytes,
                 ..MemoryReport::default()
             },
         }

@@ -35,6 +35,11 @@ pub(crate) fn candidates(
     chains.extend_from_slice(known);
     for dearer in DEARER_KEYS {
         let packed = passes.before_place(designs.log_n, dearer)?;
+        let graph = packed.slot_graph()?;
+        let is_known = |known: &Attempt| known.slot_graph().is_ok_and(|known| known.iter().eq(graph.iter()));
+        if packings.iter().any(is_known) {
+            continue;
+        }
         let placer = Placer::new(packed.slot_graph()?);
         found.extend(placements.on(chains.clone(), (packings.len(), &placer))?);
         packings.push(packed);

@@ -28,7 +28,7 @@ pub(crate) fn slot_ranges(
     margin: f64,
 ) -> Option<Ranges> {
     let mut seen = vec![vec![None; graph.len()]; samples.len()];
-    slot::interp::run_by_entries(graph, samples, &mut |sample, id, slots| {
+    slot::interp::run_by_ops(graph, samples, &mut |sample, id, slots| {
         let slots = slots.iter().flatten();
         // What is not a number would get lost in a maximum.
         let size = |x: &f64| if x.is_finite() { x.abs() } else { f64::INFINITY };

@@ -37,11 +37,9 @@ pub fn proven(schedule: &Verified<Schedule>, inputs: &[f64]) -> Result<Vec<Optio
                 break;
             }
             let known = node.args.iter().all(|a| values[a.index()].is_some());
-            let mut plains = Vec::new();
-            for recipe in node.op.recipes() {
-                // The stream evaluates them in their order, needed or not.
-                let plain = stream.next(recipe)?;
-                plains.extend(known.then_some(plain));
+            let plains = if known { stream.next(node.op.recipes())? } else { vec![] };
+            if !known {
+                stream.skip(node.op.recipes());
             }
             let value = known.then(|| match &node.op {
                 ScheduleOp::Input { input, ct, .. } => {

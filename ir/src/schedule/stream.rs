@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use rayon::prelude::*;
+
 use super::recipes::{RecipeVectors, Vector};
 use super::{Recipe, Schedule};
 
-/// Evaluates the plaintexts of a schedule as its instructions use them, once each, while another thread evaluates those of
-/// the next map.
+/// Evaluates the plaintexts of a schedule as its instructions use them, once each, while another thread looks at the next map.
 pub struct Stream<'s> {
     recipes: &'s RecipeVectors<'s>,
     /// The first recipe of every map that the other thread evaluates.
@@ -33,17 +34,33 @@ impl Stream<'_> {
         })
     }
 
-    /// The next plaintext.
+    /// The plaintexts of the next instruction.
     ///
     /// # Errors
-    /// If it cannot be evaluated.
-    pub fn next(&mut self, recipe: &Recipe) -> Result<Vector, String> {
-        if self.maps.next_if_eq(&recipe).is_some() {
-            let _ = self.evaluated.recv();
+    /// If one cannot be evaluated.
+    pub fn next(&mut self, recipes: &[Recipe]) -> Result<Vec<Vector>, String> {
+        for recipe in recipes {
+            if self.maps.next_if_eq(&recipe).is_some() {
+                let _ = self.evaluated.recv();
+            }
         }
-        let vector = self.recipes.get(recipe);
-        self.recipes.release(recipe);
-        vector
+        let vectors = recipes.par_iter().map(|recipe| self.recipes.get(recipe)).collect();
+        self.release(recipes);
+        vectors
+    }
+
+    /// Passes the plaintexts of the next instruction over.
+    pub fn skip(&mut self, recipes: &[Recipe]) {
+        for recipe in recipes {
+            if self.maps.next_if_eq(&recipe).is_some() {
+                let _ = self.evaluated.recv();
+            }
+        }
+        self.release(recipes);
+    }
+
+    fn release(&self, recipes: &[Recipe]) {
+        recipes.iter().for_each(|recipe| self.recipes.release(recipe));
     }
 }
 

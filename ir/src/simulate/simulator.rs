@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::batch::{Batch, Noise};
 use super::image::{Facts, Image, SimulateError, Simulated};
 use super::slots::{Plain, Value};
@@ -113,12 +115,10 @@ pub fn simulate_once(
     Stream::scope(schedule, |stream| {
         let mut batch = Batch::new(schedule, images, Some(&noise)).parallel();
         for (id, node) in schedule.iter() {
-            let mut plain = |recipe: &Recipe| {
-                let vector = stream.next(recipe).map_err(|message| failed(schedule, id, message))?;
-                watch.plaintext(recipe, &vector);
-                Ok(Plain::new(&vector, slots))
-            };
-            let plains = node.op.recipes().iter().map(&mut plain).collect::<Result<Vec<_>, _>>()?;
+            let recipes = node.op.recipes();
+            let vectors = stream.next(recipes).map_err(|message| failed(schedule, id, message))?;
+            recipes.iter().zip(&vectors).for_each(|(recipe, vector)| watch.plaintext(recipe, vector));
+            let plains: Vec<Plain> = vectors.into_par_iter().map(|vector| Plain::new(&vector, slots)).collect();
             let plains: Vec<&Plain> = plains.iter().collect();
             batch.execute(id, node, &plains, &mut |value| watch.value(id, &Seen { value, slots }));
         }

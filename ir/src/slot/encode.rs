@@ -1,6 +1,9 @@
 //! Slot vectors of plaintexts: what the recipes of a schedule mean.
 
+use rayon::prelude::*;
+
 use super::routing::{Class, Routing};
+use super::separable::{Bundle, Separable};
 use super::{LinearMap, MapPlan};
 use crate::Constant;
 use crate::layout::Layout;
@@ -11,40 +14,114 @@ use crate::layout::Layout;
 /// # Errors
 /// If the map has no plan or one that does not cover it.
 pub fn products(map: &LinearMap, constants: &[Constant]) -> Result<Vec<Vec<f64>>, String> {
-    let plan = map.plan.as_ref().ok_or("the linear map has no plan")?;
-    let routing = Routing::new(map, &plan.reduce)?;
-    let by_class = ByClass::new(map, plan, &routing)?;
-    let mut vectors = vec![Vec::new(); plan.products.len()];
-    let mut failure = None;
-    for (operand, term) in map.terms.iter().enumerate() {
-        let length = routing.length(operand);
-        term.for_each_entry(routing.inputs[operand].len(), constants, |o, i, w| {
-            if w == 0.0 || failure.is_some() {
-                return;
+    let products = Products::new(map, constants)?;
+    Ok((0..products.len()).into_par_iter().map(|k| products.vector(k)).collect())
+}
+
+/// The slot vectors of the products of a map's plan, made when they are asked for where the map is
+/// [separable](super::separable), and all at once where it is not.
+#[derive(Debug)]
+pub struct Products<'c> {
+    plan: &'c MapPlan,
+    /// By operand.
+    lengths: Vec<usize>,
+    terms: Vec<Source<'c>>,
+    /// By product of a separable term, the bundles of its entries, and by how many slots they move from the result's.
+    bundles: Vec<Vec<(Bundle, u32)>>,
+}
+
+/// Where the vectors of a term's products come from.
+#[derive(Debug)]
+enum Source<'c> {
+    Separable(Box<Separable<'c>>),
+    /// By product of the plan; empty for those of other terms.
+    Vectors(Vec<Vec<f64>>),
+}
+
+impl<'c> Products<'c> {
+    /// Looks at a map's entries, by bundles where that is possible.
+    ///
+    /// # Errors
+    /// If the map has no plan or one that does not cover it.
+    pub fn new(map: &'c LinearMap, constants: &'c [Constant]) -> Result<Self, String> {
+        let plan = map.plan.as_ref().ok_or("the linear map has no plan")?;
+        let routing = Routing::new(map, &plan.reduce)?;
+        let by_class = ByClass::new(map, plan, &routing)?;
+        let lengths: Vec<usize> = (0..map.inputs.len()).map(|operand| routing.length(operand)).collect();
+        let mut bundles = vec![Vec::new(); plan.products.len()];
+        let mut terms = Vec::with_capacity(map.terms.len());
+        let mut failure = None;
+        for (operand, term) in map.terms.iter().enumerate() {
+            let length = lengths[operand];
+            let get = |class| by_class.get(class);
+            let giant = |k: usize| plan.products[k].giant as usize;
+            if let Some(separable) = Separable::new(term, (&map.inputs[operand], &map.output), constants) {
+                separable.for_each_bundle(|bundle| {
+                    let (cts, offset) = ((bundle.out_ct, bundle.in_ct), bundle.offset as usize);
+                    let add = |k: usize, shift: usize| {
+                        bundles[k].push((bundle, ((shift + giant(k)) & (length - 1)) as u32));
+                    };
+                    failure = routing.shifts(operand, cts, offset, get, add).err().or(failure.take());
+                });
+                terms.push(Source::Separable(Box::new(separable)));
+                continue;
             }
-            let (p, q) = (routing.inputs[operand][i] as usize, routing.output[o] as usize);
-            let result = routing.targets(
-                operand,
-                p,
-                q,
-                |class| by_class.get(class),
-                |k, slot| {
+            let mut vectors = vec![Vec::new(); plan.products.len()];
+            let (inputs, output) = (map.inputs[operand].positions(), map.output.positions());
+            term.for_each_entry(inputs.len(), constants, |o, i, w| {
+                if w == 0.0 || failure.is_some() {
+                    return;
+                }
+                let add = |k: usize, slot: usize| {
                     if vectors[k].is_empty() {
                         vectors[k] = vec![0.0; length];
                     }
-                    vectors[k][(slot + plan.products[k].giant as usize) & (length - 1)] += w;
-                },
-            );
-            failure = result.err();
-        });
+                    vectors[k][(slot + giant(k)) & (length - 1)] += w;
+                };
+                failure = routing.targets(operand, inputs[i] as usize, output[o] as usize, get, add).err();
+            });
+            terms.push(Source::Vectors(vectors));
+        }
+        match failure {
+            Some(message) => Err(message),
+            None => Ok(Self { plan, lengths, terms, bundles }),
+        }
     }
-    match failure {
-        Some(message) => Err(message),
-        None => Ok(vectors.into_iter().map(shortened).collect()),
+
+    /// Number of products.
+    pub fn len(&self) -> usize {
+        self.bundles.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bundles.is_empty()
+    }
+
+    /// The slot vector of a product.
+    ///
+    /// # Panics
+    /// If there is none of this number.
+    pub fn vector(&self, k: usize) -> Vec<f64> {
+        let operand = self.plan.products[k].operand as usize;
+        match &self.terms[operand] {
+            Source::Vectors(vectors) => shortened(vectors[k].clone()),
+            Source::Separable(_) if self.bundles[k].is_empty() => shortened(vec![]),
+            Source::Separable(separable) => {
+                let length = self.lengths[operand];
+                let mut vector = vec![0.0; length];
+                for (bundle, shift) in &self.bundles[k] {
+                    let add = |slot: usize, w: f64| vector[(slot + *shift as usize) & (length - 1)] += w;
+                    separable.for_each_entry(bundle, add);
+                }
+                shortened(vector)
+            }
+        }
     }
 }
 
 /// Which product a class belongs to. Looked up for every entry, so a table and no hash map.
+#[derive(Debug)]
 struct ByClass {
     /// Ciphertexts of the operands before each operand.
     before: Vec<usize>,
@@ -114,12 +191,12 @@ pub fn bias(map: &LinearMap, constants: &[Constant]) -> Result<Option<Vec<Vec<f6
     Ok(sum.map(|values| map.output.pack(&values)))
 }
 
-/// Ciphertext `ct` of a constant broadcast to a layout. If the constant has one axis more than the layout, `row`
-/// picks along its first axis.
+/// A constant broadcast to a layout, by ciphertext. If the constant has one axis more than the layout, `row` picks along its
+/// first axis.
 ///
 /// # Errors
 /// If the shapes do not broadcast.
-pub fn spread(constant: &Constant, row: u32, layout: &Layout, ct: u32) -> Result<Vec<f64>, String> {
+pub fn spread(constant: &Constant, row: u32, layout: &Layout) -> Result<Vec<Vec<f64>>, String> {
     let (shape, first) = row_of(constant, row, layout.axes.len())?;
     let mut positions = vec![(0usize, 0usize)];
     for (axis, &extent) in layout.axes.iter().zip(shape) {
@@ -137,14 +214,12 @@ pub fn spread(constant: &Constant, row: u32, layout: &Layout, ct: u32) -> Result
             })
             .collect();
     }
-    let mut slots = vec![0.0; layout.slots];
-    let offsets = layout.replica_offsets();
-    for (p, i) in positions {
-        for o in &offsets {
-            let p = p + o;
-            if p / layout.slots == ct as usize {
-                slots[p % layout.slots] = constant.at(first + i);
-            }
+    let mut slots = vec![vec![0.0; layout.slots]; layout.ciphertexts];
+    let (log_s, low) = (layout.slots.trailing_zeros(), layout.slots - 1);
+    for offset in layout.replica_offsets() {
+        for (p, i) in &positions {
+            let p = p + offset;
+            slots[p >> log_s][p & low] = constant.at(first + i);
         }
     }
     Ok(slots)

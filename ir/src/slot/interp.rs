@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{LinearMap, SlotGraph, SlotOp, encode};
 use crate::layout::{Factor, Layout};
-use crate::tensor::{Basis, Tensor, activation};
+use crate::tensor::{Basis, Tensor, activation, eval_op};
 use crate::{Constant, Node, Op, ValueId, Verified};
 
 /// Slot vectors of a value, one per ciphertext.
@@ -46,12 +46,12 @@ pub fn run_all<S: AsRef<[Tensor<f64>]>>(
     run_samples(graph, true, samples, observe)
 }
 
-/// As [`run_all`], with all linear maps straight from their entries, planned or not, which is quicker. The results
+/// As [`run_all`], with all linear maps by the ops that they stand for, planned or not, which is quicker. The results
 /// are those of the plans up to rounding.
 ///
 /// # Errors
 /// As [`run_all`].
-pub fn run_by_entries<S: AsRef<[Tensor<f64>]>>(
+pub fn run_by_ops<S: AsRef<[Tensor<f64>]>>(
     graph: &Verified<SlotGraph>,
     samples: &[S],
     observe: &mut dyn FnMut(usize, ValueId, &Slots),
@@ -192,9 +192,7 @@ impl Run<'_> {
                 (0..samples).into_par_iter().map(of).collect()
             }
             SlotOp::Linear(map) => {
-                let batches = samples.div_ceil(LANES);
-                let of = |k: usize| (k * LANES..((k + 1) * LANES).min(samples)).map(of).collect::<Vec<_>>();
-                Ok((0..batches).into_par_iter().flat_map_iter(|k| linear(constants, map, &of(k))).collect())
+                Ok((0..samples).into_par_iter().map(|k| linear(constants, map, &of(k))).collect())
             }
             _ => (0..samples).into_par_iter().map(|k| eval(constants, op, out, &of(k))).collect(),
         }
@@ -211,9 +209,7 @@ pub fn eval(constants: &[Constant], op: &SlotOp, out: &Layout, args: &[&Slots]) 
         let zip = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(&a, &b)| f(a, b)).collect();
         args[0].iter().zip(args[1]).map(zip).collect()
     };
-    let spread = |c: crate::ConstId, row: u32| -> Result<Slots, String> {
-        (0..out.ciphertexts as u32).map(|ct| encode::spread(&constants[c.index()], row, out, ct)).collect()
-    };
+    let spread = |c: crate::ConstId, row: u32| encode::spread(&constants[c.index()], row, out);
     Ok(match op {
         SlotOp::Input { name } => return Err(format!("input {name:?} has no value")),
         SlotOp::Constant { value } => spread(*value, 0)?,
@@ -221,7 +217,7 @@ pub fn eval(constants: &[Constant], op: &SlotOp, out: &Layout, args: &[&Slots]) 
             let (products, bias) = (encode::products(map, constants)?, encode::bias(map, constants)?);
             linear_by_plan(map, args, &products, bias.as_deref())?
         }
-        SlotOp::Linear(map) => linear(constants, map, &[args.to_vec()]).swap_remove(0),
+        SlotOp::Linear(map) => linear(constants, map, args),
         SlotOp::ShiftSum { shifts, factor } => {
             args[0].iter().map(|x| shift_sum(x, shifts, *factor)).collect()
         }
@@ -282,26 +278,20 @@ fn clenshaw(
     Ok(b1)
 }
 
-/// Samples that a linear map is applied to at once.
-const LANES: usize = 8;
-
-/// y = A·x + b straight from the entries, into every replica, for the operands of [`LANES`] samples at most.
-fn linear(constants: &[Constant], map: &LinearMap, samples: &[Vec<&Slots>]) -> Vec<Slots> {
-    let mut y = vec![[0.0; LANES]; map.output.elements()];
-    for (k, (term, input)) in map.terms.iter().zip(&map.inputs).enumerate() {
-        let mut x = vec![[0.0; LANES]; input.elements()];
-        for (lane, args) in samples.iter().enumerate() {
-            x.iter_mut().zip(input.unpack(args[k])).for_each(|(x, value)| x[lane] = value);
+/// y = A·x + b by the network's own ops, into every replica.
+fn linear(constants: &[Constant], map: &LinearMap, args: &[&Slots]) -> Slots {
+    let mut y = vec![0.0; map.output.elements()];
+    for ((term, input), slots) in map.terms.iter().zip(&map.inputs).zip(args) {
+        let mut x = Tensor::new(input.shape(), input.unpack(slots));
+        for stage in &term.stages {
+            let others: Vec<Tensor<f64>> = stage.in_shapes.iter().map(|s| Tensor::zeros(s.clone())).collect();
+            let args: Vec<&Tensor<f64>> =
+                others.iter().enumerate().map(|(k, other)| if k == stage.operand { &x } else { other }).collect();
+            x = eval_op(constants, &stage.op, &args);
         }
-        term.for_each_entry(x.len(), constants, |o, i, w| {
-            y[o].iter_mut().zip(&x[i]).for_each(|(y, x)| *y += w * x);
-        });
-        if let Some(b) = term.constant_part(constants) {
-            y.iter_mut().zip(b).for_each(|(y, b)| y.iter_mut().for_each(|y| *y += b));
-        }
+        y.iter_mut().zip(&x.data).for_each(|(y, x)| *y += x);
     }
-    let of = |lane: usize| map.output.pack(&y.iter().map(|y| y[lane]).collect::<Vec<_>>());
-    (0..samples.len()).map(of).collect()
+    map.output.pack(&y)
 }
 
 /// The same by the plan's rotations and plaintexts, as a schedule will do it.

@@ -41,6 +41,7 @@ mod map;
 mod node;
 mod op;
 pub mod routing;
+mod separable;
 mod term;
 
 pub use baby_giant::BabyGiant;

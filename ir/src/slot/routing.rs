@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::LinearMap;
+use super::separable::Separable;
 use crate::Constant;
 use crate::layout::{Factor, Layout};
 
@@ -28,12 +29,8 @@ pub struct Class {
 #[derive(Debug)]
 pub struct Routing {
     slots: usize,
-    /// Per operand: position of each element in the first replica.
-    pub inputs: Vec<Vec<u32>>,
     /// Per operand: period of its ciphertexts.
     periods: Vec<usize>,
-    /// Position of each output element in the first replica.
-    pub output: Vec<u32>,
     /// Offsets of the output replicas that each hold a whole partial sum.
     keep: Vec<usize>,
     /// Period of the output ciphertexts by those replicas.
@@ -77,8 +74,7 @@ impl Routing {
         if keep.len() > 1 && map.output.ciphertexts > 1 {
             return Err("replicas of a result in several ciphertexts".into());
         }
-        let inputs = map.inputs.iter().map(|l| l.positions()).collect();
-        Ok(Self { slots, inputs, periods, output: map.output.positions(), keep, keep_period, reduce_stride })
+        Ok(Self { slots, periods, keep, keep_period, reduce_stride })
     }
 
     /// Offsets of operand `k` matter modulo this power of two.
@@ -124,34 +120,47 @@ impl Routing {
         operand: usize,
         p: usize,
         q: usize,
+        actual: impl FnMut(Class) -> Option<(usize, usize)>,
+        mut f: impl FnMut(usize, usize),
+    ) -> Result<(), String> {
+        let log_s = self.slots.trailing_zeros();
+        let ciphertexts = ((q >> log_s) as u32, (p >> log_s) as u32);
+        let length = self.length(operand);
+        self.shifts(operand, ciphertexts, p.wrapping_sub(q), actual, |product, shift| {
+            f(product, (q + shift) & (length - 1));
+        })
+    }
+
+    /// As [`targets`](Self::targets), for all entries from an output to an input ciphertext with p − q = `offset`: `f` gets by
+    /// how many slots from q these are multiplied.
+    pub(super) fn shifts(
+        &self,
+        operand: usize,
+        (out_ct, in_ct): (u32, u32),
+        offset: usize,
         mut actual: impl FnMut(Class) -> Option<(usize, usize)>,
         mut f: impl FnMut(usize, usize),
     ) -> Result<(), String> {
-        let (s, g, period) = (self.slots, self.modulus(operand), self.periods[operand]);
-        let log_s = s.trailing_zeros();
-        let length = self.length(operand);
-        let replicas = if length < s { &self.keep[..1] } else { &self.keep };
+        let (g, period) = (self.modulus(operand), self.periods[operand]);
+        let replicas = if self.length(operand) < self.slots { &self.keep[..1] } else { &self.keep };
         for &keep in replicas {
-            let class = Class {
-                out_ct: (q >> log_s) as u32,
-                operand: operand as u32,
-                in_ct: (p >> log_s) as u32,
-                offset: (p.wrapping_sub(q).wrapping_sub(keep) & (g - 1)) as u32,
-            };
-            let (product, offset) = actual(class).ok_or_else(|| format!("the plan lacks {class:?}"))?;
+            let rest = offset.wrapping_sub(keep);
+            let class = Class { out_ct, operand: operand as u32, in_ct, offset: (rest & (g - 1)) as u32 };
+            let (product, full) = actual(class).ok_or_else(|| format!("the plan lacks {class:?}"))?;
             // The replica r of the output with p − q − keep − r ≡ offset (mod period).
-            let r = p.wrapping_sub(q).wrapping_sub(keep).wrapping_sub(offset) & (period - 1);
+            let r = rest.wrapping_sub(full) & (period - 1);
             if r & (self.reduce_stride - 1) != 0 {
-                return Err(format!("the plan's offset {offset} is not of {class:?}"));
+                return Err(format!("the plan's offset {full} is not of {class:?}"));
             }
-            f(product, (q + keep + r) & (length - 1));
+            f(product, keep + r);
         }
         Ok(())
     }
 }
 
 /// Which offsets p − q a map has between first replicas, modulo its operands' periods. They do not depend on what a plan
-/// reduces over; finding them takes a pass over all entries.
+/// reduces over; where a map is [separable](super::separable) they are sums of few steps, else finding them takes a pass over
+/// all entries.
 #[derive(Debug)]
 pub struct Offsets(BTreeMap<(u32, u32, u32), Vec<bool>>);
 
@@ -164,16 +173,26 @@ impl Offsets {
             let period = routing.periods[k];
             let cts = map.inputs[k].ciphertexts;
             let mut found = vec![Vec::new(); cts * map.output.ciphertexts];
-            term.for_each_entry(routing.inputs[k].len(), constants, |o, i, w| {
-                if w != 0.0 {
-                    let (p, q) = (routing.inputs[k][i] as usize, routing.output[o] as usize);
-                    let found = &mut found[(q >> log_s) * cts + (p >> log_s)];
-                    if found.is_empty() {
-                        found.resize(period, false);
-                    }
-                    found[p.wrapping_sub(q) & (period - 1)] = true;
+            let mut note = |out_ct: usize, in_ct: usize, offset: usize| {
+                let found = &mut found[out_ct * cts + in_ct];
+                if found.is_empty() {
+                    found.resize(period, false);
                 }
-            });
+                found[offset & (period - 1)] = true;
+            };
+            match Separable::new(term, (&map.inputs[k], &map.output), constants) {
+                Some(separable) => separable
+                    .for_each_bundle(|b| note(b.out_ct as usize, b.in_ct as usize, b.offset as usize)),
+                None => {
+                    let (inputs, output) = (map.inputs[k].positions(), map.output.positions());
+                    term.for_each_entry(inputs.len(), constants, |o, i, w| {
+                        if w != 0.0 {
+                            let (p, q) = (inputs[i] as usize, output[o] as usize);
+                            note(q >> log_s, p >> log_s, p.wrapping_sub(q));
+                        }
+                    });
+                }
+            }
             for (at, found) in found.into_iter().enumerate().filter(|(_, v)| !v.is_empty()) {
                 all.insert(((at / cts) as u32, k as u32, (at % cts) as u32), found);
             }

@@ -1,7 +1,7 @@
 //! The entries of a linear map's term: its matrix, enumerated without being stored where that is possible.
 
 use super::{Stage, Term};
-use crate::tensor::linear::for_each_entry;
+use crate::tensor::linear::{self, for_each_entry};
 use crate::tensor::{Tensor, TensorOp, eval_op};
 use crate::{ConstId, Constant};
 
@@ -98,12 +98,19 @@ impl Term {
         term
     }
 
+    /// Whether the stages add anything of their own: if not, [`constant_part`](Self::constant_part) is None.
+    pub fn has_constant_part(&self) -> bool {
+        self.stages.iter().any(has_constant_part)
+    }
+
     /// The term's value at 0: biases, shifts and pad values carried through the stages. None if it is 0.
     pub fn constant_part(&self, constants: &[Constant]) -> Option<Vec<f64>> {
         let first = self.stages.iter().position(has_constant_part)?;
         let stage = &self.stages[first];
-        let mut value = Tensor::zeros(stage.in_shapes[stage.operand].clone());
-        for stage in &self.stages[first..] {
+        let part = linear::constant_part(constants, &stage.op, &stage.shapes(), &stage.out_shape);
+        let zeros = || vec![0.0; stage.out_shape.iter().product()];
+        let mut value = Tensor::new(stage.out_shape.clone(), part.unwrap_or_else(zeros));
+        for stage in &self.stages[first + 1..] {
             let zeros: Vec<Tensor<f64>> = stage.in_shapes.iter().map(|s| Tensor::zeros(s.clone())).collect();
             let args: Vec<&Tensor<f64>> =
                 zeros.iter().enumerate().map(|(k, z)| if k == stage.operand { &value } else { z }).collect();

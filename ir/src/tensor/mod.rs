@@ -23,7 +23,7 @@ mod checked;
 mod client;
 pub mod infer;
 pub mod interp;
-mod kernels;
+pub(crate) mod kernels;
 pub mod linear;
 mod node;
 mod op;

@@ -1,8 +1,11 @@
 //! Parameters of the pass.
 
+use std::sync::Arc;
+
 use fhec_ir::ValueId;
 use fhec_ir::slot::SlotGraph;
 
+use super::extract::Solution;
 use super::prices::LevelPrices;
 use crate::maps::Prices;
 
@@ -17,11 +20,19 @@ pub struct Config {
     pub beam: usize,
     /// None: as many levels as the graph takes, and no bootstraps.
     pub bootstrap: Option<Bootstrap>,
+    /// What was chosen before, for the same graph and bootstraps of as many levels: it is taken where it can be.
+    pub solution: Option<Arc<Solution>>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { prices: Default::default(), levels: LevelPrices::default(), beam: 4000, bootstrap: None }
+        Self {
+            prices: Default::default(),
+            levels: LevelPrices::default(),
+            beam: 4000,
+            bootstrap: None,
+            solution: None,
+        }
     }
 }
 

@@ -16,6 +16,8 @@ mod prices;
 mod report;
 mod rules;
 
+use std::collections::BTreeMap;
+
 use fhec_ir::slot::{SlotGraph, SlotOp};
 use fhec_ir::{ValueId, Verified};
 
@@ -24,6 +26,7 @@ use crate::{PassError, Refusal};
 use alternatives::Alternatives;
 
 pub use config::{Bootstrap, Config};
+pub use extract::Solution;
 pub(crate) use estimate::estimate;
 pub use prices::LevelPrices;
 pub use report::{Place, Report};
@@ -77,7 +80,63 @@ impl<'g> Placer<'g> {
     /// As [`run`].
     pub fn run(&self, config: &Config) -> Result<(SlotGraph, Report), PassError> {
         check(self.graph, config)?;
-        placed(self.graph, config, &Alternatives::new(self.graph, &self.parts, config))
+        let alternatives = Alternatives::new(self.graph, &self.parts, config);
+        let solution = solution(self.graph, config, &alternatives)?;
+        if solution.pruned && config.solution.is_none() {
+            tracing::warn!(
+                "place: the frontier was wider than {}; the placement may not be the cheapest",
+                config.beam
+            );
+        }
+        let placed = insert::placed(self.graph, &alternatives, &solution, config.bootstrap.as_ref());
+        Ok((placed, Report::new(self.graph, &alternatives.problem, &solution)))
+    }
+
+    /// What [`run`](Self::run) would choose, without the graph.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn choose(&self, config: &Config) -> Result<(Solution, Report), PassError> {
+        check(self.graph, config)?;
+        let alternatives = Alternatives::new(self.graph, &self.parts, config);
+        let solution = solution(self.graph, config, &alternatives)?;
+        let report = Report::new(self.graph, &alternatives.problem, &solution);
+        Ok((solution, report))
+    }
+
+    /// Slots of ciphertexts that live at once, at least, under a solution: by value of the graph, when it is computed, their
+    /// number times the primes that each has.
+    pub fn most_limbs(&self, solution: &Solution, config: &Config) -> u64 {
+        let floor = config.bootstrap.as_ref().map_or(0, |b| b.level_in);
+        let highest = config.bootstrap.as_ref().map_or(0, |b| b.levels);
+        let alternatives = Alternatives::new(self.graph, &self.parts, config);
+        let limbs = |k: usize| {
+            let fresh = solution.bootstrapped[k];
+            let level = floor + if fresh { highest } else { solution.levels[k] };
+            self.graph.ty(ValueId(k as u32)).layout.ciphertexts as u64 * u64::from(level + 1)
+        };
+        let chosen = |k: usize| Some(&alternatives.problem.classes[k].alternatives[solution.chosen[k]?]);
+        let mut last = vec![0; solution.chosen.len()];
+        for k in 0..last.len() {
+            chosen(k).into_iter().flat_map(|a| &a.children).for_each(|child| last[*child] = k);
+        }
+        self.graph.outputs.iter().for_each(|o| last[o.value.index()] = usize::MAX);
+        let (mut live, mut most) = (0, 0);
+        let mut ends: BTreeMap<usize, u64> = BTreeMap::new();
+        for k in (0..last.len()).filter(|k| chosen(*k).is_some()) {
+            live += limbs(k);
+            *ends.entry(last[k]).or_default() += limbs(k);
+            most = most.max(live);
+            live -= ends.remove(&k).unwrap_or(0);
+        }
+        most
+    }
+
+    /// Levels that the network takes at least, without bootstraps.
+    pub fn levels(&self, config: &Config) -> u32 {
+        let levelled = Config { bootstrap: None, ..config.clone() };
+        let problem = Alternatives::new(self.graph, &self.parts, &levelled).problem;
+        extract::needed_levels(&problem).into_iter().max().unwrap_or(0)
     }
 
     /// Whether bootstraps as configured can take the network to its outputs; what [`run`] refuses otherwise.
@@ -100,27 +159,16 @@ fn check(graph: &SlotGraph, config: &Config) -> Result<(), PassError> {
     config.bootstrap.as_ref().map_or(Ok(()), |bootstrap| check_ranges(graph, bootstrap))
 }
 
-fn placed(
-    graph: &SlotGraph,
-    config: &Config,
-    alternatives: &Alternatives,
-) -> Result<(SlotGraph, Report), PassError> {
+/// The solution that the configuration gives, at its prices, or the one that is found.
+fn solution(graph: &SlotGraph, config: &Config, alternatives: &Alternatives) -> Result<Solution, PassError> {
     if let Some(bootstrap) = &config.bootstrap {
         check_depths(graph, bootstrap, alternatives)?;
     }
-    let Some(solution) = extract::solve(&alternatives.problem, config.beam) else {
+    let given = config.solution.as_ref().and_then(|given| extract::repriced(&alternatives.problem, given));
+    given.or_else(|| extract::solve(&alternatives.problem, config.beam)).ok_or_else(|| {
         let reason = "cannot be reached with the bootstraps that ranges and periods allow";
-        return Err(PassError::at(PASS, graph, graph.outputs[0].value, reason));
-    };
-    if solution.pruned {
-        tracing::warn!(
-            "place: the frontier was wider than {}; the placement may not be the cheapest",
-            config.beam
-        );
-    }
-    let placed = insert::placed(graph, alternatives, &solution, config.bootstrap.as_ref());
-    let report = Report::new(graph, &alternatives.problem, &solution);
-    Ok((placed, report))
+        PassError::at(PASS, graph, graph.outputs[0].value, reason)
+    })
 }
 
 fn refuse(nodes: Vec<Refusal>) -> Result<(), PassError> {

@@ -1,9 +1,9 @@
 //! Evaluation of single operators, one file per kind.
 
 mod client;
-pub(super) mod conv;
+pub(crate) mod conv;
 mod pointwise;
-pub(super) mod pool;
+pub(crate) mod pool;
 pub(super) mod shape;
 
 use super::{Pool, Real, ReduceKind, Tensor, TensorOp, infer_shape};

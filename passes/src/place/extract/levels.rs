@@ -2,13 +2,13 @@
 
 use super::problem::{Alternative, Problem};
 
-/// For each e-class a level below which it is of no use without bootstraps; for inputs the level that the extraction with
-/// the fewest levels needs, at which they arrive. With bootstraps any level will do.
+/// For each e-class a level below which it is of no use; for inputs without bootstraps the level that the extraction with
+/// the fewest levels needs, at which they arrive.
 pub fn needed_levels(problem: &Problem) -> Vec<u32> {
-    if problem.bootstraps.is_some() {
-        return vec![0; problem.classes.len()];
-    }
     let mut levels = least_levels(problem);
+    if problem.bootstraps.is_some() {
+        return levels;
+    }
     let exact = levels_along(problem, &shallowest(problem));
     for (c, class) in problem.classes.iter().enumerate() {
         if class.alternatives.iter().all(|a| a.children.is_empty()) {
@@ -18,7 +18,8 @@ pub fn needed_levels(problem: &Problem) -> Vec<u32> {
     levels
 }
 
-/// For each e-class a bound on its levels: what all its readers need that cannot do without it, or else one of the others.
+/// For each e-class a bound on its levels: what all its readers need that cannot do without it, or else one of the others;
+/// none if it may be bootstrapped.
 fn least_levels(problem: &Problem) -> Vec<u32> {
     let required = required(problem);
     let count = problem.classes.len();
@@ -27,7 +28,7 @@ fn least_levels(problem: &Problem) -> Vec<u32> {
     problem.outputs.iter().for_each(|o| forced[*o] = Some(0));
     let mut levels = vec![0; count];
     for (c, class) in problem.classes.iter().enumerate().rev() {
-        levels[c] = forced[c].or(asked[c]).unwrap_or(0);
+        levels[c] = if problem.refreshable(c) { 0 } else { forced[c].or(asked[c]).unwrap_or(0) };
         let depth = class.alternatives.iter().map(|a| a.depth).min().unwrap_or(0);
         for a in &class.alternatives {
             for child in &a.children {
@@ -104,17 +105,24 @@ pub(super) fn required(problem: &Problem) -> Vec<bool> {
 
 /// Whether the outputs can be computed at all: if everything that may be bootstrapped is.
 pub fn reaches(problem: &Problem) -> bool {
-    let Some(bootstraps) = &problem.bootstraps else { return true };
-    let mut levels: Vec<Option<u32>> = Vec::with_capacity(problem.classes.len());
+    let highest = highest_levels(problem);
+    problem.bootstraps.is_none() || highest.is_some_and(|levels| problem.outputs.iter().all(|o| levels[*o].is_some()))
+}
+
+/// For each e-class the highest level at which it can be available, if everything that may be bootstrapped is, and the
+/// alternative that leads there; None for one that cannot be computed. None without bootstraps.
+pub(super) fn highest_levels(problem: &Problem) -> Option<Vec<Option<(u32, usize)>>> {
+    let bootstraps = problem.bootstraps.as_ref()?;
+    let mut levels: Vec<Option<(u32, usize)>> = Vec::with_capacity(problem.classes.len());
     for (c, class) in problem.classes.iter().enumerate() {
         let level = |a: &Alternative| {
-            let read: Option<Vec<u32>> = a.children.iter().map(|child| levels[*child]).collect();
+            let read: Option<Vec<u32>> = a.children.iter().map(|child| levels[*child].map(|l| l.0)).collect();
             let from = read?.into_iter().min().unwrap_or(bootstraps.levels).min(problem.highest(a));
             from.checked_sub(a.depth)
         };
-        let level = class.alternatives.iter().filter_map(level).max();
-        let fresh = problem.refresh(c).is_finite() && problem.is_computed(c);
-        levels.push(if fresh { level.map(|_| bootstraps.levels) } else { level });
+        let reached = class.alternatives.iter().enumerate().filter_map(|(k, a)| Some((level(a)?, k)));
+        let best = reached.max_by_key(|(level, k)| (*level, std::cmp::Reverse(*k)));
+        levels.push(if problem.refreshable(c) { best.map(|(_, k)| (bootstraps.levels, k)) } else { best });
     }
-    problem.outputs.iter().all(|o| levels[*o].is_some())
+    Some(levels)
 }

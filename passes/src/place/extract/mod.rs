@@ -14,5 +14,5 @@ mod state;
 
 pub use levels::{needed_levels, reaches};
 pub use naive::{Naive, naive};
-pub use problem::{Alternative, Bootstraps, EClass, Problem, Solution};
+pub use problem::{Alternative, Bootstraps, EClass, Problem, Solution, repriced};
 pub use search::solve;

@@ -71,6 +71,11 @@ impl Problem {
         self.classes[class].alternatives.iter().all(|a| !a.children.is_empty())
     }
 
+    /// True if an e-class may be bootstrapped, and gains by it.
+    pub(super) fn refreshable(&self, class: usize) -> bool {
+        self.refresh(class).is_finite() && self.is_computed(class)
+    }
+
     /// Highest level at which an alternative may execute.
     pub(super) fn highest(&self, alternative: &Alternative) -> u32 {
         self.bootstraps.as_ref().map_or(u32::MAX, |b| b.levels.saturating_sub(alternative.headroom))
@@ -92,4 +97,28 @@ pub struct Solution {
     pub price: f64,
     /// True if the beam cut states off, so that a cheaper extraction may exist.
     pub pruned: bool,
+}
+
+/// A solution of a problem like this one, which differs in prices only, at this one's; None if it is none.
+pub fn repriced(problem: &Problem, solution: &Solution) -> Option<Solution> {
+    if solution.chosen.len() != problem.classes.len() {
+        return None;
+    }
+    let mut price = 0.0;
+    for (c, class) in problem.classes.iter().enumerate() {
+        if let Some(k) = solution.chosen[c] {
+            let alternative = class.alternatives.get(k)?;
+            let executes = solution.levels[c] + alternative.depth;
+            if problem.bootstraps.is_some() && !alternative.children.is_empty() && executes > problem.highest(alternative) {
+                return None;
+            }
+            price += alternative.rotations * problem.price_at(executes);
+        }
+        price += match (solution.bootstrapped[c], solution.together[c]) {
+            (true, Some(with)) if with < c => problem.bootstraps.as_ref()?.together(with, c),
+            (true, Some(_)) | (false, _) => 0.0,
+            (true, None) => problem.refresh(c),
+        };
+    }
+    price.is_finite().then(|| Solution { price, ..solution.clone() })
 }

@@ -17,12 +17,12 @@ use std::collections::HashMap;
 
 use super::bound::Remaining;
 use super::levels::{needed_levels, reaches, required, useful_levels};
-use super::naive::naive;
+use super::naive::{with_all_bootstraps, with_fewest_levels, without_foresight};
 use super::problem::{Problem, Solution};
 use super::state::{State, keep_best, undominated};
 
 /// Finds the cheapest extraction, exactly unless more than `beam` states are undominated at once. None if no extraction
-/// stays within the levels.
+/// stays within the levels: where the search loses all that does, an extraction without foresight is the answer.
 ///
 /// # Panics
 /// If an e-class reads itself or a later one, or an output has no alternative.
@@ -30,8 +30,9 @@ pub fn solve(problem: &Problem, beam: usize) -> Option<Solution> {
     if !reaches(problem) {
         return None;
     }
-    let mut bound = naive(problem).map_or(f64::INFINITY, |n| n.price);
-    let mut best: Option<Solution> = None;
+    let known = [with_fewest_levels(problem), without_foresight(problem), with_all_bootstraps(problem)];
+    let mut best = known.into_iter().flatten().min_by(|a, b| a.price.total_cmp(&b.price));
+    let mut bound = best.as_ref().map_or(f64::INFINITY, |s| s.price);
     // Narrow searches find bounds that keep wide ones narrow.
     let narrow = [NARROW, 8 * NARROW].into_iter().filter(|n| problem.bootstraps.is_some() && *n < beam);
     for beam in narrow.chain([beam]) {
