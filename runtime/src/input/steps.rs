@@ -180,11 +180,8 @@ mod tests {
         assert_eq!(boxed, Placement { origin: (0.0, -80.0), factor: (2.0, 2.0) });
         let squashed = of((480, 640), &steps("320x320", false));
         assert_eq!(squashed, Placement { origin: (0.0, 0.0), factor: (2.0, 1.5) });
-        let cut = of((480, 640), &steps("short:360", true));
-        assert_eq!(
-            cut,
-            Placement { origin: (80.0 * 4.0 / 3.0, 20.0 * 4.0 / 3.0), factor: (4.0 / 3.0, 4.0 / 3.0) }
-        );
+        let cut = of((480, 640), &steps("short:384", true));
+        assert_eq!(cut, Placement { origin: (120.0, 40.0), factor: (1.25, 1.25) });
         assert!(Placement::of((480, 640), (320, 320), &Preprocessing::default(), false).is_err());
         let same = Placement::of((320, 320), (320, 320), &Preprocessing::default(), false);
         assert_eq!(same, Ok(Placement::IDENTITY));
