@@ -1,7 +1,10 @@
 //! Splits a network into what is evaluated on ciphertexts and its tail, which the client evaluates after decryption.
 //!
 //! A tail begins where a function is no polynomial and nothing heavy depends on it: no convolution, no matrix, no average.
-//! With it goes all that depends on it, and what only moves elements right before it. A network of polynomials has no tail.
+//! With it goes all that depends on it, and what only moves elements right before it or, where there is a tail, at the end of
+//! other outputs, with affine maps behind that: on ciphertexts it would cost key switches. What is decrypted never gets larger
+//! by it: a slice stays encrypted unless the rest of what it is cut from is decrypted as well. Affine maps that stand before
+//! all moves are weights and stay on the server. A network of polynomials has no tail.
 
 use std::collections::HashSet;
 
@@ -44,13 +47,15 @@ fn heavy(op: &TensorOp) -> bool {
     }
 }
 
-/// What only moves elements.
+/// What only moves elements of one value, or repeats them.
 fn moves(op: &TensorOp) -> bool {
     matches!(
         op,
         TensorOp::Reshape { .. }
             | TensorOp::Transpose { .. }
-            | TensorOp::Concat { .. }
+            | TensorOp::Slice { .. }
+            | TensorOp::Pad { .. }
+            | TensorOp::Gather { .. }
             | TensorOp::Expand { .. }
     )
 }
@@ -68,15 +73,46 @@ fn client_side(graph: &TensorGraph) -> Vec<bool> {
         let first = exact(&node.op) && !heavy_below[id.index()];
         tail[id.index()] = first || node.args.iter().any(|a| tail[a.index()]);
     }
+    if tail.contains(&true) {
+        add_moves(graph, &mut tail);
+    }
+    tail
+}
+
+/// Adds what moves elements into a tail, or into outputs, as long as no more of them are decrypted.
+fn add_moves(graph: &TensorGraph, tail: &mut [bool]) {
     let users = graph.users();
+    let mut output = vec![false; graph.len()];
+    graph.outputs.iter().for_each(|o| output[o.value.index()] = true);
+    let elements = |id: ValueId| graph.ty(id).iter().product::<usize>();
+    // What elements are moved for, or what maps them behind that.
+    let mut carried = vec![false; graph.len()];
+    for (id, node) in graph.iter() {
+        carried[id.index()] = match &node.op {
+            TensorOp::Affine { .. } => node.args.iter().all(|a| carried[a.index()]),
+            op => moves(op) || matches!(op, TensorOp::Concat { .. }),
+        };
+    }
+    // Users come later: those of a value are decided before it.
     for (id, node) in graph.iter().rev() {
-        let output = graph.outputs.iter().any(|o| o.value == id);
-        let users = &users[id.index()];
-        if moves(&node.op) && !output && !users.is_empty() && users.iter().all(|u| tail[u.index()]) {
+        let ends = |v: ValueId, tail: &[bool]| {
+            let users = &users[v.index()];
+            !tail[v.index()]
+                && (output[v.index()] || !users.is_empty())
+                && users.iter().all(|u| tail[u.index()])
+        };
+        let mut moved = users[id.index()].clone();
+        moved.retain(|&v| carried[v.index()] && graph.node(v).args.len() == 1 && ends(v, tail));
+        let known = matches!(node.op, TensorOp::Constant { .. });
+        let decrypted = output[id.index()] || users[id.index()].iter().any(|u| tail[u.index()]);
+        let before: usize = moved.iter().map(|&v| elements(v)).sum();
+        if known || decrypted || before >= elements(id) {
+            moved.iter().for_each(|v| tail[v.index()] = true);
+        }
+        if matches!(node.op, TensorOp::Concat { .. }) && ends(id, tail) {
             tail[id.index()] = true;
         }
     }
-    tail
 }
 
 /// Splits a network.

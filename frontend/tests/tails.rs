@@ -157,3 +157,96 @@ fn cases_end_at_the_client() {
         assert!(difference(&got[0], &read_npy(&folder.join("out0.npy"))) < 1e-5);
     }
 }
+
+/// A slice of channels.
+fn channels(from: &str, to: &str, [start, end]: [&str; 2]) -> NodeProto {
+    node("Slice", &[from, start, end, "one"], &[to])
+}
+
+fn imported_parts(nodes: Vec<NodeProto>, outputs: &[&str]) -> Import {
+    let outputs = outputs.iter().map(|o| output(o)).collect();
+    let mut initializers = weights();
+    initializers.extend([longs("zero", &[0]), longs("one", &[1]), longs("end", &[2])]);
+    initializers.extend([
+        floats("eight", &[], vec![8.0]),
+        floats("grid", &[1, 1, 6, 6], (0..36).map(|k| k as f32).collect()),
+    ]);
+    let graph = GraphProto { output: outputs, ..graph(nodes, initializers) };
+    import_bytes(&model(graph), &Options::default()).unwrap()
+}
+
+#[test]
+fn heads_in_parts_are_decrypted_as_a_whole() {
+    // A sigmoid of one part, a decoding of the other one.
+    let nodes = vec![
+        conv("x", "a"),
+        channels("a", "score", ["zero", "one"]),
+        channels("a", "place", ["one", "end"]),
+        node("Sigmoid", &["score"], &["p"]),
+        node("Mul", &["place", "eight"], &["scaled"]),
+        node("Add", &["scaled", "grid"], &["decoded"]),
+        with(node("Concat", &["p", "decoded"], &["y"]), vec![int("axis", 1)]),
+    ];
+    let import = imported_parts(nodes, &["y"]);
+    assert_eq!(ops(&import.graph), ["Input", "Conv"]);
+    let raw = fhec_ir::tensor::run(&import.graph, &[x()]).unwrap().remove(0);
+    let y = import.run(&[x()]).unwrap().remove(0);
+    for k in 0..36 {
+        assert!((y.data[k] - 1.0 / (1.0 + (-raw.data[k]).exp())).abs() < 1e-12);
+        assert!((y.data[36 + k] - (8.0 * raw.data[36 + k] + k as f64)).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn what_is_decrypted_does_not_grow() {
+    // The other half of `a` is not wanted.
+    let nodes =
+        vec![conv("x", "a"), channels("a", "score", ["zero", "one"]), node("Sigmoid", &["score"], &["y"])];
+    let import = imported_parts(nodes, &["y"]);
+    assert_eq!(ops(&import.graph), ["Input", "Conv", "Slice"]);
+    // It is, by an output of its own.
+    let nodes = vec![
+        conv("x", "a"),
+        channels("a", "score", ["zero", "one"]),
+        node("Sigmoid", &["score"], &["y"]),
+        node("Reshape", &["a", "flat"], &["all"]),
+    ];
+    let import = imported_parts(nodes, &["y", "all"]);
+    assert_eq!(ops(&import.graph), ["Input", "Conv"]);
+    assert_eq!(import.run(&[x()]).unwrap()[1].shape, [1, 72]);
+}
+
+#[test]
+fn moves_at_the_end_of_other_outputs_are_the_client_s() {
+    let perm = || vec![ints("perm", &[0, 2, 3, 1])];
+    let nodes = vec![
+        conv("x", "a"),
+        conv("x", "b"),
+        with(node("Transpose", &["a"], &["t"]), perm()),
+        node("Sigmoid", &["t"], &["scores"]),
+        with(node("Transpose", &["b"], &["places"]), perm()),
+        // Encrypted work goes on behind this one.
+        with(node("Transpose", &["b"], &["u"]), vec![ints("perm", &[0, 1, 3, 2])]),
+        node("Mul", &["u", "u"], &["squares"]),
+    ];
+    let import = imported_parts(nodes, &["scores", "places", "squares"]);
+    assert_eq!(ops(&import.graph), ["Input", "Conv", "Conv", "Transpose", "Poly"]);
+    let raw: Vec<_> = import.graph.outputs.iter().map(|o| o.name.as_str()).collect();
+    assert_eq!(raw, ["conv_a", "conv_b", "squares"]);
+    assert_eq!(import.output_names().collect::<Vec<_>>(), ["scores", "places", "squares"]);
+    let places = import.run(&[x()]).unwrap().swap_remove(1);
+    let b = fhec_ir::tensor::run(&import.graph, &[x()]).unwrap().swap_remove(1);
+    assert_eq!((places.shape, places.data[1]), (vec![1, 6, 6, 2], b.data[36]));
+}
+
+#[test]
+fn affine_maps_before_moves_are_weights() {
+    let nodes = vec![
+        conv("x", "a"),
+        node("Mul", &["a", "eight"], &["s"]),
+        with(node("Transpose", &["s"], &["t"]), vec![ints("perm", &[0, 2, 3, 1])]),
+        node("Sigmoid", &["t"], &["y"]),
+    ];
+    let import = imported_parts(nodes, &["y"]);
+    assert!(!tail(&import).contains(&"Affine") && ops(&import.graph).contains(&"Affine"));
+}

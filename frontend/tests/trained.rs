@@ -149,16 +149,47 @@ fn detector_input(bytes: &[u8], shape: &[usize], offset: f64, factor: f64, bgr: 
     Tensor::new(shape.to_vec(), data)
 }
 
+/// What is decrypted of a detector: channels and height of each output, sorted.
+fn decrypted(import: &fhec_frontend::Import) -> Vec<(usize, usize)> {
+    let mut shapes: Vec<(usize, usize)> = Vec::new();
+    for output in &import.graph.outputs {
+        let node = import.graph.node(output.value);
+        // No layout is changed before.
+        assert_eq!(fhec_ir::Op::mnemonic(&node.op), "Conv", "{}", output.name);
+        let &[1, channels, height, _] = &node.ty[..] else { panic!("{:?}", node.ty) };
+        shapes.push((channels, height));
+    }
+    sorted(shapes)
+}
+
+fn sorted(mut shapes: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    shapes.sort_unstable();
+    shapes
+}
+
 #[test]
 fn detectors() {
     let Some(shared) = shared() else { return };
-    for (name, image, offset, factor, bgr) in [
-        ("fastestdet_coco_352", "zidane_352x352", 0.0, 1.0 / 255.0, true),
-        ("ultralight_face_RFB_320", "zidane_240x320", 127.0, 1.0 / 128.0, false),
-        ("ultralight_face_RFB_320_nopost", "zidane_240x320", 127.0, 1.0 / 128.0, false),
-        ("yunet_n_320", "zidane_320x320", 0.0, 1.0, true),
+    let yunet = [1, 4, 10].map(|channels| [10, 20, 40].map(|side| (channels, side)));
+    // Classes and objects are two outputs.
+    let yunet = [&yunet[0][..], &yunet[0], &yunet[1], &yunet[2]].concat();
+    let faces = [(4, 8), (4, 15), (6, 4), (6, 30), (8, 8), (8, 15), (12, 4), (12, 30)];
+    for (name, image, offset, factor, bgr, raw) in [
+        ("fastestdet_coco_352", "zidane_352x352", 0.0, 1.0 / 255.0, true, vec![(1, 22), (4, 22), (80, 22)]),
+        ("ultralight_face_RFB_320", "zidane_240x320", 127.0, 1.0 / 128.0, false, faces.to_vec()),
+        ("ultralight_face_RFB_320_nopost", "zidane_240x320", 127.0, 1.0 / 128.0, false, faces.to_vec()),
+        ("yunet_n_320", "zidane_320x320", 0.0, 1.0, true, yunet),
+        (
+            "yolov5n_bccd_320_decode",
+            "bccd_320x320",
+            0.0,
+            1.0 / 255.0,
+            false,
+            vec![(24, 10), (24, 20), (24, 40)],
+        ),
     ] {
         let import = load(&shared.join(format!("models/detect/{name}.onnx")));
+        assert_eq!(decrypted(&import), sorted(raw), "{name}");
         let bytes = std::fs::read(shared.join(format!("vectors/inputs/{image}.u8"))).unwrap();
         let (input, _) = import.graph.inputs().next().unwrap();
         let x = detector_input(&bytes, import.graph.ty(input), offset, factor, bgr);
@@ -168,6 +199,14 @@ fn detectors() {
             assert!(d < 1e-4, "{name} {output}: {d:.1e}");
         }
     }
+}
+
+/// The largest detector is not too large for a client.
+#[test]
+fn a_large_head() {
+    let Some(shared) = shared() else { return };
+    let import = load(&shared.join("models/detect/yolov5n_coco_640_decode.onnx"));
+    assert_eq!(decrypted(&import), [(255, 20), (255, 40), (255, 80)]);
 }
 
 #[test]

@@ -8,12 +8,14 @@
 //! * [`files`]: key and ciphertext files, tagged so that swapped ones are noticed.
 //! * [`key_folder`]: the folder of a client's keys, made as a whole.
 //! * `client` (feature `client`): key generation, encryption, decryption. `input`: from image files to numbers. `ledger`: the
-//!   requests and releases of a key.
+//!   requests and releases of a key. `boxes`: what the results of detectors mean, and pictures of them.
 //!
 //! Without the feature `client` nothing here can decrypt, and no type holds a secret key.
 
 mod ahead;
 pub mod bootstrap;
+#[cfg(feature = "client")]
+pub mod boxes;
 pub mod ckks;
 pub mod clear;
 #[cfg(feature = "client")]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 /// Extension of the files in folders.
-const EXTENSION: &str = "ct";
+pub(crate) const EXTENSION: &str = "ct";
 
 /// Ciphertext files to work on.
 pub(crate) struct Bundles {
@@ -65,10 +65,10 @@ pub(crate) fn input_name(path: &Path) -> String {
     name.map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }
 
-/// File names for the ciphertexts of records: what they are called, with nothing in it that folders or shells mind, numbers
-/// of equal length so that they sort, and each once.
+/// File names for what is made of records: what they are called, with nothing in it that folders or shells mind, numbers
+/// of equal length so that they sort, each once, and an extension.
 #[cfg(feature = "client")]
-pub(crate) fn file_names(records: &[String]) -> Vec<String> {
+pub(crate) fn file_names(records: &[String], extension: &str) -> Vec<String> {
     let number = |name: &str| name.rsplit_once('#').and_then(|(_, n)| n.parse::<usize>().ok());
     let digits = records.iter().filter_map(|r| number(r)).max().unwrap_or(0).to_string().len();
     let parts = |name: &str| -> Vec<String> {
@@ -104,7 +104,7 @@ pub(crate) fn file_names(records: &[String]) -> Vec<String> {
             let count = taken.entry(name.clone()).or_default();
             *count += 1;
             if *count == 1 {
-                return format!("{name}.{EXTENSION}");
+                return format!("{name}.{extension}");
             }
             let number = *count;
             name = format!("{wanted}-{number}");
@@ -118,7 +118,7 @@ mod tests {
     use super::file_names;
 
     fn names(records: &[&str]) -> Vec<String> {
-        file_names(&records.iter().map(ToString::to_string).collect::<Vec<_>>())
+        file_names(&records.iter().map(ToString::to_string).collect::<Vec<_>>(), super::EXTENSION)
     }
 
     #[test]

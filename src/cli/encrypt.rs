@@ -13,7 +13,7 @@ use fhec_runtime::ledger::Requests;
 use serde_json::json;
 
 use super::Context;
-use super::bundles::file_names;
+use super::bundles::{EXTENSION, file_names};
 use super::files::load_spec;
 use super::output::failure;
 use super::paths::Paths;
@@ -153,7 +153,7 @@ fn many(
     if folder.is_file() {
         bail!("{}: several inputs are written to a folder, this is a file", folder.display());
     }
-    let names = file_names(&tasks.iter().map(|t| t.0.name.clone()).collect::<Vec<_>>());
+    let names = file_names(&tasks.iter().map(|t| t.0.name.clone()).collect::<Vec<_>>(), EXTENSION);
     paths.writes_in([folder], &names).check()?;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut entries: Vec<_> = failed.iter().map(|f| failure(&f.name, &f.error)).collect();

@@ -14,9 +14,11 @@ use anyhow::Result;
 use clap::Args;
 use fhec_ir::plan::{ClientSpec, Plan};
 use fhec_runtime::client::Client;
+use fhec_runtime::input::InputType;
 use fhec_runtime::server::{Server, plaintext_bytes};
 
 use super::Context;
+use super::boxes::{BoxArgs, Boxes, boxes_help};
 use super::check::Reference;
 use super::files::load_plan;
 #[cfg(feature = "compiler")]
@@ -49,12 +51,17 @@ run on. --check bounds the error of that, and shows the results beside those in 
 With --json there is one object, whatever the number of inputs: `images`, `failed`, `agreement`, `accuracy`, `mean_seconds`,
 `max_abs_error`, `seconds_keygen`, `peak_rss_bytes`, and `results`, an entry for each input with `input`, `output` (the first),
 `outputs` by name and `shapes` of these (numbers are flat, row-major), `top1`, `class`, `label`, `seconds`, with --check
-`clear_output`, `max_abs_error`, `agrees`; or with `error`.
+`clear_output`, `max_abs_error`, `agrees`, with --boxes `boxes` (`class`, `name`, `score`, `x0`, `y0`, `x1`, `y1`); or with
+`error`.
 
+",
+    boxes_help!(),
+    "
 Examples:
   fhec infer model.plan --input cat.png
   fhec infer lenet.onnx --input t10k-images-idx3-ubyte.gz --range 0..100 --labels t10k-labels-idx1-ubyte.gz --check
-  fhec infer model.plan --input test_batch.bin#17 --json --check"
+  fhec infer model.plan --input test_batch.bin#17 --json --check
+  fhec infer detector.plan --input street.jpg --boxes found.png --classes coco.txt"
 ))]
 pub(crate) struct InferArgs {
     /// A plan, or an ONNX network, which is compiled first.
@@ -81,6 +88,8 @@ pub(crate) struct InferArgs {
     data: DataArgs,
     #[command(flatten)]
     results: ResultArgs,
+    #[command(flatten)]
+    boxes: BoxArgs,
     /// Insist on inputs and results beyond what the plan was made for, at the risk of wrong ones.
     #[arg(long)]
     allow_out_of_range: bool,
@@ -100,7 +109,7 @@ fn is_network(model: &Path) -> bool {
 
 impl InferArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
-        self.paths().writes(&self.trace).check()?;
+        self.boxes.add_to(self.paths().writes(&self.trace)).check()?;
         secrets::protect();
         let model = self.model(context)?;
         let results = Results::new(&model.plan.client, &self.results)?;
@@ -108,6 +117,10 @@ impl InferArgs {
         let (range, labels) = (self.range.clone(), self.labels.as_deref());
         let asked = Asked { files: &self.input, range, labels, data: self.data };
         let (tasks, failed) = asked.open(&model.plan.client.inputs, context)?;
+        let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+        let input = model.plan.client.inputs.first().map(InputType::from);
+        let boxes = Boxes::new(&self.boxes, &results, input.as_ref(), &names)?;
+        boxes.as_ref().map_or(Ok(()), |boxes| boxes.check_apart(Paths::new().reads(&self.input)))?;
         let Plan { parameters, keys, client, .. } = &*model.plan;
         let spec = ClientSpec {
             plan: model.id,
@@ -140,6 +153,7 @@ impl InferArgs {
             server,
             results,
             releaser,
+            boxes,
             check: self.check.is_some(),
             layers,
             trace,

@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "compiler", feature = "client"))]
 mod assumed;
+#[cfg(feature = "client")]
+mod boxes;
 mod bundles;
 #[cfg(feature = "compiler")]
 mod calibrate;

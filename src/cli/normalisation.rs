@@ -190,7 +190,8 @@ impl Rules {
             }
             Some(Scale::To(resize)) => {
                 steps.resize = Some(resize);
-                steps.crop = exact != Some(resize);
+                let boxed = size.map(|(height, width)| Resize::Letterbox { height, width });
+                steps.crop = ![exact, boxed].contains(&Some(resize));
             }
         }
         let cut = |(height, width): (usize, usize)| match size {

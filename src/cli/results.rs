@@ -52,6 +52,21 @@ impl Results {
         Ok(Self { tail, raw: args.raw, classes, shown, release: args.release, decimals })
     }
 
+    /// Names and shapes of what is shown.
+    pub(crate) fn shown(&self) -> &[(String, Vec<usize>)] {
+        &self.shown
+    }
+
+    /// Names of classes; none if they are not known.
+    pub(crate) fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Whether the client's part is left out.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.raw
+    }
+
     /// How many results are shown.
     pub(crate) fn count(&self) -> usize {
         self.shown.len()

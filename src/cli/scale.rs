@@ -27,7 +27,7 @@ impl FromStr for Scale {
             "exact" => Ok(Self::Exact),
             text => match text.parse() {
                 Ok(resize) => Ok(Self::To(resize)),
-                Err(e) => Err(format!("{e}; exact, short:N, WxH and none may be")),
+                Err(e) => Err(format!("{e}; exact, short:N, WxH, letterbox:WxH and none may be")),
             },
         }
     }
@@ -44,7 +44,8 @@ impl TryFrom<String> for Scale {
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct ScaleArgs {
     /// Scale pictures of another size: `exact` to the network's (also without HOW); when compiling also `short:N`, the
-    /// shorter side to N pixels, or `WxH`, of which the centre is taken; `none` refuses them.
+    /// shorter side to N pixels, `WxH`, of which the centre is taken, or `letterbox:WxH`, what fits into it in proportion,
+    /// amid grey; `none` refuses them.
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "exact")]
     resize: Option<Scale>,
 }

@@ -47,17 +47,36 @@ impl Normalisation {
 
     /// Bytes of a tensor of a shape for which [`Normalisation::check`] holds: (x/divisor − mean)/std.
     pub fn apply(&self, bytes: &[u8], shape: &[usize]) -> Vec<f64> {
+        let of_element = self.by_element(shape);
+        let number = |(k, byte): (usize, &u8)| {
+            let (mean, std) = of_element(k);
+            (f64::from(*byte) / self.divisor - mean) / std
+        };
+        bytes.iter().enumerate().map(number).collect()
+    }
+
+    /// The bytes that a tensor of a shape was made of, or the nearest ones.
+    pub fn invert(&self, numbers: &[f64], shape: &[usize]) -> Vec<u8> {
+        let of_element = self.by_element(shape);
+        let byte = |(k, x): (usize, &f64)| {
+            let (mean, std) = of_element(k);
+            ((x * std + mean) * self.divisor).round() as u8
+        };
+        numbers.iter().enumerate().map(byte).collect()
+    }
+
+    /// Mean and deviation of each element of a tensor.
+    fn by_element(&self, shape: &[usize]) -> impl Fn(usize) -> (f64, f64) {
         let (channels, plane) = channels(shape);
         let of = |list: &[f64], channel: usize, none: f64| match list {
             [] => none,
             [all] => *all,
             _ => list.get(channel).copied().unwrap_or(none),
         };
-        let number = |(k, byte): (usize, &u8)| {
+        move |k| {
             let channel = k / plane % channels;
-            (f64::from(*byte) / self.divisor - of(&self.mean, channel, 0.0)) / of(&self.std, channel, 1.0)
-        };
-        bytes.iter().enumerate().map(number).collect()
+            (of(&self.mean, channel, 0.0), of(&self.std, channel, 1.0))
+        }
     }
 }
 
@@ -120,6 +139,7 @@ mod tests {
     fn each_channel_has_its_numbers() {
         let n = normalisation(&[0.0, 1.0], &[1.0, 0.5]);
         assert_eq!(n.apply(&[0, 255, 0, 255], &[1, 2, 1, 2]), [0.0, 1.0, -2.0, 0.0]);
+        assert_eq!(n.invert(&[0.0, 1.0, -2.0, 9.0], &[1, 2, 1, 2]), [0, 255, 0, 255]);
         let n = normalisation(&[0.0, 1.0, 0.0], &[1.0]);
         assert_eq!(n.apply(&[0, 255, 255, 255, 0, 0], &[1, 2, 1, 3]), [0.0, 0.0, 1.0, 1.0, -1.0, 0.0]);
         let refused = normalisation(&[0.1, 0.2, 0.3], &[]).check(&[1, 1, 28, 28]).unwrap_err();

@@ -25,7 +25,17 @@ pub enum Resize {
         /// Columns.
         width: usize,
     },
+    /// As large as fits into this size in proportion; the rest is a border of grey (114), as YOLO has it.
+    Letterbox {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
 }
+
+/// The colour of a letterbox' border.
+const LETTERBOX_GREY: u8 = 114;
 
 impl Resize {
     /// (height, width) of a picture of a size with pixels after scaling; the longer side is rounded down.
@@ -35,23 +45,36 @@ impl Resize {
             Self::Exact { height, width } => (height, width),
             Self::ShortSide(side) if width <= height => (long(width, height, side), side),
             Self::ShortSide(side) => (side, long(height, width, side)),
+            Self::Letterbox { height: rows, width: columns } => {
+                let rounded = |a: usize, b: usize, by: usize| {
+                    let (product, by) = (a.saturating_mul(b), by.max(1));
+                    (product.saturating_mul(2).saturating_add(by) / by.saturating_mul(2)).max(1)
+                };
+                match rows.saturating_mul(width) <= columns.saturating_mul(height) {
+                    true => (rows, rounded(width, rows, height)),
+                    false => (rounded(height, columns, width), columns),
+                }
+            }
         }
     }
 
     fn sides(self) -> [usize; 2] {
         match self {
             Self::ShortSide(side) => [side; 2],
-            Self::Exact { height, width } => [height, width],
+            Self::Exact { height, width } | Self::Letterbox { height, width } => [height, width],
         }
     }
 }
 
-/// `short:256` or, width first, `224x224`.
+/// `short:256` or, width first, `224x224` and `letterbox:320x320`.
 impl FromStr for Resize {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("short:") {
-            Some(side) => Ok(Self::ShortSide(pixels(side)?)),
+        if let Some(side) = text.strip_prefix("short:") {
+            return Ok(Self::ShortSide(pixels(side)?));
+        }
+        match text.strip_prefix("letterbox:") {
+            Some(size) => parse_size(size).map(|(height, width)| Self::Letterbox { height, width }),
             None => parse_size(text).map(|(height, width)| Self::Exact { height, width }),
         }
     }
@@ -63,6 +86,7 @@ impl fmt::Display for Resize {
         match self {
             Self::ShortSide(side) => write!(f, "short:{side}"),
             Self::Exact { height, width } => write!(f, "{width}x{height}"),
+            Self::Letterbox { height, width } => write!(f, "letterbox:{width}x{height}"),
         }
     }
 }
@@ -107,7 +131,7 @@ pub struct Preprocessing {
     /// Whether it is scaled first, by antialiased bilinear interpolation. A picture of a size that does not fit is refused
     /// otherwise.
     pub resize: Option<Resize>,
-    /// Whether its centre is cut out, of the input's size; what is smaller lies in the middle of zeros.
+    /// Whether its centre is cut out, of the input's size; what is smaller lies in the middle of zeros, or of a letterbox' grey.
     pub crop: bool,
     /// Order of its channels in the input.
     pub channels: ChannelOrder,
@@ -128,6 +152,14 @@ impl Preprocessing {
         let ImageAxes { height, width, .. } = picture(shape)?;
         let side = (height.max(width).saturating_mul(8) + 3) / 7;
         Ok(Self { resize: Some(Resize::ShortSide(side)), crop: true, channels: ChannelOrder::Rgb })
+    }
+
+    /// What surrounds a picture in the middle of an input; None if it has to be of the input's size.
+    pub fn border(&self) -> Option<u8> {
+        match self.resize {
+            Some(Resize::Letterbox { .. }) => Some(LETTERBOX_GREY),
+            _ => self.crop.then_some(0),
+        }
     }
 
     /// Whether pictures of another size may fit.
@@ -154,7 +186,7 @@ impl Preprocessing {
         let fits = match resize {
             _ if self.crop => true,
             Resize::ShortSide(side) => side == height.min(width),
-            exact @ Resize::Exact { .. } => exact.of((height, width)) == (height, width),
+            Resize::Exact { .. } | Resize::Letterbox { .. } => resize.sides() == [height, width],
         };
         if fits {
             Ok(())
@@ -176,6 +208,7 @@ impl Preprocessing {
         match self.resize {
             Some(Resize::ShortSide(n)) => steps.push(format!("short side {n}")),
             Some(Resize::Exact { height, width }) => steps.push(format!("resize {width}×{height}")),
+            Some(Resize::Letterbox { height, width }) => steps.push(format!("letterbox {width}×{height}")),
             None => {}
         }
         if self.crop {
@@ -232,6 +265,11 @@ mod tests {
         assert_eq!(Resize::ShortSide(72).of((135, 180)), (72, 96));
         assert_eq!(Resize::ShortSide(256).of((375, 500)), (256, 341));
         assert_eq!(Resize::ShortSide(256).of((500, 375)), (341, 256));
+        let boxed = Resize::Letterbox { height: 320, width: 320 };
+        assert_eq!(boxed.of((480, 640)), (240, 320));
+        assert_eq!(boxed.of((640, 479)), (320, 240));
+        assert_eq!(boxed.of((1, 1000)), (1, 320));
+        assert_eq!(boxed.of((20, 20)), (320, 320));
         for (size, short) in [(224, 256), (299, 342), (64, 73), (384, 439)] {
             let imagenet = Preprocessing::imagenet(&[1, 3, size, size]).unwrap();
             assert_eq!(imagenet.resize, Some(Resize::ShortSide(short)));
@@ -240,10 +278,10 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_they_are_written() {
-        for text in ["short:256", "224x192"] {
+        for text in ["short:256", "224x192", "letterbox:320x240"] {
             assert_eq!(text.parse::<Resize>().unwrap().to_string(), text);
         }
-        for text in ["short", "short:0", "224", "0x3", "99999x3", "3x-1", ""] {
+        for text in ["short", "short:0", "224", "0x3", "99999x3", "3x-1", "letterbox", "letterbox:3", ""] {
             assert!(text.parse::<Resize>().is_err(), "{text}");
         }
     }
@@ -257,6 +295,8 @@ mod tests {
         assert!(resize(Resize::Exact { height: 48, width: 64 }, true).check(&shape).is_ok());
         assert!(resize(Resize::ShortSide(48), false).check(&shape).is_ok());
         assert!(resize(Resize::ShortSide(50), false).check(&shape).is_err());
+        assert!(resize(Resize::Letterbox { height: 64, width: 48 }, false).check(&shape).is_ok());
+        assert!(resize(Resize::Letterbox { height: 48, width: 48 }, false).check(&shape).is_err());
         assert!(resize(Resize::ShortSide(0), true).check(&shape).is_err());
         assert!(resize(Resize::ShortSide(usize::MAX), true).check(&shape).is_err());
         let bgr = Preprocessing { channels: ChannelOrder::Bgr, ..Preprocessing::default() };

@@ -9,8 +9,8 @@ use crate::{Graph, ValueId, Verified, verify};
 pub const MAX_TAIL_NODES: usize = 1000;
 /// Most elements of a value, and of all constants together.
 pub const MAX_TAIL_ELEMENTS: usize = 1 << 22;
-/// Most elements of all values together.
-const MAX_TOTAL_ELEMENTS: usize = 1 << 24;
+/// Most elements of all values together: those of a detector for 640 × 640 pixels and 80 classes are 1.8e7.
+const MAX_TOTAL_ELEMENTS: usize = 1 << 25;
 /// Most steps of all nodes together, roughly: some seconds.
 const MAX_WORK: usize = 1 << 27;
 /// Most axes of a value.

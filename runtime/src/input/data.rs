@@ -92,6 +92,14 @@ impl Data {
         }
     }
 
+    /// The file of an input that is a picture.
+    pub(super) fn picture(&self, k: usize) -> Option<&Path> {
+        match &self.content {
+            Content::Pictures(paths) => paths.get(self.number(k)).map(PathBuf::as_path),
+            _ => None,
+        }
+    }
+
     /// The class of an input, where that is known.
     pub(super) fn label(&self, k: usize) -> Option<usize> {
         self.labels.as_ref()?.get(self.number(k)).copied()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use fhec_ir::plan::ImageAxes;
 
 use super::data::Data;
+use super::shown::Picture;
 use super::source::{Source, extension};
 use super::types::{InputError, InputType, LoadOptions};
 
@@ -104,6 +105,23 @@ impl DataSet {
             data.tensor(record, input, self.options).map_err(InputError::file(data.name(record)))
         };
         self.inputs.iter().zip(&self.data).map(tensor).collect()
+    }
+
+    /// The picture that a record is for the first input: the file as it is, or what the network sees of it.
+    ///
+    /// # Errors
+    /// If there is no such record, or no picture.
+    pub fn picture(&self, record: usize) -> Result<Picture, InputError> {
+        let first = self.inputs.first().zip(self.data.first());
+        match first.and_then(|(input, data)| data.picture(record).map(|path| (input, path))) {
+            Some((input, path)) => Picture::open(path, input, self.options),
+            None => {
+                let tensors = self.tensors(record)?;
+                let seen = tensors.first().zip(self.inputs.first()).ok_or_else(|| "no input".to_string());
+                let seen = seen.and_then(|(tensor, input)| Picture::of_input(tensor, input));
+                seen.map_err(InputError::file(self.name(record)))
+            }
+        }
     }
 
     /// The only record.

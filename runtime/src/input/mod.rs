@@ -37,6 +37,7 @@ mod npz;
 mod picture;
 mod raster;
 mod resample;
+mod shown;
 mod source;
 mod steps;
 mod types;
@@ -45,7 +46,9 @@ mod values;
 pub use data::read_labels;
 pub use dataset::DataSet;
 pub use npy::write_npy;
+pub use shown::Picture;
 pub use source::{MAX_FILE, Source};
+pub use steps::Placement;
 pub use types::{InputError, InputType, LoadOptions};
 
 /// Reads an input of a network: a row-major tensor of the input's shape.

@@ -53,6 +53,11 @@ pub(super) fn decode(bytes: &[u8], input: &InputType, scale: bool) -> Result<Vec
     Ok(pixels)
 }
 
+/// Decodes a picture, upright and in colour.
+pub(super) fn upright(bytes: &[u8]) -> Result<Raster, String> {
+    read(bytes).map(colour)
+}
+
 /// Decodes a picture and turns it upright.
 fn read(bytes: &[u8]) -> Result<DynamicImage, String> {
     let (mut picture, orientation) =

@@ -1,4 +1,4 @@
-//! The steps that bring a decoded picture to the size that a network takes.
+//! The steps that bring a decoded picture to the size that a network takes, and where its pixels come to lie.
 
 use std::ops::Range;
 
@@ -26,6 +26,78 @@ impl Cut {
     }
 }
 
+/// How a picture comes to lie in an input.
+struct Steps {
+    /// (height, width) that it is scaled to.
+    size: (usize, usize),
+    rows: Cut,
+    columns: Cut,
+    /// What is around it.
+    fill: u8,
+}
+
+impl Steps {
+    fn of(
+        found: (usize, usize),
+        wanted: (usize, usize),
+        steps: &Preprocessing,
+        scale: bool,
+    ) -> Result<Self, String> {
+        if found.0 == 0 || found.1 == 0 {
+            return Err("a picture without pixels".into());
+        }
+        let size = match steps.resize {
+            Some(resize) => resize.of(found),
+            None if scale && !steps.crop => wanted,
+            None => found,
+        };
+        let Some(fill) = steps.border() else {
+            let whole = |extent: usize| Cut { kept: 0..extent, before: 0 };
+            return match size == wanted {
+                true => Ok(Self { size, rows: whole(size.0), columns: whole(size.1), fill: 0 }),
+                false => Err(misfit(found, size, wanted)),
+            };
+        };
+        let (rows, columns) = (Cut::centre(size.0, wanted.0), Cut::centre(size.1, wanted.1));
+        Ok(Self { size, rows, columns, fill })
+    }
+}
+
+/// Where the pixels of an input lie in the picture that it was made of: a point (x, y) of the input, 0 being the outer edge of
+/// the first pixel, is origin + factor·(x, y) of the picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Placement {
+    /// (x, y) of the input's corner, in pixels of the picture.
+    pub origin: (f64, f64),
+    /// Pixels of the picture for one of the input, along x and y.
+    pub factor: (f64, f64),
+}
+
+impl Placement {
+    /// Of an input that is the picture.
+    pub const IDENTITY: Self = Self { origin: (0.0, 0.0), factor: (1.0, 1.0) };
+
+    /// Of an input of `wanted` (height, width) made of a picture of `found`; `scale` as in
+    /// [`LoadOptions::resize`](super::LoadOptions::resize).
+    ///
+    /// # Errors
+    /// If the picture does not fit.
+    pub fn of(
+        found: (usize, usize),
+        wanted: (usize, usize),
+        steps: &Preprocessing,
+        scale: bool,
+    ) -> Result<Self, String> {
+        let Steps { size, rows, columns, .. } = Steps::of(found, wanted, steps, scale)?;
+        let axis = |cut: &Cut, found: usize, size: usize| {
+            let factor = found as f64 / size as f64;
+            ((cut.kept.start as f64 - cut.before as f64) * factor, factor)
+        };
+        let (y, x) = (axis(&rows, found.0, size.0), axis(&columns, found.1, size.1));
+        Ok(Self { origin: (x.0, y.0), factor: (x.1, y.1) })
+    }
+}
+
 impl Raster {
     /// Resizes and crops to `wanted` (height, width).
     ///
@@ -38,33 +110,21 @@ impl Raster {
         scale: bool,
     ) -> Result<Self, String> {
         let found = (self.height, self.width);
-        if found.0 == 0 || found.1 == 0 {
-            return Err("a picture without pixels".into());
+        let Steps { size, rows, columns, fill } = Steps::of(found, wanted, steps, scale)?;
+        if size == found && wanted == found {
+            return Ok(self);
         }
-        let size = match steps.resize {
-            Some(resize) => resize.of(found),
-            None if scale && !steps.crop => wanted,
-            None => found,
-        };
-        if !steps.crop {
-            return match size == wanted {
-                true if size == found => Ok(self),
-                true => Ok(resample::scaled(&self, size, 0..size.0, 0..size.1)),
-                false => Err(misfit(found, size, wanted)),
-            };
-        }
-        let (rows, columns) = (Cut::centre(size.0, wanted.0), Cut::centre(size.1, wanted.1));
         let centre = resample::scaled(&self, size, rows.kept, columns.kept);
-        Ok(centre.amid_zeros(wanted, rows.before, columns.before))
+        Ok(centre.amid(fill, wanted, rows.before, columns.before))
     }
 
-    /// The picture in a larger one of zeros, so many rows and columns from its corner.
-    fn amid_zeros(self, (height, width): (usize, usize), rows: usize, columns: usize) -> Self {
+    /// The picture in a larger one of a grey, so many rows and columns from its corner.
+    fn amid(self, fill: u8, (height, width): (usize, usize), rows: usize, columns: usize) -> Self {
         if (self.height, self.width) == (height, width) {
             return self;
         }
         let Self { channels, .. } = self;
-        let mut data = vec![0; height * width * channels];
+        let mut data = vec![fill; height * width * channels];
         let lines = data.chunks_exact_mut(width * channels).skip(rows);
         for (to, from) in lines.zip(self.data.chunks_exact(self.width * channels)) {
             to[columns * channels..][..from.len()].copy_from_slice(from);
@@ -106,6 +166,34 @@ mod tests {
                 "{found} {wanted}"
             );
         }
+    }
+
+    #[test]
+    fn points_of_inputs_lie_in_pictures() {
+        let steps = |resize: &str, crop| Preprocessing {
+            resize: Some(resize.parse().unwrap()),
+            crop,
+            ..Preprocessing::default()
+        };
+        let of = |found, steps: &Preprocessing| Placement::of(found, (320, 320), steps, false).unwrap();
+        let boxed = of((480, 640), &steps("letterbox:320x320", false));
+        assert_eq!(boxed, Placement { origin: (0.0, -80.0), factor: (2.0, 2.0) });
+        let squashed = of((480, 640), &steps("320x320", false));
+        assert_eq!(squashed, Placement { origin: (0.0, 0.0), factor: (2.0, 1.5) });
+        let cut = of((480, 640), &steps("short:384", true));
+        assert_eq!(cut, Placement { origin: (120.0, 40.0), factor: (1.25, 1.25) });
+        assert!(Placement::of((480, 640), (320, 320), &Preprocessing::default(), false).is_err());
+        let same = Placement::of((320, 320), (320, 320), &Preprocessing::default(), false);
+        assert_eq!(same, Ok(Placement::IDENTITY));
+    }
+
+    #[test]
+    fn a_letterbox_is_grey() {
+        let picture = Raster { channels: 1, height: 2, width: 4, data: vec![9; 8] };
+        let steps =
+            Preprocessing { resize: Some("letterbox:4x4".parse().unwrap()), ..Preprocessing::default() };
+        let boxed = picture.brought_to((4, 4), &steps, false).unwrap();
+        assert_eq!(boxed.data, [[114; 4], [9; 4], [9; 4], [114; 4]].concat());
     }
 
     #[test]

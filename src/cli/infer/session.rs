@@ -5,11 +5,13 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, bail};
 use fhec_ir::plan::{Plan, PlanId};
 use fhec_runtime::ExecuteOptions;
+use fhec_runtime::boxes::Detection;
 use fhec_runtime::client::{Client, Keys};
 use fhec_runtime::server::Server;
 use serde_json::{Value, json};
 
 use crate::cli::Context;
+use crate::cli::boxes::Boxes;
 use crate::cli::check::{Reference, closest, max_abs_error};
 use crate::cli::decrypt::warn_of_bounds;
 use crate::cli::figures::merge;
@@ -37,6 +39,7 @@ pub(crate) struct Session<'a> {
     pub(crate) server: Server,
     pub(crate) results: Results,
     pub(crate) releaser: Releaser,
+    pub(crate) boxes: Option<Boxes>,
     pub(crate) check: bool,
     pub(crate) layers: Option<LayerTable>,
     pub(crate) trace: Option<Trace>,
@@ -49,6 +52,8 @@ struct Outcome {
     /// As it is shown.
     outputs: Vec<Vec<f64>>,
     top1: usize,
+    /// In the picture; none if they are not asked for.
+    boxes: Vec<Detection>,
     clear: Option<Clear>,
     seconds: f64,
 }
@@ -120,8 +125,8 @@ impl Session<'_> {
         let mut totals = Totals::default();
         let mut entries: Vec<Value> = failed.iter().map(|f| failure(&f.name, &f.error)).collect();
         let mut only = None;
-        for task in tasks {
-            match self.infer(task) {
+        for (number, task) in tasks.iter().enumerate() {
+            match self.infer(number, task) {
                 Ok(outcome) => {
                     totals.add(task, &outcome);
                     self.show(task, &outcome, alone);
@@ -151,7 +156,7 @@ impl Session<'_> {
         })
     }
 
-    fn infer(&mut self, task: &Task) -> Result<Outcome> {
+    fn infer(&mut self, number: usize, task: &Task) -> Result<Outcome> {
         let plan = &self.model.plan;
         let tensors = task.data.tensors(task.record)?;
         let secret = (&self.keys.secret, self.keys.id);
@@ -178,6 +183,13 @@ impl Session<'_> {
         // Compared is what came out, shown is what may be released of it.
         let top1 = self.results.top1(&self.results.of(&raw)?);
         let outputs = self.results.of(&self.releaser.release(raw.clone(), self.context)?)?;
+        let boxes = match &self.boxes {
+            Some(of) => {
+                let picture = task.data.picture(task.record)?;
+                of.find(&outputs, Some(&picture), (number, &task.name))?
+            }
+            None => vec![],
+        };
         if let Some(layers) = &mut self.layers {
             layers.add(&run.execution.spans, watch)?;
         }
@@ -185,7 +197,7 @@ impl Session<'_> {
             trace.add(&task.name, &plan.schedule, start, &run.execution.spans);
         }
         let clear = if self.check { Some(self.compare(&tensors, &raw)?) } else { None };
-        Ok(Outcome { top1, outputs, clear, seconds: run.execution.seconds })
+        Ok(Outcome { top1, outputs, boxes, clear, seconds: run.execution.seconds })
     }
 
     /// Compares decrypted outputs with those in clear, and remembers what the plan's precision does not allow.
@@ -203,7 +215,10 @@ impl Session<'_> {
 
     /// Tells what became of an input; of a single one all.
     fn show(&self, task: &Task, outcome: &Outcome, alone: bool) {
-        let class = self.results.class_text(outcome.top1);
+        let class = match &self.boxes {
+            Some(_) => format!("{} boxes", outcome.boxes.len()),
+            None => self.results.class_text(outcome.top1),
+        };
         let error = outcome.error().map(|e| format!(", error {e:.2e}"));
         if !alone {
             let label = task.label.map_or(String::new(), |l| format!(", label {l}"));
@@ -218,12 +233,22 @@ impl Session<'_> {
         }
         let against = error.map_or(String::new(), |e| format!("{e} against clear"));
         let peak = bytes(peak_rss_bytes());
-        self.context.answer(format!("largest: {class} ({:.2} s, {peak}{against})", outcome.seconds));
+        let told = match &self.boxes {
+            Some(of) => {
+                of.lines(&outcome.boxes).iter().for_each(|line| self.context.answer(line));
+                "evaluated".to_string()
+            }
+            None => format!("largest: {class}"),
+        };
+        self.context.answer(format!("{told} ({:.2} s, {peak}{against})", outcome.seconds));
     }
 
     fn entry(&self, task: &Task, outcome: &Outcome) -> Value {
         let mut entry = json!({ "input": task.name, "label": task.label, "seconds": outcome.seconds });
         merge(&mut entry, self.results.json(&outcome.outputs));
+        if let Some(of) = &self.boxes {
+            merge(&mut entry, json!({ "boxes": of.json(&outcome.boxes) }));
+        }
         if let Some(clear) = &outcome.clear {
             let compared = json!({
                 "clear_output": clear.outputs.first(), "max_abs_error": clear.error,
@@ -256,6 +281,7 @@ impl Session<'_> {
         }
         self.context.end(result, || {
             self.trace.as_ref().map_or(Ok(()), Trace::save)?;
+            self.boxes.as_ref().map_or(Ok(()), Boxes::finish)?;
             verdict()?;
             match self.beyond {
                 Some((error, allowed)) => Err(anyhow!(
