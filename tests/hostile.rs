@@ -7,7 +7,7 @@ mod cli;
 #[path = "../runtime/tests/common/mod.rs"]
 mod common;
 
-use cli::Folder;
+use cli::{Folder, json};
 use fhec::plan::{LayerReport, MemoryReport, Plan, Report};
 
 const KERNEL: [f32; 9] = [0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, -0.1, 0.2];
@@ -40,7 +40,8 @@ fn reports_of_any_numbers_are_shown() {
         .unwrap();
     folder.ok("inspect p.plan");
     folder.ok("inspect p.plan -v");
-    folder.ok("inspect p.plan --json");
+    let shown = json(&folder.ok("inspect p.plan --json"));
+    assert_eq!(shown["predicted_peak_bytes"].as_u64(), Some(MOST));
     std::fs::write(folder.path("image.u8"), [0; 64]).unwrap();
     folder.fails("infer p.plan --input image.u8", "there is too little memory");
 }
@@ -52,4 +53,63 @@ fn limited(folder: &Folder, kibibytes: u64, line: &str) -> (Option<i32>, String)
     let mut command = std::process::Command::new("sh");
     let output = command.current_dir(folder.path("")).args(["-c", &script]).output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Fails with a line about memory, and not by a signal.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn short_of_memory(folder: &Folder, kibibytes: u64, line: &str) {
+    let (code, stderr) = limited(folder, kibibytes, line);
+    assert_eq!(code, Some(1), "{line}: {stderr}");
+    let told = ["too little memory", "no memory", "out of memory", "memory allocation"]
+        .iter()
+        .any(|text| stderr.contains(text));
+    assert!(told && !stderr.contains("panicked"), "{line}: {stderr}");
+}
+
+/// Room for a process with two threads, in KiB of addresses.
+#[cfg(target_os = "linux")]
+const ROOM: u64 = 400 << 10;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_does_not_fit_into_memory_is_an_error() {
+    let folder = Folder::new();
+    plan(Report::default()).save(&folder.path("p.plan")).unwrap();
+    folder.ok("client-spec p.plan -o p.client");
+    folder.ok("keygen p.client -o keys");
+    std::fs::write(folder.path("image.u8"), [0; 64]).unwrap();
+    let short = |line: &str| short_of_memory(&folder, ROOM, &format!("{line} --threads 2"));
+    let encrypt = "encrypt p.client --key keys/secret.key -o image.ct --input";
+
+    // There is room for what is small.
+    let (code, stderr) = limited(&folder, ROOM, "infer p.plan --input image.u8 --threads 2");
+    assert_eq!(code, Some(0), "{stderr}");
+
+    // Long files.
+    let long = |name: &str, head: &[u8]| {
+        std::fs::write(folder.path(name), head).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(folder.path(name)).unwrap();
+        file.set_len(900 << 20).unwrap();
+    };
+    for (name, head) in [("long.plan", &b"FHECPLAN"[..]), ("long.onnx", b""), ("long.u8", b"")] {
+        long(name, head);
+    }
+    short("inspect long.plan");
+    short("compile long.onnx -o none.plan");
+    short(&format!("{encrypt} long.u8"));
+
+    // Short ones of which much is made.
+    let row = format!("0{}\n", ",0".repeat(63));
+    std::fs::write(folder.path("rows.csv"), row.repeat((120 << 20) / row.len())).unwrap();
+    short(&format!("{encrypt} rows.csv"));
+
+    // A plan that needs more, by its report and by its parameters.
+    let memory = MemoryReport { keys: 4 << 30, ..MemoryReport::default() };
+    plan(Report { memory, ..Report::default() }).save(&folder.path("greedy.plan")).unwrap();
+    short("infer greedy.plan --input image.u8");
+    let (_, data, bytes) = common::secure_bootstrapped();
+    let schedule = common::bootstrapped_schedule(&data, 1, 4);
+    common::plan_with(data, schedule, bytes).0.save(&folder.path("deep.plan")).unwrap();
+    short("keygen deep.plan -o deep --yes");
 }

@@ -139,9 +139,13 @@ pub fn zeros(client: &Client) -> Option<Vec<Vec<f64>>> {
     few.then(|| elements.into_iter().map(|n| vec![0.0; n]).collect())
 }
 
-/// Makes both digests of a file of one object without a record right again after its identities were changed.
+/// Makes both digests of a file of one object without a record right again after its identities were changed. A
+/// shorter file stays as it is.
 pub fn digest_again(file: &mut [u8]) {
-    let (head, end) = (116, file.len() - 32);
+    let (head, end) = (116, file.len().saturating_sub(32));
+    if end < head + 32 {
+        return;
+    }
     let digest = *blake3::hash(&file[..head]).as_bytes();
     file[head..head + 32].copy_from_slice(&digest);
     let digest = *blake3::hash(&file[..end]).as_bytes();

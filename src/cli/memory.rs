@@ -1,10 +1,8 @@
-//! Asking the system for memory before work begins that cannot end without it.
+//! Memory that a command asks for before it begins.
 
-use std::hint::black_box;
-
-use anyhow::{Result, bail};
-
+use anyhow::{Result, anyhow};
 use fhec_ir::plan::Plan;
+use fhec_runtime::memory::probe;
 
 use super::output;
 
@@ -14,15 +12,7 @@ pub(crate) fn least(plan: &Plan) -> u64 {
     [memory.matrices, memory.values, memory.working].into_iter().fold(memory.keys, u64::saturating_add)
 }
 
-/// Fails if the system would not give so many bytes now, be it for a limit (`ulimit -v`) or for want of them: later, in the
-/// middle of the work, that is the end of the process.
+/// Fails if the system would not give so many bytes now.
 pub(crate) fn ask(bytes: u64, what: &str) -> Result<()> {
-    let mut asked = Vec::<u8>::new();
-    let refused = usize::try_from(bytes).map_or(true, |n| asked.try_reserve_exact(n).is_err());
-    // The request is made though nobody uses what it gives.
-    black_box(&mut asked);
-    if refused {
-        bail!("there is too little memory: {what} takes {}", output::bytes(bytes));
-    }
-    Ok(())
+    probe(bytes).map_err(|_| anyhow!("there is too little memory: {what} takes {}", output::bytes(bytes)))
 }

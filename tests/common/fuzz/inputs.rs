@@ -60,7 +60,11 @@ pub(super) fn targets() -> Result<Vec<Target<'static>>, Box<dyn Error>> {
     let png = std::fs::read(root.join("examples/mnist/seven.png"))?;
     let jpeg = std::fs::read(root.join("runtime/tests/pictures/444_progressive.jpg"))?;
     let cropped = InputType {
-        preprocessing: Preprocessing { resize: Resize::Short(12), ..Preprocessing::default() },
+        preprocessing: Preprocessing {
+            resize: Some(Resize::ShortSide(12)),
+            crop: true,
+            ..Preprocessing::default()
+        },
         ..input(&[1, 3, 8, 8])
     };
     Ok(vec![

@@ -181,9 +181,8 @@ pub(crate) fn run(options: &Options) -> Result<usize, Box<dyn Error>> {
 fn row(target: Target<'_>, folder: &Path, options: &Options) -> Result<Row, Box<dyn Error>> {
     let Target { kind, extension, bytes, checksums, load } = target;
     let cases = if bytes.len() > LARGE { options.large_cases } else { options.cases };
-    let sealed = (checksums == Checksums::Forged).then(|| Sealed::open(&bytes));
     let places = structure(&bytes);
-    let mut patient = Patient::new(folder.join("patient.onnx"), bytes)?;
+    let mut patient = Patient::new(folder.join("patient").with_extension(extension), bytes)?;
     let mut row = Row::default();
     let begin = memory::baseline();
     match load(&patient.path) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
 
-use fhec_backend::CostTable;
+use fhec_backend::cost::CostTable;
 
 use super::{Load, Loaded, Outcome, Target, accept, same};
 
