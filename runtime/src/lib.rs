@@ -29,6 +29,7 @@ pub mod input;
 pub mod key_folder;
 #[cfg(feature = "client")]
 pub mod ledger;
+pub mod memory;
 pub mod plaintexts;
 mod preparation;
 pub mod server;

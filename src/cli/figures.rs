@@ -82,7 +82,7 @@ fn output_lines(client: &ClientSection) -> Vec<String> {
 
 /// The counts of a schedule, in all and by layer: what is known without parameters.
 pub(crate) fn work(layers: &[LayerReport]) -> Value {
-    let total = |f: fn(&LayerReport) -> u64| layers.iter().map(f).sum::<u64>();
+    let total = |f: fn(&LayerReport) -> u64| layers.iter().map(f).fold(0, u64::saturating_add);
     let by_layer = layers.iter().map(|l| {
         json!({
             "name": l.name, "op": l.op, "layout": l.layout, "level_in": l.level_in, "level_out": l.level_out,
@@ -298,7 +298,7 @@ fn layers(layers: &[LayerReport]) -> Vec<String> {
             String::new()
         };
         // Those that share a decomposition, and those that do not.
-        let rotations = match (l.hoisted_rotations, l.rotations - l.hoisted_rotations) {
+        let rotations = match (l.hoisted_rotations, l.rotations.saturating_sub(l.hoisted_rotations)) {
             (0, 0) => "0".into(),
             (hoisted, full) => format!("{hoisted}+{full}"),
         };
@@ -313,7 +313,7 @@ fn layers(layers: &[LayerReport]) -> Vec<String> {
             l.op
         )
     };
-    let sum = |f: fn(&LayerReport) -> u64| layers.iter().map(f).sum::<u64>();
+    let sum = |f: fn(&LayerReport) -> u64| layers.iter().map(f).fold(0, u64::saturating_add);
     let all = LayerReport {
         name: "all".into(),
         level_out: u32::MAX,

@@ -24,6 +24,7 @@ use super::files::load_plan;
 #[cfg(feature = "compiler")]
 use super::given::{COMPILED, Given};
 use super::layers::LayerTable;
+use super::memory;
 use super::output::{bytes, mebibytes};
 #[cfg(feature = "compiler")]
 use super::records::types;
@@ -129,6 +130,7 @@ impl InferArgs {
             client: client.clone(),
         };
         let client = Client::new(spec)?.allow_out_of_range(self.allow_out_of_range);
+        memory::ask(client.key_bytes()?.max(memory::least(&model.plan)), "the plan")?;
         let start = Instant::now();
         let progress = context.progress("generating keys");
         let keys = client.generate_keys(Some(&|done, total| progress.set(done, total)))?;

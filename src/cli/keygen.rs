@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::consent::ask_for_keys;
 use super::files::load_spec;
+use super::memory;
 use super::output::{bytes, peak_rss_bytes};
 use super::{Context, secrets};
 
@@ -47,7 +48,9 @@ pub(crate) struct KeygenArgs {
 impl KeygenArgs {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let client = Client::new(load_spec(&self.spec)?)?;
-        ask_for_keys(client.key_bytes()?, self.memory_budget, self.yes)?;
+        let size = client.key_bytes()?;
+        ask_for_keys(size, self.memory_budget, self.yes)?;
+        memory::ask(size, "the set of keys")?;
         let folder = KeyFolder::begin(&self.output_dir, self.force)?;
         secrets::protect();
         let start = Instant::now();

@@ -36,6 +36,7 @@ mod keygen;
 mod kind;
 #[cfg(feature = "client")]
 mod layers;
+mod memory;
 #[cfg(feature = "compiler")]
 mod normalisation;
 #[cfg(feature = "compiler")]

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::bundles::{Bundles, input_name};
 use super::files::load_plan;
+use super::memory;
 use super::output::{bytes, failure, mebibytes, peak_rss_bytes};
 use super::paths::Paths;
 use super::trace::Trace;
@@ -77,6 +78,7 @@ impl RunArgs {
         paths.writes(&outputs).writes(&self.trace).check()?;
         let (plan, id) = load_plan(&self.plan)?;
         let parameters = Server::parameters(&plan)?;
+        memory::ask(memory::least(&plan), "the plan")?;
         let needs = Server::key_needs(&plan, &parameters)?;
         let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters, &needs)?;
         check_siblings(&self.keys, key_set)?;

@@ -317,7 +317,8 @@ pub struct MemoryReport {
 impl MemoryReport {
     /// All of it.
     pub fn total(&self) -> u64 {
-        [self.keys, self.matrices, self.values, self.working, self.plaintexts].iter().sum()
+        let parts = [self.keys, self.matrices, self.values, self.working, self.plaintexts];
+        parts.into_iter().fold(0, u64::saturating_add)
     }
 }
 

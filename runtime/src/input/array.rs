@@ -3,6 +3,7 @@
 use half::f16;
 
 use super::values::Values;
+use crate::memory::probe;
 
 /// How a number is stored, little endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,9 @@ impl Array {
         if self.shape.iter().filter(|d| **d != 1).count() > 1 {
             return Err("labels are a list of numbers".into());
         }
+        // As numbers, and as labels.
+        let count = (self.bytes.len() - self.start) / self.dtype.width();
+        probe(count as u64 * (size_of::<f64>() + size_of::<usize>()) as u64).map_err(|e| e.to_string())?;
         let numbers = self.dtype.numbers(&self.bytes[self.start..]);
         numbers.into_iter().map(label).collect()
     }

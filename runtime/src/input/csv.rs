@@ -17,7 +17,7 @@ pub(super) fn parse(bytes: &[u8], elements: usize) -> Result<(Array, Option<Vec<
     }
     // Rows of different lengths get an error of their own here.
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
-    let (mut numbers, mut labels) = (Vec::new(), Vec::new());
+    let (mut numbers, mut labels) = (Vec::<u8>::new(), Vec::new());
     let (mut rows, mut column) = (0usize, 0usize);
     for (k, row) in reader.records().enumerate() {
         let row = row.map_err(|e| e.to_string())?;
@@ -33,6 +33,10 @@ pub(super) fn parse(bytes: &[u8], elements: usize) -> Result<(Array, Option<Vec<
                 k + 1,
                 row.len()
             ));
+        }
+        let more = numbers.try_reserve(8 * row.len()).is_ok() && labels.try_reserve(1).is_ok();
+        if !more {
+            return Err(format!("there is too little memory for {} rows", rows + 1));
         }
         for (field, text) in row.iter().enumerate() {
             let number = number(text).ok_or_else(|| format!("{}: {text:?} is no number", at(field)))?;

@@ -17,6 +17,7 @@ use super::jpeg;
 use super::raster::Raster;
 use super::source::extension;
 use super::types::InputType;
+use crate::memory::probe;
 
 /// Extensions of pictures.
 const EXTENSIONS: [&str; 5] = ["png", "jpg", "jpeg", "webp", "bmp"];
@@ -90,6 +91,8 @@ fn read_other(bytes: &[u8]) -> Result<(DynamicImage, Option<Orientation>), Strin
     if decoder.total_bytes() > MAX_ALLOCATION {
         return Err("the picture is too large".into());
     }
+    // Decoded, and in other channels.
+    probe(2 * decoder.total_bytes()).map_err(|e| e.to_string())?;
     let orientation = decoder.orientation().ok();
     Ok((DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?, orientation))
 }

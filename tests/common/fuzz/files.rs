@@ -14,7 +14,7 @@ use fhec::runtime::server::Server;
 use fhec::runtime::{ExecuteOptions, RunError};
 use fhec::{Driver, Request, pipeline::Program};
 
-use super::{Checksums, Load, Loaded, Outcome, Target};
+use super::{Load, Loaded, Target, accept, refused, same};
 
 /// All files of a deployment, and what they hold.
 pub(super) struct Deployment {
@@ -26,26 +26,6 @@ pub(super) struct Deployment {
     keys: Keys,
     inputs: Bundle,
     outputs: Bundle,
-}
-
-/// An error is what a damaged file should give, unless it is one of fhec itself.
-fn refused(error: &impl std::fmt::Display) -> Loaded {
-    let text = error.to_string();
-    if text.contains("internal") { Err(text) } else { Ok(Outcome::Rejected) }
-}
-
-/// Goes on with what was loaded, or gives the refusal.
-macro_rules! accept {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(error) => return refused(&error),
-        }
-    };
-}
-
-fn same(equal: bool) -> Outcome {
-    if equal { Outcome::Equal } else { Outcome::Different }
 }
 
 impl Deployment {
@@ -79,23 +59,20 @@ impl Deployment {
 
     /// Every kind of file, once as it is and once, if it has checksums, inside them.
     pub(super) fn targets(&self) -> Result<Vec<Target<'_>>, Box<dyn Error>> {
-        let kinds: [(_, _, _, Load<'_>); 8] = [
-            ("plan", "plan, hostile", "plan", Rc::new(|p| self.plan(p))),
-            ("client", "client, hostile", "client", Rc::new(|p| self.client(p))),
-            ("secret key", "secret key, hostile", "secret", Rc::new(|p| self.secret(p))),
-            ("public key", "public key, hostile", "public", Rc::new(|p| self.public(p))),
-            ("evaluation keys", "evaluation keys, hostile", "evaluation", Rc::new(|p| self.evaluation(p))),
-            ("seeded inputs", "seeded inputs, hostile", "seeded", Rc::new(|p| self.inputs(p))),
-            ("inputs", "inputs, hostile", "inputs", Rc::new(|p| self.inputs(p))),
-            ("outputs", "outputs, hostile", "outputs", Rc::new(|p| self.outputs(p))),
+        let kinds: [(_, _, Load<'_>); 8] = [
+            ("plan", "plan", Rc::new(|p| self.plan(p))),
+            ("client", "client", Rc::new(|p| self.client(p))),
+            ("secret key", "secret", Rc::new(|p| self.secret(p))),
+            ("public key", "public", Rc::new(|p| self.public(p))),
+            ("evaluation keys", "evaluation", Rc::new(|p| self.evaluation(p))),
+            ("seeded inputs", "seeded", Rc::new(|p| self.inputs(p))),
+            ("inputs", "inputs", Rc::new(|p| self.inputs(p))),
+            ("outputs", "outputs", Rc::new(|p| self.outputs(p))),
         ];
-        let (bytes, load) = (std::fs::read(&self.onnx)?, Rc::new(|p: &Path| self.network(p)));
-        let mut targets = vec![Target { kind: "onnx", bytes, checksums: Checksums::None, load }];
-        for (kind, hostile, file, load) in kinds {
-            let bytes = std::fs::read(self.folder.join(file))?;
-            let twin =
-                Target { kind, bytes: bytes.clone(), checksums: Checksums::Broken, load: load.clone() };
-            targets.extend([twin, Target { kind: hostile, bytes, checksums: Checksums::Forged, load }]);
+        let bytes = std::fs::read(&self.onnx)?;
+        let mut targets = vec![Target::unguarded("onnx", "onnx", bytes, Rc::new(|p: &Path| self.network(p)))];
+        for (kind, file, load) in kinds {
+            targets.extend(Target::guarded(kind, std::fs::read(self.folder.join(file))?, load));
         }
         Ok(targets)
     }

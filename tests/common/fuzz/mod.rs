@@ -5,21 +5,25 @@
 //! then must be usable or be refused when used. Never a panic, and never memory out of proportion.
 
 mod files;
+mod inputs;
 mod memory;
 mod mutate;
 mod sealed;
+pub(crate) mod seeds;
+mod small;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use fhec::ir::tensor::random::Rng;
 
-use mutate::{Patient, Splice};
+use mutate::{Patient, Splice, hostile, structure};
 use sealed::Sealed;
 
 /// What loading a damaged file may come to. An `Err` beside it is a defect.
@@ -47,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) memory: usize,
     /// Longest time for one file.
     pub(crate) time: Duration,
+    /// The `fhec` program, for files that only the command line reads.
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// Bytes of a file that takes long to load and to write.
@@ -54,26 +60,68 @@ const LARGE: usize = 16 << 20;
 
 type Loaded = Result<Outcome, String>;
 
+/// An error is what a damaged file should give, unless it is one of fhec itself.
+fn refused(error: &impl std::fmt::Display) -> Loaded {
+    let text = error.to_string();
+    if text.contains("internal") { Err(text) } else { Ok(Outcome::Rejected) }
+}
+
+/// Goes on with what was loaded, or gives the refusal.
+macro_rules! accept {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return super::refused(&error),
+        }
+    };
+}
+use accept;
+
+fn same(equal: bool) -> Outcome {
+    if equal { Outcome::Equal } else { Outcome::Different }
+}
+
 /// Loads a file as the command line does.
 type Load<'a> = Rc<dyn Fn(&Path) -> Loaded + 'a>;
 
 /// What guards a file against damage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Checksums {
     /// Nothing: it may load as something else.
     None,
     /// Its checksums, which the damage makes wrong.
     Broken,
-    /// Checksums that were made right again.
-    Forged,
+    /// Checksums that are made right again around the parts of the file.
+    Forged(Sealed),
 }
 
 /// A file and what is done with it.
 struct Target<'a> {
-    kind: &'static str,
+    kind: String,
+    /// By which readers know some files.
+    extension: &'static str,
     bytes: Vec<u8>,
     checksums: Checksums,
     load: Load<'a>,
+}
+
+impl<'a> Target<'a> {
+    /// A file without checksums.
+    fn unguarded(kind: &str, extension: &'static str, bytes: Vec<u8>, load: Load<'a>) -> Self {
+        Self { kind: kind.into(), extension, bytes, checksums: Checksums::None, load }
+    }
+
+    /// A file with checksums, as it is and inside them.
+    fn guarded(kind: &str, bytes: Vec<u8>, load: Load<'a>) -> [Self; 2] {
+        let hostile = Self::hostile(kind, bytes.clone(), Sealed::open(&bytes), load.clone());
+        let broken = Self { kind: kind.into(), extension: "file", bytes, checksums: Checksums::Broken, load };
+        [broken, hostile]
+    }
+
+    /// A file changed inside its checksums.
+    fn hostile(kind: &str, bytes: Vec<u8>, sealed: Sealed, load: Load<'a>) -> Self {
+        let (kind, checksums) = (format!("{kind}, hostile"), Checksums::Forged(sealed));
+        Self { kind, extension: "file", bytes, checksums, load }
+    }
 }
 
 /// What became of one kind of file.
@@ -93,6 +141,12 @@ static PANIC: Mutex<String> = Mutex::new(String::new());
 pub(crate) fn run(options: &Options) -> Result<usize, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let deployment = files::Deployment::new(folder.path())?;
+    let (levelled, bootstrapped) = (small::Small::levelled()?, small::Small::bootstrapped()?);
+    let mut targets = deployment.targets()?;
+    targets.extend(levelled.targets(folder.path())?);
+    targets.extend(bootstrapped.targets(folder.path())?);
+    targets.extend(inputs::targets()?);
+    targets.extend(tables::targets(options.program.as_deref())?);
     println!("| file | bytes | rejected | equal | different | wrong | panics | most memory | slowest |");
     println!("|---|---|---|---|---|---|---|---|---|");
     let mut defects = vec![];
@@ -102,9 +156,9 @@ pub(crate) fn run(options: &Options) -> Result<usize, Box<dyn Error>> {
             *message = info.to_string().replace('\n', " ");
         }
     }));
-    for target in deployment.targets()?.into_iter().filter(|t| t.kind.contains(&options.only)) {
+    for target in targets.into_iter().filter(|t| t.kind.contains(&options.only)) {
         let size = target.bytes.len();
-        let kind = target.kind;
+        let kind = target.kind.clone();
         let row = row(target, folder.path(), options)?;
         let count = |o| row.outcomes.get(&o).copied().unwrap_or(0);
         println!(
@@ -125,15 +179,15 @@ pub(crate) fn run(options: &Options) -> Result<usize, Box<dyn Error>> {
 }
 
 fn row(target: Target<'_>, folder: &Path, options: &Options) -> Result<Row, Box<dyn Error>> {
-    let Target { kind, bytes, checksums, load } = target;
+    let Target { kind, extension, bytes, checksums, load } = target;
     let cases = if bytes.len() > LARGE { options.large_cases } else { options.cases };
-    let sealed = (checksums == Checksums::Forged).then(|| Sealed::open(&bytes));
     let places = structure(&bytes);
-    let mut patient = Patient::new(folder.join("patient.onnx"), bytes)?;
+    let mut patient = Patient::new(folder.join("patient").with_extension(extension), bytes)?;
     let mut row = Row::default();
     let begin = memory::baseline();
-    if load(&patient.path) != Ok(Outcome::Equal) {
-        return Err(format!("{kind}: the undamaged file does not load as itself").into());
+    match load(&patient.path) {
+        Ok(Outcome::Equal) => {}
+        other => return Err(format!("{kind}: the undamaged file does not load as itself: {other:?}").into()),
     }
     let usual = memory::growth(begin);
     for case in options.first..options.first + cases {
@@ -143,20 +197,21 @@ fn row(target: Target<'_>, folder: &Path, options: &Options) -> Result<Row, Box<
             let result = catch_unwind(AssertUnwindSafe(|| load(path)));
             (result, memory::growth(begin), start.elapsed())
         };
-        let (result, peak, time) = match &sealed {
-            None => patient.with(&Splice::random(&mut rng, &patient.original, &places), observed)?,
-            Some(sealed) => {
-                let k = rng.range(0, sealed.parts().len() - 1);
-                let part = &sealed.parts()[k];
-                let changed = Splice::random(&mut rng, part, &structure(part)).applied(part);
-                std::fs::write(&patient.path, sealed.with(k, &changed))?;
+        let (result, peak, time) = match &checksums {
+            Checksums::None | Checksums::Broken => {
+                patient.with(&Splice::random(&mut rng, &patient.original, &places), observed)?
+            }
+            Checksums::Forged(sealed) => {
+                std::fs::write(&patient.path, hostile(&mut rng, sealed))?;
                 observed(&patient.path)
             }
         };
         row.peak = row.peak.max(peak);
         row.slowest = row.slowest.max(time);
         let defect = match result {
-            Ok(Ok(Outcome::Different)) if checksums == Checksums::Broken => Some("was accepted".into()),
+            Ok(Ok(Outcome::Different)) if matches!(checksums, Checksums::Broken) => {
+                Some("was accepted".into())
+            }
             Ok(Ok(outcome)) => {
                 *row.outcomes.entry(outcome).or_default() += 1;
                 None
@@ -173,16 +228,4 @@ fn row(target: Target<'_>, folder: &Path, options: &Options) -> Result<Row, Box<
         row.defects.extend(defect.or(greedy).or(slow).map(|d| format!("{kind}, case {case}: {d}")));
     }
     Ok(row)
-}
-
-/// Where a file keeps its structure: its beginning, and around names.
-fn structure(bytes: &[u8]) -> Vec<usize> {
-    let letter = |b: &u8| b.is_ascii_alphabetic() || *b == b'_';
-    let mut places: Vec<usize> = (0..bytes.len().min(256)).collect();
-    let names = bytes.windows(4).enumerate().filter(|(_, w)| w.iter().all(letter)).map(|(k, _)| k);
-    for name in names.skip_while(|k| *k < 256).take(1 << 16) {
-        let from = places.last().map_or(0, |p| p + 1).max(name.saturating_sub(24));
-        places.extend(from..(name + 24).min(bytes.len()));
-    }
-    places
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use fhec::ir::tensor::random::Rng;
 
+use super::sealed::Sealed;
+
 /// A change: `remove` bytes at `at` give way to `insert`.
 #[derive(Clone, Debug)]
 pub(super) struct Splice {
@@ -52,6 +54,46 @@ impl Splice {
     pub(super) fn applied(&self, bytes: &[u8]) -> Vec<u8> {
         [&bytes[..self.at], &self.insert, &bytes[self.at + self.remove..]].concat()
     }
+}
+
+/// A file of other parts, as a hostile writer makes it: one part damaged, a few of them, or parts swapped, repeated, left out
+/// and damaged.
+pub(super) fn hostile(rng: &mut Rng, sealed: &Sealed) -> Vec<u8> {
+    let mut parts = sealed.parts().to_vec();
+    let first = sealed.first_movable().min(parts.len() - 1);
+    let moved = rng.once_in(4);
+    if moved {
+        let [a, b] = [0; 2].map(|_| rng.range(first, parts.len() - 1));
+        match rng.range(0, 3) {
+            0 if a != b => parts.swap(a, b),
+            0 | 1 => parts.insert(b, parts[a].clone()),
+            2 => drop(parts.remove(a)),
+            _ => parts[b] = parts[a].clone(),
+        }
+    }
+    let damaged = match rng.range(0, 3) {
+        0 => rng.range(2, 4),
+        _ => usize::from(!moved),
+    };
+    for _ in 0..damaged {
+        let k = rng.range(0, parts.len() - 1);
+        if let Some(part) = parts.get_mut(k) {
+            *part = Splice::random(rng, part, &structure(part)).applied(part);
+        }
+    }
+    sealed.file(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// Where bytes have structure: at their beginning, and around names.
+pub(super) fn structure(bytes: &[u8]) -> Vec<usize> {
+    let letter = |b: &u8| b.is_ascii_alphabetic() || *b == b'_';
+    let mut places: Vec<usize> = (0..bytes.len().min(256)).collect();
+    let names = bytes.windows(4).enumerate().filter(|(_, w)| w.iter().all(letter)).map(|(k, _)| k);
+    for name in names.skip_while(|k| *k < 256).take(1 << 16) {
+        let from = places.last().map_or(0, |p| p + 1).max(name.saturating_sub(24));
+        places.extend(from..(name + 24).min(bytes.len()));
+    }
+    places
 }
 
 /// Numbers at the ends of their ranges, as little-endian words and as varints.

@@ -3,6 +3,7 @@
 use super::frame::{Colours, Component, Frame, ZIGZAG};
 use super::huffman::Table;
 use super::scan;
+use crate::memory::probe;
 
 /// Most bytes of coefficients and samples.
 const MAX_BYTES: usize = 1 << 29;
@@ -138,9 +139,11 @@ impl Reader {
         let mut components: Vec<Component> = parts.iter().zip(&factors).map(component).collect();
         let blocks: usize = components.iter().map(|c| c.blocks[0] * c.blocks[1]).sum();
         let samples = height * width * 2 * components.len();
-        if blocks * 128 + samples > MAX_BYTES {
+        let bytes = blocks * 128 + samples;
+        if bytes > MAX_BYTES {
             return Err("the picture is too large".into());
         }
+        probe(bytes as u64).map_err(|e| e.to_string())?;
         let colours = self.colours(&components).ok_or_else(|| format!("a JPEG of {count} components"))?;
         for c in &mut components {
             c.coefficients = vec![0; 64 * c.blocks[0] * c.blocks[1]];
