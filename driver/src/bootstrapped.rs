@@ -53,6 +53,9 @@ pub(crate) fn compile(
     consider(&mut search, candidates);
     let mut widened = false;
     let mut tight = emission.objective.wants_fewer_keys();
+    // The most precise plan of those that are not precise enough.
+    let mut imprecise: Option<Imprecise> = None;
+    let mut plans = 0;
     loop {
         if tight && !widened {
             widened = true;
@@ -78,6 +81,7 @@ pub(crate) fn compile(
                     }
                     made => made?,
                 };
+                plans += 1;
                 match check(emission, &plan) {
                     Ok(()) => {
                         search.take(&best.summary);
@@ -85,12 +89,43 @@ pub(crate) fn compile(
                         let packed = packings.swap_remove(best.candidate.packing);
                         return Ok((packed.followed_by(run).ending_in(fitted.schedule), plan));
                     }
-                    Err(refusal) => search.refuse(&best.summary, refusal),
+                    Err(refusal) => {
+                        let better = |got: f64| {
+                            got >= request.least_precision_bits && imprecise.as_ref().is_none_or(|i| got > i.got)
+                        };
+                        let got = match &refusal {
+                            CompileError::Precision { got, .. } if better(*got) => Some(*got),
+                            _ => None,
+                        };
+                        search.refuse(&best.summary, refusal);
+                        if let Some(got) = got {
+                            imprecise = Some(Imprecise { got, best, plan });
+                        }
+                    }
                 }
             }
-            None => return Err(search.into_error(request)),
+            None if imprecise.is_none() => return Err(search.into_error(request)),
+            None => {}
+        }
+        if let Some(Imprecise { got, best, plan }) = imprecise.take_if(|_| plans >= MOST_PLANS || search.is_over()) {
+            search.take(&best.summary);
+            let amplifier = plan.report.amplifier.clone();
+            watch.tell(|o| o.less_precise(got, request.precision_bits, amplifier.as_deref()));
+            let (run, fitted) = best.lowered;
+            let packed = packings.swap_remove(best.candidate.packing);
+            return Ok((packed.followed_by(run).ending_in(fitted.schedule), plan));
         }
     }
+}
+
+/// Plans that are made in search of a precise one, if any will do: each takes runs of the samples.
+const MOST_PLANS: usize = 4;
+
+/// A plan that is not precise enough.
+struct Imprecise {
+    got: f64,
+    best: Box<Fitting<Candidate, Lowered>>,
+    plan: Plan,
 }
 
 /// What part of the samples the network may diverge on, as a divisor: where it does, it is no use encrypted, where nobody

@@ -71,6 +71,12 @@ pub trait Observer: Send {
         let _ = candidate;
     }
 
+    /// No candidate has the bits of precision that were asked for, so one that has fewer became the plan. `amplifier` says where
+    /// most are lost.
+    fn less_precise(&mut self, got: f64, wanted: f64, amplifier: Option<&str>) {
+        let _ = (got, wanted, amplifier);
+    }
+
     /// The imported network is not compared with its file: why.
     fn original_not_run(&mut self, why: &str) {
         let _ = why;

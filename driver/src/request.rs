@@ -17,6 +17,9 @@ pub struct Request {
     pub scale_bits: Option<u32>,
     /// Bits of precision that the results should have: −log2 of the promised error, relative to the range of an output.
     pub precision_bits: f64,
+    /// Bits that will do where a network with bootstraps cannot have those: the most precise plan found is taken then, and its
+    /// [`Observer`](crate::Observer) told.
+    pub least_precision_bits: f64,
     /// Whether these bits are absolute, after the binary point.
     pub precision_absolute: bool,
     /// Keep non-polynomial functions: gives a slot graph for execution in clear, and no plan.
@@ -52,6 +55,7 @@ impl Default for Request {
             log_n: None,
             scale_bits: None,
             precision_bits: 13.0,
+            least_precision_bits: 13.0,
             precision_absolute: false,
             exact_activations: false,
             stop_after: None,

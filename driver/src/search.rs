@@ -115,17 +115,32 @@ impl<'c, C, L> Search<'c, C, L> {
         self.objective.bound(&Summary { seconds, ..open.summary.clone() })
     }
 
+    /// Whether no candidate is left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.open.is_empty() && self.fitting.is_empty()
+    }
+
     /// Drops candidates whose bootstrap alone exceeds the budget, and takes more than something seen, and those that are
     /// too much like imprecise ones.
     fn drop_hopeless(&mut self) {
-        let imprecise = &self.imprecise;
-        self.open.retain(|open| imprecise.iter().all(|known| known.may_beat(&open.summary)));
+        let (imprecise, by_scale) = (&self.imprecise, self.scale_matters());
+        let may_do = |summary: &Summary| imprecise.iter().all(|known| known.may_beat(summary, by_scale));
+        self.open.retain(|open| may_do(&open.summary));
+        self.fitting.retain(|fitting| may_do(&fitting.summary));
         let most = self.budget.max(self.refusals.least_bytes().unwrap_or(u64::MAX));
         let hopeless = |open: &mut Open<C>| open.summary.memory.total() > most;
         for Open { summary, .. } in self.open.extract_if(.., hopeless) {
             let why = CompileError::Memory { least: Box::new(summary.memory), budget: self.budget };
             self.watch.tell(|o| o.candidate_refused(&summary, &why));
         }
+    }
+
+    /// Whether a wider scale made results more precise, as far as two that were not precise enough tell.
+    fn scale_matters(&self) -> bool {
+        let pairs = self.imprecise.iter().flat_map(|a| self.imprecise.iter().map(move |b| (a, b)));
+        let gains = |(a, b): (&Imprecise, &Imprecise)| a.missing - b.missing > PLACEMENT_BITS;
+        let mut wider = pairs.filter(|(a, b)| a.summary.scale_bits < b.summary.scale_bits).peekable();
+        wider.peek().is_none() || wider.any(gains)
     }
 
     /// Remembers what a candidate was lowered to. True if it had to give something up.
@@ -216,8 +231,8 @@ const PLACEMENT_BITS: f64 = 0.7;
 
 impl Imprecise {
     /// Whether a candidate may be precise enough: no noise shrinks by more bits than scale and bootstraps gain.
-    fn may_beat(&self, other: &Summary) -> bool {
-        let scale = f64::from(other.scale_bits) - f64::from(self.summary.scale_bits);
+    fn may_beat(&self, other: &Summary, by_scale: bool) -> bool {
+        let scale = if by_scale { f64::from(other.scale_bits) - f64::from(self.summary.scale_bits) } else { 0.0 };
         let bootstraps = other.bootstrap_bits - self.summary.bootstrap_bits;
         self.missing <= scale.max(bootstraps).max(0.0) + PLACEMENT_BITS
     }

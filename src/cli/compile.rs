@@ -22,6 +22,9 @@ use super::paths::Paths;
 use super::watching::{Keep, Watched, Watching, done};
 use super::{Context, constants, figures, kind};
 
+/// Bits of precision that will do where none are asked for.
+const LEAST_PRECISION_BITS: f64 = 8.0;
+
 /// How a network is compiled, for all verbs that do.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ModelArgs {
@@ -34,9 +37,9 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(20..=49), help_heading = "Compilation")]
     scale_bits: Option<u32>,
     /// Bits of precision: the worst of an output's numbers is at most 2^-BITS of the output's range off, which follows from
-    /// the samples.
-    #[arg(long, value_name = "BITS", default_value_t = Request::default().precision_bits, help_heading = "Compilation")]
-    precision_bits: f64,
+    /// the samples. If not given 13, or as many as a network with bootstraps can have, 8 at least, with a remark.
+    #[arg(long, value_name = "BITS", help_heading = "Compilation")]
+    precision_bits: Option<f64>,
     /// --precision-bits count after the binary point, whatever the range of an output is.
     #[arg(long, help_heading = "Compilation")]
     precision_absolute: bool,
@@ -176,10 +179,13 @@ impl ModelArgs {
         prepared.remark_raw(import, context);
         let samples = self.samples(import, &prepared, data, context)?;
         let Prepared { normalisations, preprocessing } = prepared;
+        let usual = Request::default().precision_bits;
+        let least = if self.precision_absolute { usual } else { LEAST_PRECISION_BITS };
         Ok(Request {
             log_n: self.log_n,
             scale_bits: self.scale_bits,
-            precision_bits: self.precision_bits,
+            precision_bits: self.precision_bits.unwrap_or(usual),
+            least_precision_bits: self.precision_bits.unwrap_or(least),
             precision_absolute: self.precision_absolute,
             input_range: self.input_range,
             seed: self.seed,

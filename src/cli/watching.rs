@@ -68,6 +68,13 @@ impl Observer for Watching<'_> {
         self.candidate(&format!("refused ({why})"), candidate);
     }
 
+    fn less_precise(&mut self, got: f64, wanted: f64, amplifier: Option<&str>) {
+        let lost = amplifier.map_or_else(String::new, |at| format!("; most is lost in {at}"));
+        self.context.remark(format!(
+            "the results have {got:.1} bits of precision, {wanted} were aimed at{lost}: --precision-bits refuses less"
+        ));
+    }
+
     fn original_not_run(&mut self, why: &str) {
         self.context.detail(format!("the import is not compared with its file: {why}"));
     }
