@@ -91,7 +91,8 @@ pub(crate) fn compile(
                     }
                     Err(refusal) => {
                         let better = |got: f64| {
-                            got >= request.least_precision_bits && imprecise.as_ref().is_none_or(|i| got > i.got)
+                            got >= request.least_precision_bits
+                                && imprecise.as_ref().is_none_or(|i| got > i.got)
                         };
                         let got = match &refusal {
                             CompileError::Precision { got, .. } if better(*got) => Some(*got),
@@ -107,7 +108,9 @@ pub(crate) fn compile(
             None if imprecise.is_none() => return Err(search.into_error(request)),
             None => {}
         }
-        if let Some(Imprecise { got, best, plan }) = imprecise.take_if(|_| plans >= MOST_PLANS || search.is_over()) {
+        if let Some(Imprecise { got, best, plan }) =
+            imprecise.take_if(|_| plans >= MOST_PLANS || search.is_over())
+        {
             search.take(&best.summary);
             let amplifier = plan.report.amplifier.clone();
             watch.tell(|o| o.less_precise(got, request.precision_bits, amplifier.as_deref()));

@@ -96,7 +96,8 @@ fn attempt(
     let (request, watch) = (passes.request, passes.watch);
     let budget = request.memory_budget;
     let attempt = watch.stage(Stage::Search, |_| passes.lower(&placed.attempt, chain, &placed.ranges))?;
-    let fitted = watch.stage(Stage::Search, |_| fitted(chain, attempt.schedule()?, &request.costs, budget))?;
+    let fitted =
+        watch.stage(Stage::Search, |_| fitted(chain, attempt.schedule()?, &request.costs, budget))?;
     let fit = fitted.fit();
     if !fit.fits {
         return Err(CompileError::Memory { least: Box::new(fit.memory), budget });

@@ -232,7 +232,8 @@ const PLACEMENT_BITS: f64 = 0.7;
 impl Imprecise {
     /// Whether a candidate may be precise enough: no noise shrinks by more bits than scale and bootstraps gain.
     fn may_beat(&self, other: &Summary, by_scale: bool) -> bool {
-        let scale = if by_scale { f64::from(other.scale_bits) - f64::from(self.summary.scale_bits) } else { 0.0 };
+        let scale =
+            if by_scale { f64::from(other.scale_bits) - f64::from(self.summary.scale_bits) } else { 0.0 };
         let bootstraps = other.bootstrap_bits - self.summary.bootstrap_bits;
         self.missing <= scale.max(bootstraps).max(0.0) + PLACEMENT_BITS
     }

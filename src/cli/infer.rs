@@ -15,7 +15,7 @@ use clap::Args;
 use fhec_ir::plan::{ClientSpec, Plan};
 use fhec_runtime::client::Client;
 use fhec_runtime::input::InputType;
-use fhec_runtime::server::{Server, plaintext_bytes};
+use fhec_runtime::server::Server;
 
 use super::Context;
 use super::boxes::{BoxArgs, Boxes, boxes_help};
@@ -131,6 +131,7 @@ impl InferArgs {
         };
         let client = Client::new(spec)?.allow_out_of_range(self.allow_out_of_range);
         memory::ask(client.key_bytes()?.max(memory::least(&model.plan)), "the plan")?;
+        let kept = self.plaintext_cache.map_or_else(|| memory::kept(&model.plan, context), mebibytes);
         let start = Instant::now();
         let progress = context.progress("generating keys");
         let keys = client.generate_keys(Some(&|done, total| progress.set(done, total)))?;
@@ -142,8 +143,13 @@ impl InferArgs {
             bytes(evaluation.0.bytes() as u64)
         ));
         let plan = (model.plan.clone(), model.id);
-        let budget = self.plaintext_cache.map_or_else(|| plaintext_bytes(&model.plan), mebibytes);
-        let server = Server::new(plan, client.parameters(), evaluation, budget)?;
+        let server = Server::new(plan, client.parameters(), evaluation, kept)?;
+        // Nobody uses the plaintexts of a single input again.
+        let server = if tasks.len() > 1 || self.plaintext_cache.is_some() {
+            server
+        } else {
+            server.for_one_run(kept.min(mebibytes(memory::AHEAD_MIB)))
+        };
         let layers = self.layers.then(|| LayerTable::new(&model.plan));
         let trace = self.trace.map(Trace::new);
         let session = Session {

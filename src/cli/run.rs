@@ -10,7 +10,7 @@ use fhec_ir::plan::{Plan, PlanId};
 use fhec_runtime::ExecuteOptions;
 use fhec_runtime::files::{self, Bundle, Direction};
 use fhec_runtime::key_folder::check_siblings;
-use fhec_runtime::server::{Server, plaintext_bytes};
+use fhec_runtime::server::Server;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -52,9 +52,6 @@ pub(crate) struct RunArgs {
     plaintext_cache: Option<u64>,
 }
 
-/// Memory for plaintexts encoded ahead of their use in a single run, in MiB.
-const AHEAD_MIB: u64 = 128;
-
 struct Session<'a> {
     context: &'a Context,
     plan: Arc<Plan>,
@@ -79,17 +76,17 @@ impl RunArgs {
         let (plan, id) = load_plan(&self.plan)?;
         let parameters = Server::parameters(&plan)?;
         memory::ask(memory::least(&plan), "the plan")?;
+        let kept = || self.plaintext_cache.map_or_else(|| memory::kept(&plan, context), mebibytes);
+        let kept = if bundles.many { kept() } else { 0 };
         let needs = Server::key_needs(&plan, &parameters)?;
         let (evaluation, key_set) = files::read_evaluation_keys(&self.keys, &parameters, &needs)?;
         check_siblings(&self.keys, key_set)?;
         let plan = Arc::new(plan);
-        let kept = self.plaintext_cache.map_or_else(|| plaintext_bytes(&plan), mebibytes);
-        let kept = if bundles.many { kept } else { 0 };
         let server = Server::new((plan.clone(), id), &parameters, (Arc::new(evaluation), key_set), kept)?;
         let server = if bundles.many {
             server
         } else {
-            server.for_one_run(mebibytes(self.plaintext_cache.unwrap_or(AHEAD_MIB)))
+            server.for_one_run(mebibytes(self.plaintext_cache.unwrap_or(memory::AHEAD_MIB)))
         };
         let trace = self.trace.map(Trace::new);
         let mut session = Session { context, plan, id, parameters, server, trace };

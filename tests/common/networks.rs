@@ -98,6 +98,46 @@ impl Net {
         self.then(TensorOp::Gemm { weight, bias }, "dense")
     }
 
+    /// A 3×3 convolution of every channel by itself.
+    pub(crate) fn depthwise(mut self, stride: usize, scale: f64) -> Self {
+        let groups = self.shape()[1];
+        let weight = self.weights(scale, &[groups, 1, 3, 3]);
+        let window = Window { kernel: [3; 2], stride: [stride; 2], dilation: [1, 1], pads: [1; 4] };
+        self.then(TensorOp::Conv { window, groups, weight, bias: None }, "depthwise")
+    }
+
+    /// Every pixel four times.
+    pub(crate) fn upsample(mut self) -> Self {
+        for axis in [2, 3] {
+            let indices = (0..2 * self.shape()[axis]).map(|k| k / 2).collect();
+            self = self.then(TensorOp::Gather { axis, indices }, "upsample");
+        }
+        self
+    }
+
+    /// The channels of the value from `from`, then those of the last one.
+    pub(crate) fn concat(mut self, from: ValueId) -> Self {
+        self.push(TensorOp::Concat { axis: 1 }, vec![from, self.at], "concat");
+        self
+    }
+
+    /// Goes on from another value.
+    pub(crate) fn from(mut self, value: ValueId) -> Self {
+        self.at = value;
+        self
+    }
+
+    /// The last value is a result.
+    pub(crate) fn output(mut self, name: &str) -> Self {
+        self.graph.add_output(name, self.at);
+        self
+    }
+
+    /// The network of these results.
+    pub(crate) fn verified(self) -> Verified<TensorGraph> {
+        verify(self.graph).unwrap()
+    }
+
     /// The last value.
     pub(crate) fn last(&self) -> ValueId {
         self.at

@@ -41,9 +41,7 @@ impl Placements<'_> {
         let groups = groups(chains);
         let total = groups.iter().map(|group| group.len()).sum();
         self.watch.stage(Stage::Placement, |steps| {
-            let narrow = |group: Group| {
-                self.group(group, (packing, placer), &|| steps.step(total))
-            };
+            let narrow = |group: Group| self.group(group, (packing, placer), &|| steps.step(total));
             let placed: Vec<Result<Vec<Candidate>, PassError>> = groups.into_par_iter().map(narrow).collect();
             // A chain that is too short for an op is of no use; that none is long enough is an error.
             let (placed, refused): (Vec<_>, Vec<_>) = placed.into_iter().partition(Result::is_ok);
@@ -52,9 +50,8 @@ impl Placements<'_> {
                 Some(Err(refusal)) if placed.is_empty() => return Err(refusal),
                 _ => {}
             }
-            let least = |group: &Vec<Candidate>| {
-                group.iter().map(|c| c.report.seconds).fold(f64::INFINITY, f64::min)
-            };
+            let least =
+                |group: &Vec<Candidate>| group.iter().map(|c| c.report.seconds).fold(f64::INFINITY, f64::min);
             let best = placed.iter().map(least).fold(f64::INFINITY, f64::min);
             let promising = |group: &&mut Vec<Candidate>| {
                 !group.iter().all(|c| c.report.exact) && least(group) <= best * PROMISING
@@ -146,7 +143,13 @@ fn candidate(
         exact: report.exact,
     };
     config.solution = Some(Arc::new(solution));
-    Ok(Candidate { chain: chain.clone(), config, report, packing, value_bytes: limbs * (16 << chain.data.log_n) })
+    Ok(Candidate {
+        chain: chain.clone(),
+        config,
+        report,
+        packing,
+        value_bytes: limbs * (16 << chain.data.log_n),
+    })
 }
 
 /// What `place` needs to know of a chain: prices in seconds by its cost model.

@@ -76,7 +76,8 @@ fn execute<S: AsRef<[Vec<Vec<f64>>]> + Sync>(
     let mut values: Vec<Option<Vec<Vec<f64>>>> = vec![None; schedule.len()];
     for (id, node) in schedule.iter() {
         let plains = plaintexts.next(node.op.recipes());
-        let plains = plains.map_err(|message| InterpError::Recipe { place: schedule.describe(id), message })?;
+        let plains =
+            plains.map_err(|message| InterpError::Recipe { place: schedule.describe(id), message })?;
         let plains: Vec<&Vector> = plains.iter().collect();
         node.op.recipes().iter().zip(&plains).for_each(|(recipe, plain)| observer.plaintext(recipe, plain));
         let of = |(k, inputs): (usize, &S)| match &node.op {

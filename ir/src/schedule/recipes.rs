@@ -159,7 +159,9 @@ impl<'s> RecipeVectors<'s> {
             Part::Biases(map) => {
                 let map = &header.maps[map as usize];
                 // A map without constant part adds nothing.
-                whole(encode::bias(map, constants)?.unwrap_or_else(|| vec![vec![0.0]; map.output.ciphertexts]))
+                whole(
+                    encode::bias(map, constants)?.unwrap_or_else(|| vec![vec![0.0]; map.output.ciphertexts]),
+                )
             }
             Part::Spread { value, row, layout } => {
                 let layout = &header.layouts[layout as usize];

@@ -16,12 +16,16 @@ use crate::schedule::stream::Stream;
 use crate::schedule::{Recipe, Schedule};
 use crate::{ValueId, Verified};
 
-/// A schedule with its plaintexts, ready to be simulated.
+/// A schedule with its plaintexts, ready to be simulated. Those of large schedules are evaluated anew for every batch.
 pub struct Simulator<'s> {
     schedule: &'s Verified<Schedule>,
-    plains: Arc<HashMap<Recipe, Plain>>,
+    /// None where they take more than [`MOST_KEPT`].
+    plains: Option<Arc<HashMap<Recipe, Plain>>>,
     noise: Option<Noise>,
 }
+
+/// Bytes of plaintexts that are kept between batches, at most.
+const MOST_KEPT: usize = 3 << 30;
 
 impl<'s> Simulator<'s> {
     /// Evaluates the plaintexts of a schedule, to be simulated with the noise of a parameter set, drawn by a seed.
@@ -33,19 +37,23 @@ impl<'s> Simulator<'s> {
         parameters: &ParameterData,
         seed: u64,
     ) -> Result<Self, SimulateError> {
+        let noise = Some(Noise { model: NoiseModel::new(parameters), seed });
         let vectors = RecipeVectors::new(schedule);
-        let mut plains = HashMap::new();
+        let (mut plains, mut bytes) = (HashMap::new(), 0);
         for (id, node) in schedule.iter() {
             for recipe in node.op.recipes() {
                 if !plains.contains_key(recipe) {
                     let vector = vectors.get(recipe).map_err(|message| failed(schedule, id, message))?;
+                    bytes += vector.len() * size_of::<f64>();
                     plains.insert(*recipe, Plain::new(&vector, schedule.header.slots));
                 }
                 vectors.release(recipe);
             }
+            if bytes > MOST_KEPT {
+                return Ok(Self { schedule, plains: None, noise });
+            }
         }
-        let noise = Some(Noise { model: NoiseModel::new(parameters), seed });
-        Ok(Self { schedule, plains: Arc::new(plains), noise })
+        Ok(Self { schedule, plains: Some(Arc::new(plains)), noise })
     }
 
     /// The same without noise: what the reference interpreter computes.
@@ -53,16 +61,19 @@ impl<'s> Simulator<'s> {
         Self { plains: self.plains.clone(), noise: None, ..*self }
     }
 
-    /// Runs a batch of images on this thread. A batch holds each of its values for all images: a few images make a
-    /// good one.
+    /// Runs a batch of images on this thread, or on all where plaintexts are not kept. A batch holds each of its values for all
+    /// images: a few images make a good one.
     ///
     /// # Errors
     /// If an image does not fit the schedule.
     pub fn run(&self, images: &[Image]) -> Result<Vec<Simulated>, SimulateError> {
         check(self.schedule, images)?;
+        let Some(plains) = &self.plains else {
+            return streamed(self.schedule, self.noise.as_ref(), images, &mut ());
+        };
         let mut batch = Batch::new(self.schedule, images, self.noise.as_ref());
         for (id, node) in self.schedule.iter() {
-            let plains: Vec<&Plain> = node.op.recipes().iter().map(|r| &self.plains[r]).collect();
+            let plains: Vec<&Plain> = node.op.recipes().iter().map(|r| &plains[r]).collect();
             batch.execute(id, node, &plains, &mut |_| {});
         }
         Ok(batch.results())
@@ -111,14 +122,24 @@ pub fn simulate_once(
 ) -> Result<Vec<Simulated>, SimulateError> {
     check(schedule, images)?;
     let noise = Noise { model: NoiseModel::new(parameters), seed };
+    streamed(schedule, Some(&noise), images, watch)
+}
+
+fn streamed(
+    schedule: &Verified<Schedule>,
+    noise: Option<&Noise>,
+    images: &[Image],
+    watch: &mut dyn Watch,
+) -> Result<Vec<Simulated>, SimulateError> {
     let slots = schedule.header.slots;
     Stream::scope(schedule, |stream| {
-        let mut batch = Batch::new(schedule, images, Some(&noise)).parallel();
+        let mut batch = Batch::new(schedule, images, noise).parallel();
         for (id, node) in schedule.iter() {
             let recipes = node.op.recipes();
             let vectors = stream.next(recipes).map_err(|message| failed(schedule, id, message))?;
             recipes.iter().zip(&vectors).for_each(|(recipe, vector)| watch.plaintext(recipe, vector));
-            let plains: Vec<Plain> = vectors.into_par_iter().map(|vector| Plain::new(&vector, slots)).collect();
+            let plains: Vec<Plain> =
+                vectors.into_par_iter().map(|vector| Plain::new(&vector, slots)).collect();
             let plains: Vec<&Plain> = plains.iter().collect();
             batch.execute(id, node, &plains, &mut |value| watch.value(id, &Seen { value, slots }));
         }

@@ -285,8 +285,11 @@ fn linear(constants: &[Constant], map: &LinearMap, args: &[&Slots]) -> Slots {
         let mut x = Tensor::new(input.shape(), input.unpack(slots));
         for stage in &term.stages {
             let others: Vec<Tensor<f64>> = stage.in_shapes.iter().map(|s| Tensor::zeros(s.clone())).collect();
-            let args: Vec<&Tensor<f64>> =
-                others.iter().enumerate().map(|(k, other)| if k == stage.operand { &x } else { other }).collect();
+            let args: Vec<&Tensor<f64>> = others
+                .iter()
+                .enumerate()
+                .map(|(k, other)| if k == stage.operand { &x } else { other })
+                .collect();
             x = eval_op(constants, &stage.op, &args);
         }
         y.iter_mut().zip(&x.data).for_each(|(y, x)| *y += x);

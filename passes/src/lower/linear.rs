@@ -66,7 +66,10 @@ impl Lowering<'_> {
                 sums.push(self.out.emit(ScheduleOp::Fold { step: plan.fold }, vec![sum]));
             }
         }
-        let has_bias = map.terms.iter().any(|t| t.has_constant_part() && t.constant_part(&self.graph.constants).is_some());
+        let has_bias = map
+            .terms
+            .iter()
+            .any(|t| t.has_constant_part() && t.constant_part(&self.graph.constants).is_some());
         let outputs = sums.into_iter().enumerate().map(|(ct, parts)| {
             let mut y = if parts.is_empty() {
                 self.zero(id, level, target)

@@ -26,8 +26,8 @@ use crate::{PassError, Refusal};
 use alternatives::Alternatives;
 
 pub use config::{Bootstrap, Config};
-pub use extract::Solution;
 pub(crate) use estimate::estimate;
+pub use extract::Solution;
 pub use prices::LevelPrices;
 pub use report::{Place, Report};
 

@@ -126,8 +126,10 @@ impl Parts {
 
     /// This axis and the next, faster one as a single one.
     pub(super) fn merged(&self, faster: &Self) -> Self {
-        let sum = |a: &Part, b: &Part| Part { from: a.from + b.from, factor: a.factor * b.factor, ..Part::ONE };
-        let index = |a: &Vec<Part>, b: &Vec<Part>| a.iter().flat_map(|a| b.iter().map(move |b| sum(a, b))).collect();
+        let sum =
+            |a: &Part, b: &Part| Part { from: a.from + b.from, factor: a.factor * b.factor, ..Part::ONE };
+        let index =
+            |a: &Vec<Part>, b: &Vec<Part>| a.iter().flat_map(|a| b.iter().map(move |b| sum(a, b))).collect();
         let all = self.indices.iter().flat_map(|a| faster.indices.iter().map(move |b| index(a, b)));
         Self { role: Role::Plain, indices: all.collect() }
     }

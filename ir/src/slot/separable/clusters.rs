@@ -84,7 +84,8 @@ impl<'c> Clusters<'c> {
                 lows[k] += low;
             }
         }
-        let weights = state.dense.as_ref().map_or(&[1.0][..], |dense| &constants[dense.weight.index()].data[..]);
+        let weights =
+            state.dense.as_ref().map_or(&[1.0][..], |dense| &constants[dense.weight.index()].data[..]);
         let channels = channels(axes, state.dense.as_ref(), weights, &mut reach)?;
         let fits = lows.iter().zip(reach.most).all(|(low, most)| low + most < slots);
         let width = state.dense.as_ref().map_or(1, |dense| dense.order.columns);

@@ -10,6 +10,8 @@
 mod axis;
 mod clusters;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use super::Term;
 use crate::Constant;

@@ -74,8 +74,12 @@ impl State {
             }
             TensorOp::Gemm { weight, .. } => {
                 let inputs = self.axes.pop()?;
-                let order =
-                    Order { group: [inputs.extent(), out[out.len() - 1]], taps: 1, columns: 1, transposed: false };
+                let order = Order {
+                    group: [inputs.extent(), out[out.len() - 1]],
+                    taps: 1,
+                    columns: 1,
+                    transposed: false,
+                };
                 self.multiply(*weight, order, inputs)?;
                 self.axes.push(Parts::channels(out[out.len() - 1]));
             }
@@ -113,7 +117,9 @@ impl State {
             TensorOp::Slice { start, step, out } => {
                 for k in 0..self.axes.len() {
                     let (start, step) = (start[k] as isize, step[k]);
-                    self.map(k, |axis| axis.picked(out[k], |at| Some((start + at as isize * step) as usize)))?;
+                    self.map(k, |axis| {
+                        axis.picked(out[k], |at| Some((start + at as isize * step) as usize))
+                    })?;
                 }
             }
             TensorOp::Pad { before, .. } => {
@@ -136,7 +142,9 @@ impl State {
             }
             TensorOp::Expand { out } => {
                 for (k, &extent) in out.iter().enumerate() {
-                    let of = |axis: Parts| if axis.extent() == extent { axis } else { axis.picked(extent, |_| Some(0)) };
+                    let of = |axis: Parts| {
+                        if axis.extent() == extent { axis } else { axis.picked(extent, |_| Some(0)) }
+                    };
                     self.map(k, of)?;
                 }
             }
@@ -148,7 +156,8 @@ impl State {
             }
             _ => return None,
         }
-        (self.axes.len() == out.len() && self.axes.iter().zip(out).all(|(a, d)| a.extent() == *d)).then_some(self)
+        (self.axes.len() == out.len() && self.axes.iter().zip(out).all(|(a, d)| a.extent() == *d))
+            .then_some(self)
     }
 
     fn map(&mut self, axis: usize, f: impl FnOnce(Parts) -> Parts) -> Option<()> {
@@ -167,11 +176,16 @@ impl State {
         (window, group, weight, transposed): (&Window, [usize; 2], ConstId, bool),
         out: &[usize],
     ) -> Option<()> {
-        let [images, channels, rows, columns] = <[Parts; 4]>::try_from(std::mem::take(&mut self.axes)).ok()?;
+        let [images, channels, rows, columns] =
+            <[Parts; 4]>::try_from(std::mem::take(&mut self.axes)).ok()?;
         let [ky, kx] = window.kernel;
         self.multiply(weight, Order { group, taps: ky * kx, columns: kx, transposed }, channels)?;
         let along = |axis: Parts, k: usize| {
-            if transposed { axis.deconvolved(window, k, out[2 + k]) } else { axis.convolved(window, k, out[2 + k]) }
+            if transposed {
+                axis.deconvolved(window, k, out[2 + k])
+            } else {
+                axis.convolved(window, k, out[2 + k])
+            }
         };
         self.axes = vec![images, Parts::channels(out[1]), along(rows, 0), along(columns, 1)];
         Some(())
@@ -180,7 +194,8 @@ impl State {
     /// The same elements in another shape: runs of axes of equal size are merged and split.
     fn reshape(&mut self, out: &[usize]) -> Option<()> {
         let units = |axis: &Parts| axis.extent() == 1;
-        let (unit, rest): (Vec<Parts>, Vec<Parts>) = std::mem::take(&mut self.axes).into_iter().partition(units);
+        let (unit, rest): (Vec<Parts>, Vec<Parts>) =
+            std::mem::take(&mut self.axes).into_iter().partition(units);
         self.dropped.extend(unit);
         let mut rest = rest.into_iter();
         let mut axes: Vec<Parts> = Vec::with_capacity(out.len());

@@ -106,7 +106,8 @@ pub(super) fn required(problem: &Problem) -> Vec<bool> {
 /// Whether the outputs can be computed at all: if everything that may be bootstrapped is.
 pub fn reaches(problem: &Problem) -> bool {
     let highest = highest_levels(problem);
-    problem.bootstraps.is_none() || highest.is_some_and(|levels| problem.outputs.iter().all(|o| levels[*o].is_some()))
+    problem.bootstraps.is_none()
+        || highest.is_some_and(|levels| problem.outputs.iter().all(|o| levels[*o].is_some()))
 }
 
 /// For each e-class the highest level at which it can be available, if everything that may be bootstrapped is, and the

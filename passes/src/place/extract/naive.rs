@@ -58,7 +58,9 @@ pub(super) fn with_all_bootstraps(problem: &Problem) -> Option<Solution> {
     let mut needed = vec![false; problem.classes.len()];
     problem.outputs.iter().for_each(|o| needed[*o] = true);
     let mut chosen = vec![None; problem.classes.len()];
-    for (c, class) in problem.classes.iter().enumerate().rev().filter(|(_, class)| !class.alternatives.is_empty()) {
+    for (c, class) in
+        problem.classes.iter().enumerate().rev().filter(|(_, class)| !class.alternatives.is_empty())
+    {
         if needed[c] {
             let (_, best) = highest[c]?;
             chosen[c] = Some(best);

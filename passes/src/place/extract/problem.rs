@@ -109,7 +109,10 @@ pub fn repriced(problem: &Problem, solution: &Solution) -> Option<Solution> {
         if let Some(k) = solution.chosen[c] {
             let alternative = class.alternatives.get(k)?;
             let executes = solution.levels[c] + alternative.depth;
-            if problem.bootstraps.is_some() && !alternative.children.is_empty() && executes > problem.highest(alternative) {
+            if problem.bootstraps.is_some()
+                && !alternative.children.is_empty()
+                && executes > problem.highest(alternative)
+            {
                 return None;
             }
             price += alternative.rotations * problem.price_at(executes);
