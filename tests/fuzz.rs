@@ -11,7 +11,7 @@ use std::time::Duration;
 #[test]
 fn damaged_files_are_refused() {
     let options = fuzz::Options {
-        cases: 60,
+        cases: 25,
         large_cases: 10,
         first: 1_000_000,
         only: String::new(),

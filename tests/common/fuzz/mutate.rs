@@ -76,7 +76,7 @@ pub(super) fn hostile(rng: &mut Rng, sealed: &Sealed) -> Vec<u8> {
         _ => usize::from(!moved),
     };
     for _ in 0..damaged {
-        let k = rng.range(0, parts.len() - 1);
+        let k = rng.range(0, parts.len().saturating_sub(1));
         if let Some(part) = parts.get_mut(k) {
             *part = Splice::random(rng, part, &structure(part)).applied(part);
         }
