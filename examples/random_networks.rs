@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release --example random_networks -- [--count 450] [--bootstrapped 50] [--first 0]`
 
+#[allow(dead_code, reason = "not all layers are for all networks")]
 #[path = "../tests/common/networks.rs"]
 mod networks;
 #[path = "../tests/common/small_ring.rs"]

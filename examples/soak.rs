@@ -58,7 +58,7 @@ impl Memory {
         let done = self.0.len();
         let round = [1, 2, 5].iter().any(|k| {
             let quotient = done / k;
-            done % k == 0 && 10usize.pow(quotient.max(1).ilog10()) == quotient
+            done.is_multiple_of(*k) && 10usize.pow(quotient.max(1).ilog10()) == quotient
         });
         if round || done == of {
             println!("| {done} | {:.1} MB |", bytes as f64 / 1e6);

@@ -1,10 +1,10 @@
 //! Small networks of the large kinds, a depthwise one, a U-Net, a dense one and a detector: compiled with bootstraps on a small
 //! ring without security, run, and compared with the network in clear.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "not all layers are for all networks")]
 #[path = "common/networks.rs"]
 mod networks;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "random networks are for others")]
 #[path = "common/small_ring.rs"]
 mod small_ring;
 

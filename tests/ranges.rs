@@ -6,6 +6,7 @@
 #[path = "common/cli.rs"]
 mod cli;
 
+#[allow(dead_code, reason = "not all layers are for all networks")]
 #[path = "common/networks.rs"]
 mod networks;
 #[path = "common/small_ring.rs"]
