@@ -109,7 +109,7 @@ type Group = Vec<LevelledChain>;
 
 /// The frontier's states in a first look, and in a second one at the most promising chains.
 const NARROW: usize = 128;
-const WIDE: usize = 1024;
+const WIDE: usize = 4000;
 
 /// Seconds up to which a placement is promising, in those of the best.
 const PROMISING: f64 = 1.06;
