@@ -64,6 +64,11 @@ impl Parts {
         self.indices.len()
     }
 
+    /// Most summands of an index; at least one.
+    pub(super) fn widest(&self) -> usize {
+        self.indices.iter().map(Vec::len).max().unwrap_or(1).max(1)
+    }
+
     /// Index k of the new axis is index `of(k)` of this one; nothing where that is None.
     pub(super) fn picked(&self, extent: usize, of: impl Fn(usize) -> Option<usize>) -> Self {
         let index = |k| of(k).map_or_else(Vec::new, |k| self.indices[k].clone());

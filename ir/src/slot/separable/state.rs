@@ -44,6 +44,9 @@ pub(super) struct Dense {
     pub inputs: Vec<Vec<Part>>,
 }
 
+/// Summands of an axis, at most.
+const MOST_SUMMANDS: usize = 1 << 23;
+
 /// A value on its way through the stages.
 #[derive(Clone, Debug)]
 pub(super) struct State {
@@ -62,6 +65,7 @@ impl State {
     }
 
     fn after(mut self, stage: &Stage, constants: &[Constant]) -> Option<Self> {
+        self.stays_small(stage)?;
         let (out, constant) = (&stage.out_shape, |id: &ConstId| &constants[id.index()]);
         match &stage.op {
             TensorOp::Conv { window, groups, weight, .. } => {
@@ -158,6 +162,24 @@ impl State {
         }
         (self.axes.len() == out.len() && self.axes.iter().zip(out).all(|(a, d)| a.extent() == *d))
             .then_some(self)
+    }
+
+    /// None if an axis could have very many summands behind a stage: such maps are nobody's, and would take much memory.
+    fn stays_small(&self, stage: &Stage) -> Option<()> {
+        let growth = match &stage.op {
+            TensorOp::Conv { window, .. }
+            | TensorOp::ConvTranspose { window, .. }
+            | TensorOp::Pool { window, .. } => window.kernel[0].max(window.kernel[1]),
+            TensorOp::Resample { axis, .. } => self.axes.get(*axis)?.extent(),
+            _ => 1,
+        };
+        let extents = stage.in_shapes.iter().flatten().chain(&stage.out_shape);
+        let largest = extents.copied().max().unwrap_or(1);
+        let merges = matches!(stage.op, TensorOp::Reshape { .. });
+        let mut widest = self.axes.iter().map(Parts::widest);
+        let widest = if merges { widest.try_fold(1, usize::checked_mul) } else { widest.max() };
+        let summands = largest.checked_mul(growth)?.checked_mul(widest?)?;
+        (summands <= MOST_SUMMANDS).then_some(())
     }
 
     fn map(&mut self, axis: usize, f: impl FnOnce(Parts) -> Parts) -> Option<()> {

@@ -184,4 +184,12 @@ fn what_is_no_product_over_axes_is_left_alone() {
     assert!(!net().conv(3, 1, 1, 1).conv(2, 3, 1, 1).check(), "two dense stages");
     let crossed = TensorOp::Reshape { out: vec![1, 16, 2, 2] };
     assert!(!net().conv(4, 1, 1, 1).then(crossed).check(), "channels and rows mixed under weights");
+    let mut wide = Chain::new(&[1, 512]);
+    for _ in 0..3 {
+        let matrix = wide.weights(&[512, 512]);
+        wide = wide.then(TensorOp::Resample { axis: 1, matrix });
+    }
+    let term = Term { stages: wide.stages };
+    let layout = packed(vec![Axis::strided(1, 1), Axis::strided(512, 1)]);
+    assert!(Separable::new(&term, (&layout, &layout), &wide.constants).is_none(), "512^3 summands");
 }
