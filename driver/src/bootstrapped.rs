@@ -98,6 +98,7 @@ pub(crate) fn compile(
                             CompileError::Precision { got, .. } if better(*got) => Some(*got),
                             _ => None,
                         };
+                        let got = got.filter(|_| emission.check_accepted(&plan).is_ok());
                         search.refuse(&best.summary, refusal);
                         if let Some(got) = got {
                             imprecise = Some(Imprecise { got, best, plan });
