@@ -57,7 +57,7 @@ pub fn estimated_facts(schedule: &Schedule) -> Facts {
     let header = &schedule.header;
     let weight = |recipe: &Recipe| match recipe {
         Recipe::Product { map, .. } | Recipe::Pair { map, .. } => {
-            header.maps[*map as usize].output.period() as f64 / header.slots as f64
+            header.maps[*map as usize].plaintext_period() as f64 / header.slots as f64
         }
         Recipe::Bias { .. } | Recipe::Spread { .. } => 1.0,
     };

@@ -120,6 +120,26 @@ impl Layout {
         period
     }
 
+    /// The axis that has the highest positions of a period to itself, as rows of images have, and the stride of its indices, a
+    /// power of two: all else lies below the stride, or in other ciphertexts or replicas of the period. None if there is none
+    /// of two or more indices.
+    pub fn rows(&self) -> Option<(usize, usize)> {
+        let period = self.period();
+        let high = |axis: &Axis| axis.uniform_stride().filter(|s| s.is_power_of_two() && axis.extent > 1);
+        let strides = self.axes.iter().map(|axis| high(axis).filter(|s| s * (axis.extent - 1) < period));
+        let (row, stride) = strides.enumerate().filter_map(|(k, s)| Some((k, s?))).max_by_key(|(_, s)| *s)?;
+        let others = self.axes.iter().enumerate().filter(|(k, _)| *k != row).flat_map(|(_, a)| &a.factors);
+        let within = others.chain(&self.replicas).filter(|f| f.stride < period && f.extent > 1);
+        let low: usize = within.map(|f| (f.extent - 1).saturating_mul(f.stride)).sum();
+        (low < stride).then_some((row, stride))
+    }
+
+    /// Whether elements and replicas take all slots.
+    pub fn is_full(&self) -> bool {
+        let replicas: usize = self.replicas.iter().map(|r| r.extent).product();
+        self.elements() * replicas == self.slots * self.ciphertexts
+    }
+
     /// Checks that the layout is well formed: power-of-two slots, digits that cover each axis, every position
     /// inside the ciphertexts, and no position with two elements. Time and memory are bounded by
     /// [`MAX_POSITIONS`] whatever the numbers.

@@ -28,7 +28,8 @@ fn dense(inputs: usize, outputs: usize) -> Stage {
 
 /// A dense layer from 4 numbers, twice in 8 slots or not at all periodic, to 4.
 fn dense_map(input: Layout, output: Layout) -> LinearMap {
-    LinearMap { inputs: vec![input], terms: vec![Term { stages: vec![dense(4, 4)] }], output, plan: None }
+    let terms = vec![Term { stages: vec![dense(4, 4)] }];
+    LinearMap { inputs: vec![input], terms, output, open: false, plan: None }
 }
 
 fn weights() -> Vec<Constant> {

@@ -108,7 +108,7 @@ fn odd_packed_values_round_trip() {
     ] {
         let terms = vec![Term { stages: stages.clone() }, Term { stages: vec![] }];
         let inputs = vec![b.clone(), a.clone()];
-        let map = LinearMap { inputs, terms, output: b.clone(), plan: plan(products) };
+        let map = LinearMap { inputs, terms, output: b.clone(), open: false, plan: plan(products) };
         graph.push(SlotOp::Linear(Box::new(map)), vec![x, x], packed(&a), "map");
     }
     let shift = SlotOp::ShiftSum { shifts: vec![], factor: f64::INFINITY };

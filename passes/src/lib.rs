@@ -16,6 +16,7 @@ pub mod lower;
 pub mod maps;
 pub mod minimize_rotations;
 pub mod nominal;
+pub mod open_rows;
 pub mod pipeline;
 pub mod place;
 pub mod settings;

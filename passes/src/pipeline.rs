@@ -10,7 +10,7 @@ use fhec_ir::text::{Constants, Syntax};
 use fhec_ir::{Graph, Verified, Violations, text, verify};
 
 use crate::estimate::estimator;
-use crate::{PassError, assign_layout, lower, minimize_rotations, place};
+use crate::{PassError, assign_layout, lower, minimize_rotations, open_rows, place};
 
 /// A program at some stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,8 +145,16 @@ impl fmt::Debug for Pipeline {
 }
 
 /// Names of all passes of the standard pipeline, in order.
-pub const PASSES: [&str; 7] =
-    ["canonicalize", "approximate", "absorb", "assign-layout", "minimize-rotations", "place", "lower"];
+pub const PASSES: [&str; 8] = [
+    "canonicalize",
+    "approximate",
+    "absorb",
+    "assign-layout",
+    "open-rows",
+    "minimize-rotations",
+    "place",
+    "lower",
+];
 
 /// Parameters of all passes.
 pub struct Config {
@@ -191,6 +199,7 @@ impl Pipeline {
         pipeline.push(packing_pass("assign-layout", move |g| {
             assign_layout::run(g, &layout, &mut estimator(rotations.prices))
         }));
+        pipeline.push(slot_pass("open-rows", open_rows::run));
         pipeline.push(slot_pass("minimize-rotations", move |g| minimize_rotations::run(g, &rotations)));
         pipeline.push(slot_pass("place", move |g| place::run(g, &place)));
         pipeline.push(lowering_pass("lower", move |g| {

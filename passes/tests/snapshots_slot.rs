@@ -30,7 +30,7 @@ fn check_with(graph: TensorGraph, config: Config) {
     };
     Pipeline::standard(config).run(program, &mut observe).unwrap();
     let passes: Vec<&str> = texts.iter().map(|t| t.0).collect();
-    assert_eq!(passes, ["assign-layout", "minimize-rotations", "place", "lower"]);
+    assert_eq!(passes, ["assign-layout", "open-rows", "minimize-rotations", "place", "lower"]);
     for (pass, text) in texts {
         insta::assert_snapshot!(format!("{name}_{}", pass.replace('-', "_")), text);
     }

@@ -394,6 +394,7 @@ fn dense_map(graph: &mut Schedule, rng: &mut Rng) -> LinearMap {
         inputs: vec![layout.clone()],
         terms: vec![Term { stages: vec![stage] }],
         output: layout,
+        open: false,
         plan: Some(MapPlan { products, reduce: vec![], fold: 0 }),
     }
 }

@@ -47,7 +47,8 @@ impl<'c> Products<'c> {
         let plan = map.plan.as_ref().ok_or("the linear map has no plan")?;
         let routing = Routing::new(map, &plan.reduce)?;
         let by_class = ByClass::new(map, plan, &routing)?;
-        let lengths: Vec<usize> = (0..map.inputs.len()).map(|operand| routing.length(operand)).collect();
+        let length = |operand| if map.open { map.plaintext_period() } else { routing.length(operand) };
+        let lengths: Vec<usize> = (0..map.inputs.len()).map(length).collect();
         let mut bundles = vec![Vec::new(); plan.products.len()];
         let mut terms = Vec::with_capacity(map.terms.len());
         let mut failure = None;
@@ -55,7 +56,13 @@ impl<'c> Products<'c> {
             let length = lengths[operand];
             let get = |class| by_class.get(class);
             let giant = |k: usize| plan.products[k].giant as usize;
-            if let Some(separable) = Separable::new(term, (&map.inputs[operand], &map.output), constants) {
+            let layouts = (&map.inputs[operand], &map.output);
+            let mut separable = Separable::new(term, layouts, constants);
+            if map.open {
+                let opened = separable.and_then(|separable| separable.opened(layouts));
+                separable = Some(opened.ok_or("the rows of an open map have to end where its image ends")?);
+            }
+            if let Some(separable) = separable {
                 separable.for_each_bundle(|bundle| {
                     let (cts, offset) = ((bundle.out_ct, bundle.in_ct), bundle.offset as usize);
                     let add = |k: usize, shift: usize| {

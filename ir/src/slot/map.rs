@@ -37,8 +37,22 @@ pub struct LinearMap {
     pub terms: Vec<Term>,
     /// Layout of the result.
     pub output: Layout,
+    /// The plaintexts do not end where the image ends: its last rows are followed by more of the kind, down to the end of the
+    /// tile, so that a plaintext repeats after a row ([`Layout::rows`]). Right for operands that are 0 in
+    /// slots without an element ([`clean`](super::clean())); the result may hold anything in these. Chosen by `open-rows`.
+    pub open: bool,
     /// How to compute it with rotations; chosen by `minimize-rotations`.
     pub plan: Option<MapPlan>,
+}
+
+impl LinearMap {
+    /// After how many slots its plaintexts repeat at the latest, a power of two.
+    pub fn plaintext_period(&self) -> usize {
+        match self.output.rows() {
+            Some((_, stride)) if self.open => stride,
+            _ => self.output.period(),
+        }
+    }
 }
 
 /// Rotations and plaintexts that compute a linear map:

@@ -29,12 +29,14 @@
 //!   happens together with the next stands another one that doesn't, and that reads something else.
 //! * **L9** the alternatives for a value are read by nothing else, and neither inputs nor results; a placed graph has none to
 //!   choose from.
+//! * **L10** an [open](LinearMap::open) map can be open, and its operands are clean: 0 in all slots without an element.
 //!
 //! [`Layout`]: crate::layout::Layout
 //! [`Layout::period`]: crate::layout::Layout::period
 //! [`Layout::check`]: crate::layout::Layout::check
 
 mod baby_giant;
+mod clean;
 pub mod encode;
 pub mod interp;
 mod map;
@@ -45,6 +47,7 @@ mod separable;
 mod term;
 
 pub use baby_giant::BabyGiant;
+pub use clean::{clean, relied_on};
 pub use map::{LinearMap, MapPlan, Product, Stage, Term};
 pub use op::{PolyStrategy, SlotGraph, SlotHeader, SlotOp, SlotType};
 pub use term::Effort;

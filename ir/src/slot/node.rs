@@ -4,7 +4,7 @@ use super::routing::Routing;
 use super::{LinearMap, SlotGraph, SlotHeader, SlotOp, SlotType};
 use crate::layout::{Factor, Layout, MAX_POSITIONS};
 use crate::tensor::{Basis, infer_shape, linear};
-use crate::{ConstId, Constant, Graph, Op, ValueId, Violation};
+use crate::{ConstId, Constant, Graph, Node, Op, ValueId, Violation};
 
 impl Op for SlotOp {
     const IR: &'static str = "slot";
@@ -75,6 +75,7 @@ impl Op for SlotOp {
 
     fn check_graph(graph: &SlotGraph, report: &mut Vec<Violation>) {
         check_alternatives(graph, report);
+        check_open(graph, report);
         let mut refreshed = graph.iter().filter(|(_, n)| matches!(n.op, SlotOp::Bootstrap { .. }));
         let Some((_, first)) = refreshed.next() else { return };
         for (id, node) in refreshed.filter(|(_, n)| n.ty.level != first.ty.level) {
@@ -154,6 +155,9 @@ impl LinearMap {
 
     fn check_plan(&self, constants: &[Constant]) -> Result<(), String> {
         let Some(plan) = &self.plan else { return Ok(()) };
+        if self.open && self.opens(constants).is_none() {
+            return Err("an open map whose rows have to end where its image ends".into());
+        }
         let slots = self.output.slots;
         let routing = Routing::new(self, &plan.reduce)?;
         let mut planned = std::collections::HashSet::new();
@@ -291,6 +295,22 @@ fn shifted_period(mut period: usize, shifts: &[Factor]) -> usize {
         period = shift.stride;
     }
     period
+}
+
+/// What open maps read (invariant L10).
+fn check_open(graph: &SlotGraph, report: &mut Vec<Violation>) {
+    let open: Vec<(ValueId, &Node<SlotOp>)> =
+        graph.iter().filter(|(_, n)| matches!(&n.op, SlotOp::Linear(map) if map.open)).collect();
+    if open.is_empty() {
+        return;
+    }
+    let clean = super::clean(graph);
+    for (id, node) in open {
+        if let Some(arg) = node.args.iter().find(|arg| !clean[arg.index()]) {
+            let message = format!("an open map reads {arg}, which may hold anything beside its elements");
+            report.push(Violation::at(graph, id, "L10", message));
+        }
+    }
 }
 
 /// Values with alternatives (invariant L9).

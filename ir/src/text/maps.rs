@@ -127,9 +127,10 @@ fn read_stage(reader: &mut Reader<'_>, shape: Shape) -> Parsed<Stage> {
     Ok(Stage { op, operand, in_shapes, out_shape })
 }
 
-/// The lines of a map's plan.
+/// The lines below a map: that it is open, and its plan.
 pub(super) fn plan_lines(map: &LinearMap) -> Vec<String> {
-    let Some(plan) = &map.plan else { return vec![] };
+    let mut all: Vec<String> = map.open.then(|| "open".into()).into_iter().collect();
+    let Some(plan) = &map.plan else { return all };
     let slots = map.output.slots;
     let mut lines = if plan.products.is_empty() {
         vec!["no products".into()]
@@ -150,7 +151,8 @@ pub(super) fn plan_lines(map: &LinearMap) -> Vec<String> {
     }
     let last = lines.last_mut().expect("there is a line");
     *last = spaced(&[last, &rest.join(" ")]);
-    lines
+    all.extend(lines);
+    all
 }
 
 /// Where a product reads: operand, ciphertext, baby step.
@@ -222,7 +224,7 @@ fn listed(p: &Product, slots: usize) -> String {
     format!("[{},{},{},{},{}]", p.out_ct, signed(p.giant, slots), p.operand, p.in_ct, signed(p.baby, slots))
 }
 
-/// Reads [`plan_lines`]; None if there is no plan.
+/// Reads what [`plan_lines`] says of the plan; None if there is no plan.
 pub(super) fn read_plan(reader: &mut Reader<'_>) -> Parsed<Option<MapPlan>> {
     let mut plan = MapPlan { products: vec![], reduce: vec![], fold: 0 };
     if reader.eat_word("no") {

@@ -101,7 +101,8 @@ impl Syntax for ScheduleOp {
                 let (_, inputs, terms) = read_terms(reader, operand)?;
                 reader.sign("->")?;
                 let output = reader.layout()?;
-                header.maps.push(LinearMap { inputs, terms, output, plan: read_plan(reader)? });
+                let open = reader.eat_word("open");
+                header.maps.push(LinearMap { inputs, terms, output, open, plan: read_plan(reader)? });
             }
             word => return Err(reader.error_before(format!("`{word}` begins no statement"))),
         }

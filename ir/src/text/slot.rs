@@ -123,7 +123,8 @@ fn read_linear(reader: &mut Reader<'_>, graph: &SlotGraph) -> Parsed<Node<SlotOp
     let ty = read_type(reader)?;
     let name = reader.name();
     let output = output.unwrap_or_else(|| ty.layout.clone());
-    let map = LinearMap { inputs, terms, output, plan: read_plan(reader)? };
+    let open = reader.eat_word("open");
+    let map = LinearMap { inputs, terms, output, open, plan: read_plan(reader)? };
     Ok(Node { op: SlotOp::Linear(Box::new(map)), args, ty, name })
 }
 

@@ -110,7 +110,7 @@ impl Composer {
     fn map(&self, sum: Sum, output: Layout) -> SlotOp {
         let inputs = sum.iter().map(|(value, _)| self.new.ty(*value).layout.clone()).collect();
         let terms = sum.into_iter().map(|(_, term)| term).collect();
-        SlotOp::Linear(Box::new(LinearMap { inputs, terms, output, plan: None }))
+        SlotOp::Linear(Box::new(LinearMap { inputs, terms, output, open: false, plan: None }))
     }
 
     /// What an op is as an affine map, if it is one that can be a part of others. `alone` tells that nothing else reads its

@@ -148,7 +148,7 @@ impl<'g> Packer<'g> {
         let (args, chains): (Vec<_>, Vec<_>) = operands.into_iter().unzip();
         let inputs = args.iter().map(|a| self.slots.ty(*a).layout.clone()).collect();
         let terms = chains.into_iter().map(|stages| Term { stages }).collect();
-        let map = LinearMap { inputs, terms, output: output.clone(), plan: None };
+        let map = LinearMap { inputs, terms, output: output.clone(), open: false, plan: None };
         self.slots.push_packed(SlotOp::Linear(Box::new(map)), args, output, name)
     }
 }

@@ -2,7 +2,7 @@
 
 use fhec_ir::ValueId;
 use fhec_ir::schedule::{Schedule, ScheduleHeader, scale};
-use fhec_ir::slot::SlotGraph;
+use fhec_ir::slot::{SlotGraph, relied_on};
 
 use super::config::Config;
 use super::emit::Emitter;
@@ -20,6 +20,8 @@ pub(super) struct Lowering<'g> {
     pub refreshed: Vec<Refreshed>,
     /// Ciphertexts of the next value, a bootstrap together with the last one.
     pub paired: Option<Vec<ValueId>>,
+    /// By packed value, whether its slots without an element have to be 0.
+    pub relied_on: Vec<bool>,
     /// Ciphertexts of each packed value.
     pub values: Vec<Vec<ValueId>>,
 }
@@ -40,7 +42,9 @@ impl<'g> Lowering<'g> {
         let mut schedule = Schedule::new(graph.name.clone(), header);
         schedule.constants.clone_from(&graph.constants);
         let out = Emitter::new(schedule);
-        Self { graph, config, targets, freed, out, refreshed: Vec::new(), paired: None, values: Vec::new() }
+        let relied_on = relied_on(graph);
+        let (refreshed, values) = (Vec::new(), Vec::new());
+        Self { graph, config, targets, freed, out, refreshed, paired: None, relied_on, values }
     }
 
     /// Level of the schedule at which a value becomes available.

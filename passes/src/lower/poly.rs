@@ -136,7 +136,7 @@ impl PolyLowering {
     fn times(&self, lowering: &mut Lowering, x: ValueId, by: Coefficient, ct: usize, target: f64) -> ValueId {
         let plain_scale = lowering.plain_scale(x, lowering.out.ty(x).level, target);
         let op = match by {
-            Coefficient::Uniform(value) => ScheduleOp::MulScalar { value, plain_scale },
+            Coefficient::Uniform(value, _) => ScheduleOp::MulScalar { value, plain_scale },
             Coefficient::Row(value, row) => {
                 ScheduleOp::MulAcc { recipes: vec![self.recipe(value, row, ct)], plain_scale }
             }
@@ -144,11 +144,16 @@ impl PolyLowering {
         lowering.out.emit(op, vec![x])
     }
 
-    /// x plus a coefficient.
+    /// x plus a coefficient; where slots without an element have to stay 0, in the others only.
     fn plus(&self, lowering: &mut Lowering, x: ValueId, addend: Coefficient, ct: usize) -> ValueId {
+        let stays_clean = lowering.relied_on[self.id.index()];
         match addend {
-            Coefficient::Uniform(0.0) => x,
-            Coefficient::Uniform(value) => lowering.out.emit(ScheduleOp::AddScalar { value }, vec![x]),
+            Coefficient::Uniform(0.0, _) => x,
+            Coefficient::Uniform(_, Some((value, row))) if stays_clean => {
+                let recipe = self.recipe(value, row, ct);
+                lowering.out.emit(ScheduleOp::AddPlain { recipe }, vec![x])
+            }
+            Coefficient::Uniform(value, _) => lowering.out.emit(ScheduleOp::AddScalar { value }, vec![x]),
             Coefficient::Row(value, row) => {
                 let recipe = self.recipe(value, row, ct);
                 lowering.out.emit(ScheduleOp::AddPlain { recipe }, vec![x])

@@ -51,7 +51,7 @@ pub(crate) struct Parts {
 impl Parts {
     pub(crate) fn of(map: &LinearMap, plan: &MapPlan) -> Self {
         let hoists = map.inputs.iter().map(|l| l.ciphertexts).sum();
-        let weight = map.output.period() as f64 / map.output.slots as f64;
+        let weight = map.plaintext_period() as f64 / map.output.slots as f64;
         Self { counts: count(map, plan), hoists, weight }
     }
 

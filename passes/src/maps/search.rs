@@ -47,7 +47,11 @@ pub(crate) fn candidates(
 }
 
 /// Chains of output replicas that partial sums can be spread over: from any stride up to the inputs' period.
+/// The plaintexts of an open map are the same in all rows, those of partial sums are not.
 fn reductions(map: &LinearMap) -> Vec<Vec<Factor>> {
+    if map.open {
+        return vec![vec![]];
+    }
     let top = map.inputs.iter().map(|l| l.period()).max().unwrap_or(1);
     let mut below: Vec<Factor> = map.output.replicas.iter().copied().filter(|r| r.stride < top).collect();
     below.sort_unstable_by_key(|r| r.stride);

@@ -110,7 +110,7 @@ pub(super) struct SplitMap {
 
 /// Price of a plaintext product.
 fn price_of_product(map: &LinearMap, prices: &Prices) -> f64 {
-    prices.product + prices.encode * map.output.period() as f64 / map.output.slots as f64
+    prices.product + prices.encode * map.plaintext_period() as f64 / map.output.slots as f64
 }
 
 /// No split of the offsets of a map is cheaper, in rotations, halves included.

@@ -8,10 +8,11 @@ use super::alternatives::{self, LevelPrice};
 use super::decide::{Due, decide};
 use super::kinds::{Kind, Memo};
 use crate::maps::{self, Parts, Prices};
-use crate::nominal;
+use crate::{nominal, open_rows};
 
 /// The graph with the cheapest plan for each map. A level counts for no more than its share of a bootstrap.
 pub(crate) fn planned(graph: &SlotGraph, prices: &Prices, memo: &mut Memo) -> SlotGraph {
+    let graph = &open_rows::wherever_clean(graph);
     let kinds = Kind::all(graph);
     let share = nominal::BOOTSTRAP_PRICE / f64::from(nominal::BOOTSTRAP_LEVELS);
     let level = LevelPrice { given: None, bootstrapped: share };

@@ -22,7 +22,7 @@ use fhec_ir::slot::{SlotGraph, SlotOp};
 use fhec_ir::{ValueId, Verified};
 
 use crate::maps::Parts;
-use crate::{PassError, Refusal};
+use crate::{PassError, Refusal, open_rows};
 use alternatives::Alternatives;
 
 pub use config::{Bootstrap, Config};
@@ -89,6 +89,7 @@ impl<'g> Placer<'g> {
             );
         }
         let placed = insert::placed(self.graph, &alternatives, &solution, config.bootstrap.as_ref());
+        let placed = open_rows::with_spare_levels(placed, &config.prices);
         Ok((placed, Report::new(self.graph, &alternatives.problem, &solution)))
     }
 

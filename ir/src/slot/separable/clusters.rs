@@ -61,6 +61,8 @@ pub(super) struct Clusters<'c> {
     pub weights: &'c [f32],
     /// Columns of the kernel.
     pub width: usize,
+    /// Where the rows of the result lie.
+    pub row_table: Vec<u32>,
 }
 
 /// Most entries outside the spatial axes, which are held.
@@ -89,7 +91,14 @@ impl<'c> Clusters<'c> {
         let channels = channels(axes, state.dense.as_ref(), weights, &mut reach)?;
         let fits = lows.iter().zip(reach.most).all(|(low, most)| low + most < slots);
         let width = state.dense.as_ref().map_or(1, |dense| dense.order.columns);
-        fits.then_some(Self { channels, rows: runs_of_rows, columns: runs_of_columns, weights, width })
+        fits.then_some(Self {
+            channels,
+            rows: runs_of_rows,
+            columns: runs_of_columns,
+            weights,
+            width,
+            row_table: rows.0,
+        })
     }
 }
 

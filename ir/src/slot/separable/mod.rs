@@ -9,6 +9,7 @@
 
 mod axis;
 mod clusters;
+mod open;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,8 @@ use state::State;
 pub(super) struct Separable<'c> {
     clusters: Clusters<'c>,
     slots: usize,
+    /// If its rows are open, whether it leaves 0 below them.
+    clean: Option<bool>,
 }
 
 /// Entries of the matrix with one step.
@@ -46,7 +49,18 @@ impl<'c> Separable<'c> {
         constants: &'c [Constant],
     ) -> Option<Self> {
         let clusters = Clusters::of(State::of(term, input, constants)?, output, constants)?;
-        Some(Self { clusters, slots: output.slots })
+        Some(Self { clusters, slots: output.slots, clean: None })
+    }
+
+    /// The same with rows that go on to the end of the tile: each entry stands for one in all rows. None if they cannot.
+    pub(super) fn opened(self, (input, output): (&Layout, &Layout)) -> Option<Self> {
+        let open = open::opened(self.clusters, (input, output))?;
+        Some(Self { clusters: open.clusters, clean: Some(open.clean), ..self })
+    }
+
+    /// Whether rows below the image are left 0 where the operand has 0 outside of its image.
+    pub(super) fn leaves_clean(&self) -> bool {
+        self.clean != Some(false)
     }
 
     /// Calls `f` for every bundle: together these are all entries that are not 0.
@@ -76,7 +90,7 @@ impl<'c> Separable<'c> {
     /// Calls `f(slot of the result, weight)` for every entry of a bundle.
     pub(super) fn for_each_entry(&self, bundle: &Bundle, mut f: impl FnMut(usize, f64)) {
         let [k, ty, y, tx, x] = bundle.parts.map(|part| part as usize);
-        let Clusters { channels, rows, columns, weights, width } = &self.clusters;
+        let Clusters { channels, rows, columns, weights, width, .. } = &self.clusters;
         let (rows, columns) = (&rows[ty][y].entries, &columns[tx][x].entries);
         let tap = ty * width + tx;
         for &(o, at, factor) in &channels[k].entries {

@@ -69,7 +69,7 @@ impl PolyLowering {
             // A product with 0 stands for none.
             let x = steps.step(lowering, 1);
             let x = lowering.out.at_level(x, level + 1);
-            parts.push(self.times(lowering, x, Coefficient::Uniform(0.0), ct, target));
+            parts.push(self.times(lowering, x, Coefficient::Uniform(0.0, None), ct, target));
         }
         let sum = lowering.out.sum(parts);
         let y = lowering.out.emit(ScheduleOp::Rescale, vec![sum]);

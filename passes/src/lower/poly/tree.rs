@@ -9,15 +9,15 @@ use crate::lower::lowering::Lowering;
 /// One coefficient over all elements.
 #[derive(Clone, Copy)]
 pub(super) enum Coefficient {
-    /// The same number everywhere.
-    Uniform(f64),
+    /// The same number everywhere, and the row of a constant that it comes from, if it does.
+    Uniform(f64, Option<(ConstId, u32)>),
     /// A row of a constant.
     Row(ConstId, u32),
 }
 
 impl Coefficient {
     pub(super) fn is_zero(self) -> bool {
-        matches!(self, Self::Uniform(x) if x == 0.0)
+        matches!(self, Self::Uniform(x, _) if x == 0.0)
     }
 }
 
@@ -27,7 +27,7 @@ pub(super) fn terms(constant: &Constant, id: ConstId) -> Vec<Coefficient> {
     let term = |k: usize| {
         let first = constant.at(k * row);
         if (1..row).all(|i| constant.at(k * row + i) == first) {
-            Coefficient::Uniform(first)
+            Coefficient::Uniform(first, Some((id, k as u32)))
         } else {
             Coefficient::Row(id, k as u32)
         }
