@@ -3,19 +3,31 @@
 use std::collections::HashMap;
 
 use egg::{EGraph, Id, Runner};
-use fhec_ir::slot::{PolyStrategy, SlotGraph, SlotOp};
+use fhec_ir::slot::{LinearMap, PolyStrategy, SlotGraph, SlotOp};
 use fhec_ir::tensor::Basis;
 use fhec_ir::{ConstId, ValueId};
 
 use super::config::{Bootstrap, Config};
-use super::enode::{ENode, Facts, PolyForm};
+use super::enode::{ENode, Facts, PolyForm, Way};
 use super::extract::{Alternative, Bootstraps, EClass, Problem};
 use super::rules::rules;
 use crate::maps::{Parts, Prices};
+use crate::open_rows::to_be_cleared;
 
-/// How a value is computed: as which value of the graph, itself unless the graph has alternatives for it, and by which
-/// strategy.
-pub(super) type Computation = (ValueId, Option<PolyStrategy>);
+/// Price of clearing a ciphertext, in rotations: a product, its plaintext, rescaling.
+const CLEARING: f64 = 0.8;
+
+/// How a value is computed: as which value of the graph, itself unless the graph has alternatives for it, and in which way.
+pub(super) type Computation = (ValueId, Way);
+
+/// What the linear map of a value consists of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct MapParts {
+    /// As it is, if it has a plan.
+    pub given: Option<Parts>,
+    /// As an open map whose result is cleared, if that is possible.
+    pub opened: Option<Parts>,
+}
 
 /// The alternatives for every value. E-class k of the problem is value %k. Values that are alternatives for another one
 /// are alternatives of its e-class, and their own e-classes are empty.
@@ -27,18 +39,24 @@ pub(super) struct Alternatives {
 
 impl Alternatives {
     /// The alternatives for a graph whose maps consist of `parts`.
-    pub(super) fn new(graph: &SlotGraph, parts: &[Option<Parts>], config: &Config) -> Self {
+    pub(super) fn new(graph: &SlotGraph, parts: &[MapParts], config: &Config) -> Self {
         let bootstrap = config.bootstrap.as_ref();
         let polys = graph.iter().filter_map(|(id, node)| match &node.op {
             SlotOp::Poly { coeffs, basis, .. } => Some((id.0, form(graph, *coeffs, *basis))),
             _ => None,
         });
         let eithers = graph.iter().filter(|(_, n)| n.op == SlotOp::Alternatives).map(|(id, _)| id.0);
-        let mut egraph = EGraph::new(Facts { polys: polys.collect(), eithers: eithers.collect() });
+        let pays = |id: &ValueId| {
+            let price = |way| measure(graph, (*id, parts[id.index()]), way, &config.prices).1;
+            parts[id.index()].opened.is_some() && price(Way::Opened) < price(Way::Given)
+        };
+        let opens = graph.ids().filter(pays).map(|id| id.0);
+        let facts = Facts { polys: polys.collect(), eithers: eithers.collect(), opens: opens.collect() };
+        let mut egraph = EGraph::new(facts);
         let mut class_of: Vec<Id> = Vec::with_capacity(graph.len());
         for (id, node) in graph.iter() {
             let children = node.args.iter().map(|a| class_of[a.index()]).collect();
-            class_of.push(egraph.add(ENode { value: id.0, strategy: None, children }));
+            class_of.push(egraph.add(ENode { value: id.0, way: Way::Given, children }));
         }
         egraph.rebuild();
         // One round finds everything: no rule matches what a rule added.
@@ -49,7 +67,7 @@ impl Alternatives {
             class_of.iter().enumerate().map(|(k, id)| (egraph.find(*id), k)).collect();
         let computes = |enode: &ENode| {
             let is_poly = matches!(graph.node(ValueId(enode.value)).op, SlotOp::Poly { .. });
-            enode.strategy.is_some() == is_poly && !egraph.analysis.eithers.contains(&enode.value)
+            enode.way.strategy().is_some() == is_poly && !egraph.analysis.eithers.contains(&enode.value)
         };
         let headroom = bootstrap.map_or_else(|| vec![0; graph.len()], |b| headroom(graph, b));
         let mut computations: Vec<Vec<Computation>> = Vec::new();
@@ -59,12 +77,11 @@ impl Alternatives {
             let is_read = value_of[&class] == id.index();
             let mut enodes: Vec<&ENode> =
                 egraph[class].nodes.iter().filter(|k| is_read && computes(k)).collect();
-            enodes.sort_unstable_by_key(|k| (k.value, k.strategy));
-            computations.push(enodes.iter().map(|k| (ValueId(k.value), k.strategy)).collect());
+            enodes.sort_unstable_by_key(|k| (k.value, k.way));
+            computations.push(enodes.iter().map(|k| (ValueId(k.value), k.way)).collect());
             let alternatives = enodes.iter().map(|enode| {
                 let value = ValueId(enode.value);
-                let (depth, price) =
-                    measure(graph, (value, parts[value.index()].as_ref()), enode.strategy, &config.prices);
+                let (depth, price) = measure(graph, (value, parts[value.index()]), enode.way, &config.prices);
                 Alternative {
                     children: enode.children.iter().map(|c| value_of[&egraph.find(*c)]).collect(),
                     depth,
@@ -91,12 +108,22 @@ impl Alternatives {
 }
 
 /// What the planned linear maps of a graph consist of, by value.
-pub(super) fn parts(graph: &SlotGraph) -> Vec<Option<Parts>> {
+pub(super) fn parts(graph: &SlotGraph) -> Vec<MapParts> {
+    let parts = |map: &LinearMap| map.plan.as_ref().map(|plan| Parts::of(map, plan));
     let of = |op: &SlotOp| match op {
-        SlotOp::Linear(map) => map.plan.as_ref().map(|plan| Parts::of(map, plan)),
-        _ => None,
+        SlotOp::Linear(map) => MapParts { given: parts(map), opened: None },
+        _ => MapParts::default(),
     };
     graph.iter().map(|(_, node)| of(&node.op)).collect()
+}
+
+/// As [`parts`], and where maps can be opened, and need clearing then, what they consist of as open ones.
+pub(super) fn parts_given_and_opened(graph: &SlotGraph) -> Vec<MapParts> {
+    let mut all = parts(graph);
+    for (parts, opened) in all.iter_mut().zip(to_be_cleared(graph)) {
+        parts.opened = opened.and_then(|map| Some(Parts::of(&map, map.plan.as_ref()?)));
+    }
+    all
 }
 
 /// Levels that values have to stay below the bootstraps' level when they are computed. A bootstrap leaves slots of range
@@ -117,17 +144,12 @@ fn headroom(graph: &SlotGraph, bootstrap: &Bootstrap) -> Vec<u32> {
     headroom
 }
 
-/// Depth and price, in rotations, of a computation; `parts` of a planned linear map.
-fn measure(
-    graph: &SlotGraph,
-    (id, parts): (ValueId, Option<&Parts>),
-    strategy: Option<PolyStrategy>,
-    prices: &Prices,
-) -> (u32, f64) {
+/// Depth and price, in rotations, of a computation; `parts` of a linear map.
+fn measure(graph: &SlotGraph, (id, parts): (ValueId, MapParts), way: Way, prices: &Prices) -> (u32, f64) {
     let node = graph.node(id);
     let cts = node.ty.layout.ciphertexts as f64;
-    match (&node.op, strategy) {
-        (SlotOp::Poly { coeffs, .. }, Some(strategy)) => {
+    match (&node.op, way) {
+        (SlotOp::Poly { coeffs, .. }, Way::By(strategy)) => {
             let degree = graph.constant(*coeffs).shape[0] - 1;
             let plain = match strategy {
                 PolyStrategy::MonicSquare => 0,
@@ -137,7 +159,10 @@ fn measure(
             let each = f64::from(strategy.products(degree)) * 1.1 + plain as f64 * prices.product;
             (strategy.depth(degree), cts * each)
         }
-        (SlotOp::Linear(_), _) => (1, parts.map_or(1.0, |parts| parts.price(prices))),
+        (SlotOp::Linear(_), Way::Opened) => {
+            (2, parts.opened.map_or(f64::INFINITY, |parts| parts.price(prices)) + CLEARING * cts)
+        }
+        (SlotOp::Linear(_), _) => (1, parts.given.map_or(1.0, |parts| parts.price(prices))),
         (SlotOp::ShiftSum { shifts, .. }, _) => {
             let sums: u32 = shifts.iter().map(|s| s.extent.next_power_of_two().trailing_zeros()).sum();
             (0, cts * f64::from(sums) * prices.rotation)

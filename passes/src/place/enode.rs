@@ -5,13 +5,30 @@ use std::collections::{HashMap, HashSet};
 use egg::{Analysis, EGraph, Id, Language};
 use fhec_ir::slot::PolyStrategy;
 
+/// In which of several ways an op is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Way {
+    /// As it stands in the graph; no polynomial can be.
+    Given,
+    /// A polynomial by a strategy.
+    By(PolyStrategy),
+    /// A linear map as an open one, and one that clears its result behind it.
+    Opened,
+}
+
+impl Way {
+    pub(super) fn strategy(self) -> Option<PolyStrategy> {
+        if let Self::By(strategy) = self { Some(strategy) } else { None }
+    }
+}
+
 /// How a value of the slot graph is computed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ENode {
     /// Index of the value.
     pub value: u32,
-    /// How a polynomial is evaluated; None on other ops, and on polynomials before the rules ran.
-    pub strategy: Option<PolyStrategy>,
+    /// In which way.
+    pub way: Way,
     /// E-classes of the operands.
     pub children: Vec<Id>,
 }
@@ -23,6 +40,8 @@ pub(super) struct Facts {
     pub polys: HashMap<u32, PolyForm>,
     /// Values for which the graph has alternatives.
     pub eithers: HashSet<u32>,
+    /// Linear maps that can be opened and cleared.
+    pub opens: HashSet<u32>,
 }
 
 /// What decides how a polynomial may be evaluated.
@@ -48,12 +67,12 @@ impl Analysis<ENode> for Facts {
 }
 
 impl Language for ENode {
-    type Discriminant = (u32, Option<PolyStrategy>);
+    type Discriminant = (u32, Way);
     fn discriminant(&self) -> Self::Discriminant {
-        (self.value, self.strategy)
+        (self.value, self.way)
     }
     fn matches(&self, other: &Self) -> bool {
-        self.value == other.value && self.strategy == other.strategy
+        self.value == other.value && self.way == other.way
     }
     fn children(&self) -> &[Id] {
         &self.children

@@ -5,7 +5,9 @@ use fhec_ir::{Op, ValueId};
 
 use super::alternatives::Alternatives;
 use super::config::Bootstrap;
+use super::enode::Way;
 use super::extract::Solution;
+use crate::open_rows::clearing;
 
 /// A value in the new graph.
 #[derive(Clone, Copy)]
@@ -32,13 +34,17 @@ pub(super) fn placed(
             continue;
         }
         let level = solution.levels[id.index()];
-        let (value, strategy) = chosen.map_or((id, None), |chosen| alternatives.computation(id, chosen));
+        let (value, way) = chosen.map_or((id, Way::Given), |chosen| alternatives.computation(id, chosen));
         let mut node = graph.node(value).clone();
-        node.ty.level = Some(level);
-        if let SlotOp::Poly { strategy: evaluated, .. } = &mut node.op {
-            *evaluated = strategy;
+        let opened = way == Way::Opened;
+        let own_level = level + u32::from(opened);
+        node.ty.level = Some(own_level);
+        match &mut node.op {
+            SlotOp::Poly { strategy, .. } => *strategy = way.strategy(),
+            SlotOp::Linear(map) if opened => map.open = true,
+            _ => {}
         }
-        let executes = level + node.op.depth(&graph.constants);
+        let executes = own_level + node.op.depth(&graph.constants);
         // An operand with a level to spare can take any scale on the way, and the two of a sum have to agree.
         let wanted = executes + u32::from(matches!(node.op, SlotOp::Add | SlotOp::Sub));
         for arg in &mut node.args {
@@ -46,7 +52,13 @@ pub(super) fn placed(
             let suffices = solution.levels[arg.index()] >= wanted;
             *arg = source.bootstrapped.filter(|_| !suffices).unwrap_or(source.plain);
         }
-        let plain = placed.push(node.op, node.args, node.ty, node.name);
+        let (mut ty, name) = (node.ty.clone(), node.name.clone());
+        let mut plain = placed.push(node.op, node.args, node.ty, node.name);
+        if opened {
+            let clearing = SlotOp::Linear(Box::new(clearing(&ty.layout)));
+            ty.level = Some(level);
+            plain = placed.push(clearing, vec![plain], ty, name);
+        }
         values.push(Some(Placed { plain, bootstrapped: None }));
         if let Some(bootstrap) = bootstrap.filter(|_| solution.bootstrapped[id.index()]) {
             let with = solution.together[id.index()].map(|k| ValueId(k as u32));

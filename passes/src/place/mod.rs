@@ -21,9 +21,8 @@ use std::collections::BTreeMap;
 use fhec_ir::slot::{SlotGraph, SlotOp};
 use fhec_ir::{ValueId, Verified};
 
-use crate::maps::Parts;
-use crate::{PassError, Refusal, open_rows};
-use alternatives::Alternatives;
+use crate::{PassError, Refusal};
+use alternatives::{Alternatives, MapParts};
 
 pub use config::{Bootstrap, Config};
 pub(crate) use estimate::estimate;
@@ -60,13 +59,13 @@ pub fn run_with_report(
 #[derive(Debug)]
 pub struct Placer<'g> {
     graph: &'g Verified<SlotGraph>,
-    parts: Vec<Option<Parts>>,
+    parts: Vec<MapParts>,
 }
 
 impl<'g> Placer<'g> {
     /// Looks at the maps of a graph.
     pub fn new(graph: &'g Verified<SlotGraph>) -> Self {
-        Self { graph, parts: alternatives::parts(graph) }
+        Self { graph, parts: alternatives::parts_given_and_opened(graph) }
     }
 
     /// The graph.
@@ -89,7 +88,6 @@ impl<'g> Placer<'g> {
             );
         }
         let placed = insert::placed(self.graph, &alternatives, &solution, config.bootstrap.as_ref());
-        let placed = open_rows::with_spare_levels(placed, &config.prices);
         Ok((placed, Report::new(self.graph, &alternatives.problem, &solution)))
     }
 

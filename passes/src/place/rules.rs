@@ -3,7 +3,7 @@
 use egg::{Applier, EGraph, Id, PatternAst, Rewrite, SearchMatches, Searcher, Subst, Symbol, Var};
 use fhec_ir::slot::PolyStrategy;
 
-use super::enode::{ENode, Facts, PolyForm};
+use super::enode::{ENode, Facts, PolyForm, Way};
 
 /// All rules.
 pub(super) fn rules() -> Vec<Rewrite<ENode, Facts>> {
@@ -13,6 +13,7 @@ pub(super) fn rules() -> Vec<Rewrite<ENode, Facts>> {
         strategy_rule("poly-monic-quartic", PolyStrategy::MonicQuartic, |p| p.monic_quartic),
         strategy_rule("poly-power-basis", PolyStrategy::PowerBasis, |p| p.powers && !p.monic_square),
         strategy_rule("poly-baby-giant", PolyStrategy::BabyGiant, |p| p.steps || !p.powers),
+        OpenRule.rewrite("open-rows"),
         EitherRule.rewrite("either"),
     ]
 }
@@ -39,6 +40,30 @@ impl ClassRule for EitherRule {
     }
 }
 
+/// A linear map may be open, if a map behind it clears its result.
+#[derive(Clone, Copy)]
+struct OpenRule;
+
+impl OpenRule {
+    fn opened(egraph: &EGraph<ENode, Facts>, class: Id) -> Option<ENode> {
+        let opens = |k: &&ENode| k.way == Way::Given && egraph.analysis.opens.contains(&k.value);
+        let opened = ENode { way: Way::Opened, ..egraph[class].nodes.iter().find(opens)?.clone() };
+        (!egraph[class].nodes.contains(&opened)).then_some(opened)
+    }
+}
+
+impl ClassRule for OpenRule {
+    fn matches(&self, egraph: &EGraph<ENode, Facts>, class: Id) -> bool {
+        Self::opened(egraph, class).is_some()
+    }
+
+    fn apply(&self, egraph: &mut EGraph<ENode, Facts>, class: Id) -> Vec<Id> {
+        let Some(opened) = Self::opened(egraph, class) else { return vec![] };
+        let id = egraph.add(opened);
+        if egraph.union(class, id) { vec![id] } else { vec![] }
+    }
+}
+
 fn strategy_rule(name: &str, strategy: PolyStrategy, fits: fn(PolyForm) -> bool) -> Rewrite<ENode, Facts> {
     StrategyRule { strategy, fits }.rewrite(name)
 }
@@ -52,7 +77,7 @@ struct StrategyRule {
 
 impl StrategyRule {
     fn matching(&self, egraph: &EGraph<ENode, Facts>, class: Id) -> Option<ENode> {
-        let open = egraph[class].nodes.iter().find(|k| k.strategy.is_none());
+        let open = egraph[class].nodes.iter().find(|k| k.way == Way::Given);
         let form = |k: &&ENode| egraph.analysis.polys.get(&k.value).copied();
         open.filter(|k| form(k).is_some_and(self.fits)).cloned()
     }
@@ -65,7 +90,7 @@ impl ClassRule for StrategyRule {
 
     fn apply(&self, egraph: &mut EGraph<ENode, Facts>, class: Id) -> Vec<Id> {
         let Some(open) = self.matching(egraph, class) else { return vec![] };
-        let id = egraph.add(ENode { strategy: Some(self.strategy), ..open });
+        let id = egraph.add(ENode { way: Way::By(self.strategy), ..open });
         if egraph.union(class, id) { vec![id] } else { vec![] }
     }
 }
