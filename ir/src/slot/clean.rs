@@ -65,7 +65,7 @@ fn same_slots(a: &Layout, b: &Layout) -> bool {
     a == b || a.replicas == b.replicas && sorted(a) == sorted(b)
 }
 
-/// By value, whether an open map needs it to be clean.
+/// By value, whether an open map needs it to be clean, and it has slots without an element.
 pub fn relied_on(graph: &SlotGraph) -> Vec<bool> {
     let mut needed = vec![false; graph.len()];
     for (id, node) in graph.iter().rev() {
@@ -74,7 +74,9 @@ pub fn relied_on(graph: &SlotGraph) -> Vec<bool> {
             _ => needed[id.index()],
         };
         if passes_on {
-            node.args.iter().for_each(|arg| needed[arg.index()] = true);
+            for arg in &node.args {
+                needed[arg.index()] |= !graph.ty(*arg).layout.is_full();
+            }
         }
     }
     needed
