@@ -9,6 +9,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 #[cfg(target_arch = "x86_64")]
+mod ntt_avx2;
+#[cfg(target_arch = "x86_64")]
 mod ntt_ifma;
 mod operands;
 pub(crate) mod scalar;
@@ -17,6 +19,8 @@ mod tests;
 
 use super::modulus::{Modulus, Shoup};
 use super::packed::{Packed, packed_bits};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use ntt_avx2::Tables as NttAvx2Tables;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use ntt_ifma::Tables as NttTables;
 pub(crate) use operands::{Addend, Factor, Image, TILE, Target};
