@@ -141,7 +141,9 @@ mod tests {
         for bits in [20, 40, 46, 47, 48, 49, 50] {
             let large: &[u32] = if matches!(bits, 40 | 48 | 50) { &[15, 16, 17] } else { &[] };
             for &log_n in [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14].iter().chain(large) {
-                let Ok(primes) = ntt_primes(bits, log_n, if log_n < 14 { 2 } else { 1 }, &[]) else { continue };
+                let Ok(primes) = ntt_primes(bits, log_n, if log_n < 14 { 2 } else { 1 }, &[]) else {
+                    continue;
+                };
                 for q in primes {
                     agree(q, log_n);
                 }
@@ -170,6 +172,36 @@ mod tests {
                 t.inverse_scaled(&mut in_place, None, factor);
                 t.inverse_scaled(&mut moved, Some(&values), factor);
                 assert!(in_place == scaled && moved == scaled, "inverse, {q}, 2^{log_n}");
+            }
+        }
+    }
+
+    /// Times of the transforms; run with --ignored --nocapture in a release build.
+    #[test]
+    #[ignore = "a measurement"]
+    fn transform_times() {
+        let log_n = std::env::var("NTT_LOG").map_or(16, |x| x.parse().unwrap());
+        for bits in [40, 50] {
+            let primes = ntt_primes(bits, log_n, 12, &[]).unwrap();
+            for (name, modulus) in [
+                ("tfhe-ntt", Modulus::portable as fn(u64) -> Modulus),
+                ("avx2", Modulus::avx2_only),
+                ("best", Modulus::new),
+            ] {
+                let tables: Vec<_> =
+                    primes.iter().map(|q| NttTable::new(modulus(*q), log_n).unwrap()).collect();
+                let mut limbs: Vec<_> = primes.iter().map(|q| random(1 << log_n, *q)).collect();
+                // The best round over all tables, per transform.
+                let mut time = |f: &dyn Fn(&NttTable, &mut [u64])| {
+                    let once = |limbs: &mut [Vec<u64>]| {
+                        let start = std::time::Instant::now();
+                        tables.iter().zip(limbs).for_each(|(t, x)| f(t, x));
+                        start.elapsed().as_secs_f64() * 1e6 / tables.len() as f64
+                    };
+                    (0..30).map(|_| once(&mut limbs)).fold(f64::MAX, f64::min)
+                };
+                let (forward, inverse) = (time(&|t, x| t.forward(x)), time(&|t, x| t.inverse(x)));
+                println!("{bits} bits {name:8} forward {forward:5.0} us, inverse {inverse:5.0} us");
             }
         }
     }

@@ -4,68 +4,50 @@ use super::arith::{Consts, V, load, splat, store};
 
 // The layers are macros, not functions: called, they would pass their vectors through memory.
 
-/// One forward layer on R vectors at distance `half`; `first` is the place of the pass' twiddle among its stage's.
-macro_rules! forward_layer {
-    ($k:expr, $x:ident, $r:expr, $half:expr, $reduce:expr, $table:expr, $first:expr) => {{
-        const BLOCKS: usize = $r / (2 * $half);
-        let twiddles = &$table[$first * BLOCKS..][..BLOCKS];
-        for block in 0..BLOCKS {
-            let w = splat(twiddles[block]);
-            for j in 0..$half {
-                let (lo, hi) = (2 * block * $half + j, (2 * block + 1) * $half + j);
-                ($x[lo], $x[hi]) = $k.forward($x[lo], $x[hi], w, $reduce);
-            }
-        }
-    }};
+/// One layer, two butterflies at a time: `a` and `b` of twiddle `v`, `c` and `d` of twiddle `w`.
+macro_rules! layer {
+    ($k:ident.$butterfly:ident, $x:ident, $reduce:expr, $twiddles:expr, [$($a:literal $b:literal $v:literal, $c:literal $d:literal $w:literal);*]) => {
+        $(
+            let w = [splat($twiddles[$v]), splat($twiddles[$w])];
+            ([$x[$a], $x[$c]], [$x[$b], $x[$d]]) = $k.$butterfly([$x[$a], $x[$c]], [$x[$b], $x[$d]], w, $reduce);
+        )*
+    };
 }
 
-/// One inverse layer; `mirrored` is the place of the pass' twiddle in the mirrored stage.
-macro_rules! inverse_layer {
-    ($k:expr, $x:ident, $r:expr, $half:expr, $reduce:expr, $table:expr, $mirrored:expr) => {{
-        const BLOCKS: usize = $r / (2 * $half);
-        let twiddles = &$table[$mirrored * BLOCKS..][..BLOCKS];
-        for block in 0..BLOCKS {
-            let w = splat(twiddles[BLOCKS - 1 - block]);
-            for j in 0..$half {
-                let (lo, hi) = (2 * block * $half + j, (2 * block + 1) * $half + j);
-                ($x[lo], $x[hi]) = $k.inverse($x[lo], $x[hi], w, $reduce);
-            }
-        }
-    }};
-}
-
-/// The forward layers of a pass; all but lazy ones reduce in the first.
+/// The forward layers of a pass on R vectors; all but lazy ones reduce in the first. `first` is the place of the pass'
+/// twiddle among its stage's. (A butterfly without a second is done twice, for which the compiler spares the work.)
 macro_rules! forward_layers {
-    ($k:expr, $x:ident, 2, $table:expr, $first:expr) => {
-        forward_layer!($k, $x, 2, 1, !LAZY, $table, $first);
+    ($k:ident, $x:ident, 2, $table:expr, $first:expr) => {
+        layer!($k.forward, $x, !LAZY, $table[$first..], [0 1 0, 0 1 0]);
     };
-    ($k:expr, $x:ident, 4, $table:expr, $first:expr) => {
-        forward_layer!($k, $x, 4, 2, !LAZY, $table, $first);
-        forward_layer!($k, $x, 4, 1, false, $table, $first);
+    ($k:ident, $x:ident, 4, $table:expr, $first:expr) => {
+        layer!($k.forward, $x, !LAZY, $table[$first..], [0 2 0, 1 3 0]);
+        layer!($k.forward, $x, false, $table[2 * $first..][..2], [0 1 0, 2 3 1]);
     };
-    ($k:expr, $x:ident, 8, $table:expr, $first:expr) => {
-        forward_layer!($k, $x, 8, 4, !LAZY, $table, $first);
-        forward_layer!($k, $x, 8, 2, false, $table, $first);
-        forward_layer!($k, $x, 8, 1, false, $table, $first);
+    ($k:ident, $x:ident, 8, $table:expr, $first:expr) => {
+        layer!($k.forward, $x, !LAZY, $table[$first..], [0 4 0, 1 5 0; 2 6 0, 3 7 0]);
+        layer!($k.forward, $x, false, $table[2 * $first..][..2], [0 2 0, 1 3 0; 4 6 1, 5 7 1]);
+        layer!($k.forward, $x, false, $table[4 * $first..][..4], [0 1 0, 2 3 1; 4 5 2, 6 7 3]);
     };
 }
 
-/// The inverse layers of a pass, without the last reduction if `LAST`, as a product follows.
+/// The inverse layers of a pass, without the last reduction if `LAST`, as a product follows. `mirrored` is the place of
+/// the pass' twiddle in the mirrored stage.
 macro_rules! inverse_layers {
-    ($k:expr, $x:ident, 2, $table:expr, $mirrored:expr) => {
-        inverse_layer!($k, $x, 2, 1, !LAST, $table, $mirrored);
+    ($k:ident, $x:ident, 2, $table:expr, $mirrored:expr) => {
+        layer!($k.inverse, $x, !LAST, $table[$mirrored..], [0 1 0, 0 1 0]);
     };
-    ($k:expr, $x:ident, 4, $table:expr, $mirrored:expr) => {
-        inverse_layer!($k, $x, 4, 1, false, $table, $mirrored);
-        inverse_layer!($k, $x, 4, 2, !LAZY && !LAST, $table, $mirrored);
+    ($k:ident, $x:ident, 4, $table:expr, $mirrored:expr) => {
+        layer!($k.inverse, $x, false, $table[2 * $mirrored..][..2], [0 1 1, 2 3 0]);
+        layer!($k.inverse, $x, !LAZY && !LAST, $table[$mirrored..], [0 2 0, 1 3 0]);
         if LAZY && !LAST {
             $x[0] = $k.reduce($x[0]);
         }
     };
-    ($k:expr, $x:ident, 8, $table:expr, $mirrored:expr) => {
-        inverse_layer!($k, $x, 8, 1, false, $table, $mirrored);
-        inverse_layer!($k, $x, 8, 2, !LAZY, $table, $mirrored);
-        inverse_layer!($k, $x, 8, 4, !LAZY && !LAST, $table, $mirrored);
+    ($k:ident, $x:ident, 8, $table:expr, $mirrored:expr) => {
+        layer!($k.inverse, $x, false, $table[4 * $mirrored..][..4], [0 1 3, 2 3 2; 4 5 1, 6 7 0]);
+        layer!($k.inverse, $x, !LAZY, $table[2 * $mirrored..][..2], [0 2 1, 1 3 1; 4 6 0, 5 7 0]);
+        layer!($k.inverse, $x, !LAZY && !LAST, $table[$mirrored..], [0 4 0, 1 5 0; 2 6 0, 3 7 0]);
         if LAZY && !LAST {
             $x[0] = $k.reduce($x[0]);
             $x[1] = $k.reduce($x[1]);
@@ -199,4 +181,4 @@ pub(super) fn inverse_pass<const LAZY: bool>(
     }
 }
 
-pub(super) use {forward_layer, forward_layers, inverse_layer, inverse_layers};
+pub(super) use {forward_layers, inverse_layers, layer};

@@ -5,7 +5,7 @@
 //! other in the table. Inverse: the same with the lanes from right to left, as the table is mirrored.
 
 use super::arith::{Consts, V, load, splat, store};
-use super::passes::{forward_layer, forward_layers, inverse_layer, inverse_layers};
+use super::passes::{forward_layers, inverse_layers, layer};
 use super::tables::Tables;
 use std::arch::x86_64::*;
 
@@ -25,21 +25,21 @@ impl<'a> RunTwiddles<'a> {
         Self { two: two.first_chunk().expect("a run's"), one: one.first_chunk().expect("a run's") }
     }
 
-    /// Those of pair `p` of vectors for stride 2, each twice.
+    /// Those of pairs `p` and `p` + 1 of vectors for stride 2, each twice.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn two(&self, p: usize) -> V {
-        let (a, b) = (self.two[2 * p], self.two[2 * p + 1]);
-        _mm256_setr_pd(a, a, b, b)
+    fn two(&self, p: usize) -> [V; 2] {
+        let [a, b, c, d] = self.two[2 * p..].first_chunk().expect("a run's");
+        [_mm256_setr_pd(*a, *a, *b, *b), _mm256_setr_pd(*c, *c, *d, *d)]
     }
 
     /// Those for stride 1.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn one(&self, p: usize) -> V {
-        let words = &self.one[4 * p..4 * p + 4];
-        // SAFETY: the slice has four words.
-        unsafe { _mm256_loadu_pd(words.as_ptr()) }
+    fn one(&self, p: usize) -> [V; 2] {
+        let words = &self.one[4 * p..4 * p + 8];
+        // SAFETY: the slice has eight words.
+        unsafe { [_mm256_loadu_pd(words.as_ptr()), _mm256_loadu_pd(words.as_ptr().add(4))] }
     }
 }
 
@@ -52,11 +52,24 @@ fn from(run: &[u64; RUN], source: Option<&[u64]>) -> *const u64 {
     }
 }
 
-/// [a's lower half, b's lower half] and the same of the upper halves.
+/// [a's lower half, b's lower half] of both, and the same of the upper halves.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn halves(a: V, b: V) -> (V, V) {
-    (_mm256_permute2f128_pd::<0x20>(a, b), _mm256_permute2f128_pd::<0x31>(a, b))
+fn halves([a, c]: [V; 2], [b, d]: [V; 2]) -> ([V; 2], [V; 2]) {
+    (
+        [_mm256_permute2f128_pd::<0x20>(a, b), _mm256_permute2f128_pd::<0x20>(c, d)],
+        [_mm256_permute2f128_pd::<0x31>(a, b), _mm256_permute2f128_pd::<0x31>(c, d)],
+    )
+}
+
+/// The even words of both, and the odd ones, by halves of vectors.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn unpack([a, c]: [V; 2], [b, d]: [V; 2]) -> ([V; 2], [V; 2]) {
+    (
+        [_mm256_unpacklo_pd(a, b), _mm256_unpacklo_pd(c, d)],
+        [_mm256_unpackhi_pd(a, b), _mm256_unpackhi_pd(c, d)],
+    )
 }
 
 /// The last five layers on run `i` of the transform; if they are all, words are read, from `source` if that is given.
@@ -72,27 +85,32 @@ pub(super) fn forward_run<const LAZY: bool, const FIRST: bool>(
     let run: &mut [u64; RUN] = run.try_into().expect("a run");
     let from = from(run, source);
     let mut x = [k.q; 8];
-    for (j, x) in x.iter_mut().enumerate() {
+    for j in 0..8 {
         // SAFETY: a run has eight vectors.
-        *x = unsafe { load(from.add(4 * j)) };
+        x[j] = unsafe { load(from.add(4 * j)) };
         if FIRST {
-            *x = k.from_words(*x);
+            x[j] = k.from_words(x[j]);
         }
     }
     forward_layers!(k, x, 8, t.twiddles, (t.n / RUN + i));
     let twiddles = RunTwiddles::new(t, i);
-    for p in 0..4 {
-        let (lo, hi) = halves(x[2 * p], x[2 * p + 1]);
+    for p in [0, 2] {
+        let (a, b) = ([x[2 * p], x[2 * p + 2]], [x[2 * p + 1], x[2 * p + 3]]);
+        let (lo, hi) = halves(a, b);
         let (lo, hi) = k.forward(lo, hi, twiddles.two(p), false);
-        let (lo, hi) = (_mm256_unpacklo_pd(lo, hi), _mm256_unpackhi_pd(lo, hi));
+        let (lo, hi) = unpack(lo, hi);
         let (lo, hi) = k.forward(lo, hi, twiddles.one(p), false);
-        let (lo, hi) = (k.to_words(k.reduce(lo)), k.to_words(k.reduce(hi)));
-        let (lo, hi) = (_mm256_unpacklo_pd(lo, hi), _mm256_unpackhi_pd(lo, hi));
+        let lo = [k.to_words(k.reduce(lo[0])), k.to_words(k.reduce(lo[1]))];
+        let hi = [k.to_words(k.reduce(hi[0])), k.to_words(k.reduce(hi[1]))];
+        let (lo, hi) = unpack(lo, hi);
         let (a, b) = halves(lo, hi);
         // SAFETY: the run has eight vectors.
         unsafe {
-            store(run.as_mut_ptr().add(8 * p), a);
-            store(run.as_mut_ptr().add(8 * p + 4), b);
+            let to = run.as_mut_ptr().add(8 * p);
+            store(to, a[0]);
+            store(to.add(4), b[0]);
+            store(to.add(8), a[1]);
+            store(to.add(12), b[1]);
         }
     }
 }
@@ -113,20 +131,26 @@ pub(super) fn inverse_run<const LAZY: bool, const LAST: bool>(
     let mirrored = t.n / RUN - 1 - i;
     let twiddles = RunTwiddles::new(t, mirrored);
     let mut x = [k.q; 8];
-    for p in 0..4 {
+    for p in [0, 2] {
         // SAFETY: a run has eight vectors.
-        let (a, b) = unsafe { (load(from.add(8 * p)), load(from.add(8 * p + 4))) };
-        let (lo, hi) = halves(k.from_words(b), k.from_words(a));
-        let (lo, hi) = (_mm256_unpacklo_pd(hi, lo), _mm256_unpackhi_pd(hi, lo));
-        let (lo, hi) = k.inverse(lo, hi, twiddles.one(3 - p), false);
-        let (lo, hi) = (_mm256_unpackhi_pd(lo, hi), _mm256_unpacklo_pd(lo, hi));
-        let (lo, hi) = k.inverse(lo, hi, twiddles.two(3 - p), true);
-        (x[2 * p + 1], x[2 * p]) = halves(lo, hi);
+        let (a, b) = unsafe {
+            let from = from.add(8 * p);
+            ([load(from), load(from.add(8))], [load(from.add(4)), load(from.add(12))])
+        };
+        let a = [k.from_words(a[0]), k.from_words(a[1])];
+        let b = [k.from_words(b[0]), k.from_words(b[1])];
+        let (lo, hi) = halves(b, a);
+        let (lo, hi) = unpack(hi, lo);
+        let ([w0, w1], [v0, v1]) = (twiddles.one(2 - p), twiddles.two(2 - p));
+        let (lo, hi) = k.inverse(lo, hi, [w1, w0], false);
+        let (hi, lo) = unpack(lo, hi);
+        let (lo, hi) = k.inverse(lo, hi, [v1, v0], true);
+        ([x[2 * p + 1], x[2 * p + 3]], [x[2 * p], x[2 * p + 2]]) = halves(lo, hi);
     }
     inverse_layers!(k, x, 8, t.twiddles, (t.n / RUN + mirrored));
     let scale = splat(scale);
-    for (j, x) in x.into_iter().enumerate() {
-        let x = if LAST { k.to_words(k.mul(x, scale)) } else { x };
+    for j in 0..8 {
+        let x = if LAST { k.to_words(k.mul(x[j], scale)) } else { x[j] };
         // SAFETY: the run has eight vectors.
         unsafe { store(run.as_mut_ptr().add(4 * j), x) };
     }
