@@ -15,7 +15,12 @@
 //! X ≤ 8·(2^50 − 1)^2 + 2^50 < 2^103, so that the fold's high part is below 2^52. One factor of each
 //! product must be below q, hence X/q < 2^53.
 
-use super::{Addend, Factor, Image, Modulus, Packed, TILE, Target};
+mod inner_product;
+mod linear;
+
+use super::{Factor, Modulus, TILE, Target};
+pub(crate) use inner_product::inner_product;
+pub(crate) use linear::*;
 use std::arch::x86_64::*;
 
 /// Products accumulated between folds.
@@ -29,6 +34,9 @@ const TWO_103: f64 = (1u128 << 103) as f64;
 
 /// Words handled per step: two vectors.
 const STEP: usize = 8;
+
+/// Words read ahead, as in the IFMA version.
+const AHEAD: usize = 512;
 
 /// Eight words, or eight integers as doubles.
 type Words = [__m256i; 2];
@@ -57,6 +65,14 @@ fn store(a: &mut [u64], i: usize, x: Words) {
 #[target_feature(enable = "avx2,fma")]
 fn splat(x: u64) -> __m256i {
     _mm256_set1_epi64x(x as i64)
+}
+
+/// x − q for words x from q to below 2q, else x.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn once(x: __m256i, q: __m256i) -> __m256i {
+    let less = _mm256_castsi256_pd(_mm256_sub_epi64(x, q));
+    _mm256_castpd_si256(_mm256_blendv_pd(less, _mm256_castsi256_pd(x), less))
 }
 
 /// Integers below 2^52 as doubles: put under the exponent of 2^52, which is then subtracted.
@@ -269,94 +285,6 @@ fn sum_of_tile(k: &Consts, out0: &mut [u64], out1: &mut [u64], group: &[(usize, 
             }
             store(out0, i, k.fold(sum0));
             store(out1, i, k.fold(sum1));
-        }
-    }
-}
-
-/// Words i, …, i + 7 of a packed limb.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn load_packed(x: &Packed<'_>, i: usize) -> Doubles {
-    let words: [u64; STEP] = std::array::from_fn(|k| x.word(i + k));
-    load_doubles(&words, 0)
-}
-
-/// Words 8v and on of an input: read through the image if there is one.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn load_image<const IMAGE: bool>(x: &[u64], v: usize, image: &Image<'_>) -> Doubles {
-    if !IMAGE {
-        return load_doubles(x, STEP * v);
-    }
-    let t = image.blocks[v];
-    let order = &image.lanes[(t & 7) as usize];
-    let from = 8 * (t >> 3) as usize;
-    let x: &[u64; 8] = x[from..from + 8].try_into().expect("eight words");
-    let at = |l: usize| x[(order[l] & 7) as usize] as i64;
-    let low = _mm256_set_epi64x(at(3), at(2), at(1), at(0));
-    let high = _mm256_set_epi64x(at(7), at(6), at(5), at(4));
-    doubles([low, high])
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(crate) fn inner_product(
-    m: &Modulus,
-    out0: &mut [u64],
-    out1: &mut [u64],
-    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
-    addend: Addend<'_>,
-    image: Option<Image<'_>>,
-) {
-    match image {
-        Some(image) => inner_product_of::<true>(m, out0, out1, rows, addend, image),
-        None => {
-            let image = Image { blocks: &[], lanes: &[[0; 8]; 8] };
-            inner_product_of::<false>(m, out0, out1, rows, addend, image);
-        }
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn inner_product_of<const IMAGE: bool>(
-    m: &Modulus,
-    out0: &mut [u64],
-    out1: &mut [u64],
-    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
-    addend: Addend<'_>,
-    image: Image<'_>,
-) {
-    let k = Consts::new(m);
-    let c = [_mm256_set1_pd(addend.factor as f64); 2];
-    // The addend counts as one of the first fold's terms.
-    let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
-    let fresh = addend.limbs.map(|x| Sum::new(first.len() + usize::from(x.is_some())));
-    for v in 0..out0.len() / STEP {
-        let i = STEP * v;
-        let [mut sum0, mut sum1] = fresh;
-        if let Some(x) = addend.limbs[0] {
-            sum0.add(load_image::<IMAGE>(x, v, &image), c);
-        }
-        if let Some(x) = addend.limbs[1] {
-            sum1.add(load_image::<IMAGE>(x, v, &image), c);
-        }
-        for (j, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
-            if j > 0 {
-                sum0 = Sum::from(chunk.len(), k.fold(sum0));
-                sum1 = Sum::from(chunk.len(), k.fold(sum1));
-            }
-            for (d, b, a) in chunk {
-                let d = load_image::<IMAGE>(d, v, &image);
-                sum0.add(d, load_packed(b, i));
-                sum1.add(d, load_packed(a, i));
-            }
-        }
-        for (out, sum) in [(&mut *out0, sum0), (&mut *out1, sum1)] {
-            let out = &mut out[i..i + STEP];
-            let before: [u64; STEP] =
-                if addend.outputs { std::array::from_fn(|l| out[l]) } else { [0; STEP] };
-            store(out, 0, k.fold(sum));
-            out.iter_mut().zip(before).for_each(|(x, before)| *x = m.add(*x, before));
         }
     }
 }

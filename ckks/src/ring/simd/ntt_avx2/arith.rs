@@ -9,7 +9,7 @@ pub(super) type V = __m256d;
 
 /// Broadcast constants.
 #[derive(Clone, Copy)]
-pub(super) struct Consts {
+pub(crate) struct Consts {
     pub(super) q: V,
     inv: V,
     /// 3·2^51: added and subtracted, it rounds to integers.
@@ -18,13 +18,13 @@ pub(super) struct Consts {
 }
 
 /// x as a centred residue.
-pub(super) fn centred(x: u64, q: u64) -> f64 {
+pub(crate) fn centred(x: u64, q: u64) -> f64 {
     if x > q / 2 { -((q - x) as f64) } else { x as f64 }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn splat(x: f64) -> V {
+pub(crate) fn splat(x: f64) -> V {
     _mm256_set1_pd(x)
 }
 
@@ -46,7 +46,7 @@ pub(super) unsafe fn store(p: *mut u64, x: V) {
 impl Consts {
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn new(m: &Modulus) -> Self {
+    pub(crate) fn new(m: &Modulus) -> Self {
         Self {
             q: splat(m.q as f64),
             inv: splat(1.0 / m.q as f64),
@@ -59,14 +59,14 @@ impl Consts {
     /// of 2^52, which is then subtracted.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn from_words(&self, x: V) -> V {
+    pub(crate) fn from_words(&self, x: V) -> V {
         _mm256_sub_pd(_mm256_or_pd(x, self.two_52), self.two_52)
     }
 
     /// Words below q, as if they were doubles, from integers above −q and below q.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn to_words(&self, x: V) -> V {
+    pub(crate) fn to_words(&self, x: V) -> V {
         let negative = _mm256_cmp_pd::<_CMP_LT_OQ>(x, _mm256_setzero_pd());
         let x = _mm256_add_pd(x, _mm256_and_pd(negative, self.q));
         _mm256_xor_pd(_mm256_add_pd(x, self.two_52), self.two_52)
@@ -75,7 +75,7 @@ impl Consts {
     /// x mod q, at most q/2 + 1 in size, for |x| < 2^53.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn reduce(&self, x: V) -> V {
+    pub(crate) fn reduce(&self, x: V) -> V {
         let k = _mm256_sub_pd(_mm256_fmadd_pd(x, self.inv, self.round), self.round);
         _mm256_fnmadd_pd(k, self.q, x)
     }
@@ -83,7 +83,7 @@ impl Consts {
     /// x·w mod q, below q in size, for |x| < 2^52 and a centred w.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn mul(&self, x: V, w: V) -> V {
+    pub(crate) fn mul(&self, x: V, w: V) -> V {
         let h = _mm256_mul_pd(x, w);
         let l = _mm256_fmsub_pd(x, w, h);
         let k = _mm256_sub_pd(_mm256_fmadd_pd(h, self.inv, self.round), self.round);
@@ -93,7 +93,7 @@ impl Consts {
     /// [`Self::mul`] of two, step by step: so ordered, more of them fit the processor's window.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn mul2(&self, [x0, x1]: [V; 2], [w0, w1]: [V; 2]) -> [V; 2] {
+    pub(crate) fn mul2(&self, [x0, x1]: [V; 2], [w0, w1]: [V; 2]) -> [V; 2] {
         let h0 = _mm256_mul_pd(x0, w0);
         let h1 = _mm256_mul_pd(x1, w1);
         let k0 = _mm256_fmadd_pd(h0, self.inv, self.round);
@@ -110,7 +110,7 @@ impl Consts {
     /// Forward butterflies: (x + y·w, x − y·w), x reduced first if so wanted.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn forward(&self, x: [V; 2], y: [V; 2], w: [V; 2], reduce: bool) -> ([V; 2], [V; 2]) {
+    pub(crate) fn forward(&self, x: [V; 2], y: [V; 2], w: [V; 2], reduce: bool) -> ([V; 2], [V; 2]) {
         let x = if reduce { [self.reduce(x[0]), self.reduce(x[1])] } else { x };
         let p = self.mul2(y, w);
         let sums = [_mm256_add_pd(x[0], p[0]), _mm256_add_pd(x[1], p[1])];
@@ -120,7 +120,7 @@ impl Consts {
     /// Inverse butterflies: (x + y, (y − x)·w), the sum reduced if so wanted; w is minus the inverse twiddle.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn inverse(&self, x: [V; 2], y: [V; 2], w: [V; 2], reduce: bool) -> ([V; 2], [V; 2]) {
+    pub(crate) fn inverse(&self, x: [V; 2], y: [V; 2], w: [V; 2], reduce: bool) -> ([V; 2], [V; 2]) {
         let differences = [_mm256_sub_pd(y[0], x[0]), _mm256_sub_pd(y[1], x[1])];
         let sums = [_mm256_add_pd(x[0], y[0]), _mm256_add_pd(x[1], y[1])];
         let sums = if reduce { [self.reduce(sums[0]), self.reduce(sums[1])] } else { sums };

@@ -37,4 +37,5 @@ mod run;
 mod tables;
 mod transform;
 
+pub(super) use arith::{Consts, centred, splat};
 pub(crate) use tables::Tables;

@@ -1,0 +1,172 @@
+//! Inner products of digits with packed keys.
+
+use super::{AHEAD, Consts, Doubles, FOLD_TERMS, STEP, Sum, Words, doubles, load, once, splat, store};
+use crate::ring::Modulus;
+use crate::ring::packed::{Packed, packed_bits};
+use crate::ring::simd::{Addend, Image};
+use std::arch::x86_64::*;
+
+/// Fewest bits of words of which sixteen bytes can be read from every second on: eight bytes lie behind the last.
+const WIDE: usize = 32;
+
+/// Reads eight packed words. Every second begins with a byte, the next within 16 bytes from there.
+struct Unpack {
+    bits: usize,
+    /// For each byte of each lane the byte of those that were read for two lanes.
+    order: __m256i,
+    shifts: __m256i,
+    low: __m256i,
+}
+
+impl Unpack {
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn new(bits: usize) -> Self {
+        let second = bits as i64 / 8 * 0x0101_0101_0101_0101;
+        let bytes = i64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7]);
+        let shift = bits as i64 % 8;
+        Self {
+            bits,
+            order: _mm256_setr_epi64x(bytes, bytes + second, bytes, bytes + second),
+            shifts: _mm256_setr_epi64x(0, shift, 0, shift),
+            low: splat(u64::MAX >> (64 - bits)),
+        }
+    }
+
+    /// Words 8v, …, 8v + 7.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn load(&self, x: &Packed<'_>, v: usize) -> Doubles {
+        if self.bits < WIDE {
+            let words: [u64; STEP] = std::array::from_fn(|k| x.word(STEP * v + k));
+            return doubles(load(&words, 0));
+        }
+        let block = &x.blocks()[v * self.bits..][..self.bits];
+        _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(self.bits * AHEAD / 8).cast());
+        let pairs = |first: usize| {
+            // SAFETY: words 8v + 6 and on end `bits` / 4 ≥ 8 bytes behind the first of them, and eight bytes more lie
+            // behind every packed limb.
+            let (low, high) = unsafe {
+                let at = block.as_ptr().add(first * self.bits / 8);
+                (_mm_loadu_si128(at.cast()), _mm_loadu_si128(at.add(self.bits / 4).cast()))
+            };
+            let windows = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), self.order);
+            _mm256_and_si256(_mm256_srlv_epi64(windows, self.shifts), self.low)
+        };
+        doubles([pairs(0), pairs(4)])
+    }
+}
+
+/// Where the words of one block of the output come from.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The first words of pairs.
+    pairs: [usize; 4],
+    /// Whether pairs are to be swapped, in the form of [`_mm256_permutevar_pd`].
+    swaps: Words,
+}
+
+/// How one class of blocks is permuted: pairs of words as such, and within.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn places(lanes: &[[u64; 8]; 8]) -> [Place; 8] {
+    let mut places = [Place { pairs: [0; 4], swaps: [_mm256_setzero_si256(); 2] }; 8];
+    for (place, order) in places.iter_mut().zip(lanes) {
+        place.pairs = [0, 2, 4, 6].map(|l| order[l] as usize & 6);
+        let bits = order.map(|l| (l & 1) << 1);
+        place.swaps = load(&bits, 0);
+    }
+    places
+}
+
+/// The words of an input for block `v` of the output: those at a place, or just its own.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load_at<const IMAGE: bool>(x: &[u64], (at, place): (usize, &Place)) -> Doubles {
+    if !IMAGE {
+        _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at + AHEAD).cast());
+        return doubles(load(x, at));
+    }
+    let x = x[at..at + STEP].as_ptr();
+    let [a, b, c, d] = place.pairs;
+    // SAFETY: pairs begin at even places below eight.
+    let (x0, x1) = unsafe {
+        let pair = |at: usize| _mm_loadu_pd(x.add(at).cast());
+        (_mm256_set_m128d(pair(b), pair(a)), _mm256_set_m128d(pair(d), pair(c)))
+    };
+    let (x0, x1) = (_mm256_permutevar_pd(x0, place.swaps[0]), _mm256_permutevar_pd(x1, place.swaps[1]));
+    doubles([_mm256_castpd_si256(x0), _mm256_castpd_si256(x1)])
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn inner_product(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
+    addend: Addend<'_>,
+    image: Option<Image<'_>>,
+) {
+    match image {
+        Some(image) => inner_product_of::<true>(m, out0, out1, rows, addend, image),
+        None => {
+            let image = Image { blocks: &[], lanes: &[[0; 8]; 8] };
+            inner_product_of::<false>(m, out0, out1, rows, addend, image);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn inner_product_of<const IMAGE: bool>(
+    m: &Modulus,
+    out0: &mut [u64],
+    out1: &mut [u64],
+    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
+    addend: Addend<'_>,
+    image: Image<'_>,
+) {
+    let k = Consts::new(m);
+    let q = splat(m.q);
+    let unpack = Unpack::new(packed_bits(m.q));
+    let places = places(image.lanes);
+    let c = [_mm256_set1_pd(addend.factor as f64); 2];
+    // The addend counts as one of the first fold's terms.
+    let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
+    let fresh = addend.limbs.map(|x| Sum::new(first.len() + usize::from(x.is_some())));
+    for v in 0..out0.len() / STEP {
+        let place = if IMAGE {
+            let t = image.blocks[v];
+            (STEP * (t >> 3) as usize, &places[(t & 7) as usize])
+        } else {
+            (STEP * v, &places[0])
+        };
+        let [mut sum0, mut sum1] = fresh;
+        if let Some(x) = addend.limbs[0] {
+            sum0.add(load_at::<IMAGE>(x, place), c);
+        }
+        if let Some(x) = addend.limbs[1] {
+            sum1.add(load_at::<IMAGE>(x, place), c);
+        }
+        for (j, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
+            if j > 0 {
+                sum0 = Sum::from(chunk.len(), k.fold(sum0));
+                sum1 = Sum::from(chunk.len(), k.fold(sum1));
+            }
+            for (d, b, a) in chunk {
+                let d = load_at::<IMAGE>(d, place);
+                sum0.add(d, unpack.load(b, v));
+                sum1.add(d, unpack.load(a, v));
+            }
+        }
+        for (out, sum) in [(&mut *out0, sum0), (&mut *out1, sum1)] {
+            let [mut x, mut y] = k.fold(sum);
+            if addend.outputs {
+                let before = load(out, STEP * v);
+                x = once(_mm256_add_epi64(x, before[0]), q);
+                y = once(_mm256_add_epi64(y, before[1]), q);
+            }
+            store(out, STEP * v, [x, y]);
+        }
+    }
+}
