@@ -96,16 +96,27 @@ fn load_doubles(a: &[u64], i: usize) -> Doubles {
 fn load_factor(f: &Factor<'_>, i: usize) -> Doubles {
     match f {
         Factor::Full(limb) => load_doubles(limb, i),
-        Factor::Repeated { short, log_repeat: 1 } => {
-            let words = &short[i >> 1..][..4];
-            let [a, b] = [0, 2].map(|k| (words[k] as f64, words[k + 1] as f64));
-            [a, b].map(|(x, y)| _mm256_setr_pd(x, x, y, y))
+        Factor::Repeated { short, log_repeat: 1 } => load_repeated::<1>(short, i, 1),
+        Factor::Repeated { short, log_repeat: 2 } => load_repeated::<2>(short, i, 2),
+        Factor::Repeated { short, log_repeat } => load_repeated::<3>(short, i, *log_repeat),
+    }
+}
+
+/// Words i, …, i + 7 of a factor of which each word repeats 2^`log_repeat` times; LOG is min(`log_repeat`, 3).
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load_repeated<const LOG: u32>(short: &[u64], i: usize, log_repeat: u32) -> Doubles {
+    match LOG {
+        0 => load_doubles(short, i),
+        1 => {
+            let [a, b, c, d] = short[i >> 1..].first_chunk().expect("four words").map(|x| x as f64);
+            [_mm256_setr_pd(a, a, b, b), _mm256_setr_pd(c, c, d, d)]
         }
-        Factor::Repeated { short, log_repeat: 2 } => {
-            let words = &short[i >> 2..][..2];
-            [words[0], words[1]].map(|x| _mm256_set1_pd(x as f64))
+        2 => {
+            let [a, b] = short[i >> 2..].first_chunk().expect("two words").map(|x| x as f64);
+            [_mm256_set1_pd(a), _mm256_set1_pd(b)]
         }
-        Factor::Repeated { short, log_repeat } => [_mm256_set1_pd(short[i >> log_repeat] as f64); 2],
+        _ => [_mm256_set1_pd(short[i >> log_repeat] as f64); 2],
     }
 }
 
@@ -258,14 +269,25 @@ pub(crate) fn mul_acc_tile(
     tiles: &[u64],
 ) {
     let k = Consts::new(m);
-    for ([out0, out1], group) in outs.iter_mut().zip(groups) {
-        sum_of_tile(&k, out0, out1, group, tiles);
+    let log_repeat = groups[0].first().map_or(0, |(_, b)| b.log_repeat());
+    for (out, group) in outs.iter_mut().zip(groups) {
+        match log_repeat {
+            0 => sum_of_tile::<0>(&k, out, group, tiles, 0),
+            1 => sum_of_tile::<1>(&k, out, group, tiles, 1),
+            2 => sum_of_tile::<2>(&k, out, group, tiles, 2),
+            log => sum_of_tile::<3>(&k, out, group, tiles, log),
+        }
     }
 }
 
-#[inline]
 #[target_feature(enable = "avx2,fma")]
-fn sum_of_tile(k: &Consts, out0: &mut [u64], out1: &mut [u64], group: &[(usize, Factor<'_>)], tiles: &[u64]) {
+fn sum_of_tile<const LOG: u32>(
+    k: &Consts,
+    [out0, out1]: &mut [&mut [u64]; 2],
+    group: &[(usize, Factor<'_>)],
+    tiles: &[u64],
+    log_repeat: u32,
+) {
     if group.is_empty() {
         out0.fill(0);
         out1.fill(0);
@@ -279,7 +301,7 @@ fn sum_of_tile(k: &Consts, out0: &mut [u64], out1: &mut [u64], group: &[(usize, 
             };
             for (t, b) in chunk {
                 let x = 2 * TILE * t + i;
-                let b = load_factor(b, i);
+                let b = load_repeated::<LOG>(b.words(), i, log_repeat);
                 sum0.add(load_doubles(tiles, x), b);
                 sum1.add(load_doubles(tiles, x + TILE), b);
             }

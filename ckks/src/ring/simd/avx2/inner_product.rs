@@ -33,27 +33,54 @@ impl Unpack {
         }
     }
 
-    /// Words 8v, …, 8v + 7.
+    /// The block at `block`.
+    ///
+    /// # Safety
+    /// As many bytes as a word has bits must lie there, and eight more.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn load(&self, x: &Packed<'_>, v: usize) -> Doubles {
+    unsafe fn load(&self, block: *const u8) -> Doubles {
+        _mm_prefetch::<_MM_HINT_T0>(block.wrapping_add(self.bits * AHEAD / 8).cast());
         if self.bits < WIDE {
-            let words: [u64; STEP] = std::array::from_fn(|k| x.word(STEP * v + k));
-            return doubles(load(&words, 0));
+            // SAFETY: as the caller says.
+            return unsafe { self.load_narrow(block) };
         }
-        let block = &x.blocks()[v * self.bits..][..self.bits];
-        _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(self.bits * AHEAD / 8).cast());
-        let pairs = |first: usize| {
-            // SAFETY: words 8v + 6 and on end `bits` / 4 ≥ 8 bytes behind the first of them, and eight bytes more lie
-            // behind every packed limb.
-            let (low, high) = unsafe {
-                let at = block.as_ptr().add(first * self.bits / 8);
-                (_mm_loadu_si128(at.cast()), _mm_loadu_si128(at.add(self.bits / 4).cast()))
-            };
-            let windows = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), self.order);
-            _mm256_and_si256(_mm256_srlv_epi64(windows, self.shifts), self.low)
+        let pair = self.bits / 4;
+        // SAFETY: sixteen bytes from the last pair of words on, `bits` / 4 ≥ 8 bytes, are within what the caller says.
+        let [a, b, c, d] = unsafe {
+            [
+                _mm_loadu_si128(block.cast()),
+                _mm_loadu_si128(block.add(pair).cast()),
+                _mm_loadu_si128(block.add(2 * pair).cast()),
+                _mm_loadu_si128(block.add(3 * pair).cast()),
+            ]
         };
-        doubles([pairs(0), pairs(4)])
+        doubles([self.words(_mm256_set_m128i(b, a)), self.words(_mm256_set_m128i(d, c))])
+    }
+
+    /// The words from the bytes at the beginning of each pair.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn words(&self, pairs: __m256i) -> __m256i {
+        let windows = _mm256_shuffle_epi8(pairs, self.order);
+        _mm256_and_si256(_mm256_srlv_epi64(windows, self.shifts), self.low)
+    }
+
+    /// [`Unpack::load`] of words of any width.
+    ///
+    /// # Safety
+    /// As there.
+    #[cold]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn load_narrow(&self, block: *const u8) -> Doubles {
+        let mut words = [0; STEP];
+        for (k, word) in words.iter_mut().enumerate() {
+            let bit = k * self.bits;
+            // SAFETY: eight bytes from the beginning of a word on are within what the caller says.
+            let window = unsafe { block.add(bit / 8).cast::<u64>().read_unaligned() };
+            *word = window >> (bit % 8) & (u64::MAX >> (64 - self.bits));
+        }
+        doubles(load(&words, 0))
     }
 }
 
@@ -130,6 +157,8 @@ fn inner_product_of<const IMAGE: bool>(
     let q = splat(m.q);
     let unpack = Unpack::new(packed_bits(m.q));
     let places = places(image.lanes);
+    let blocks = rows.iter().flat_map(|(_, b, a)| [b, a]).map(|packed| packed.blocks().len() / unpack.bits);
+    assert!(blocks.min().is_none_or(|blocks| out0.len() / STEP <= blocks));
     let c = [_mm256_set1_pd(addend.factor as f64); 2];
     // The addend counts as one of the first fold's terms.
     let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
@@ -155,8 +184,11 @@ fn inner_product_of<const IMAGE: bool>(
             }
             for (d, b, a) in chunk {
                 let d = load_at::<IMAGE>(d, place);
-                sum0.add(d, unpack.load(b, v));
-                sum1.add(d, unpack.load(a, v));
+                let [b, a] = [b, a].map(|x| x.blocks().as_ptr().wrapping_add(v * unpack.bits));
+                // SAFETY: the assertion above says that both have block v, and eight bytes lie behind every packed limb.
+                let (b, a) = unsafe { (unpack.load(b), unpack.load(a)) };
+                sum0.add(d, b);
+                sum1.add(d, a);
             }
         }
         for (out, sum) in [(&mut *out0, sum0), (&mut *out1, sum1)] {
