@@ -1,19 +1,12 @@
 //! AVX2 and FMA kernels for moduli below 2^50, on machines without AVX-512 IFMA: products, their
 //! sums and base conversion. The 52-bit multiply-add is made of double-precision ones.
 //!
-//! **Product.** Let a, b < 2^50 be integers held exactly as doubles, and all rounding to nearest.
-//! h = fma(a, b, 2^103) rounds a value of [2^103, 2^104), where doubles are 2^51 apart, so
-//! h = 2^103 + H·2^51 with an integer H ≤ 2^49 and |a·b − H·2^51| ≤ 2^50. Let L be that difference.
-//! d = (2^103 + 3·2^51) − h = (3 − H)·2^51 is exact, being a small multiple of 2^51. Then
-//! l = fma(a, b, d) rounds 3·2^51 + L, an integer of [2^52, 2^53), where doubles are 1 apart: l is
-//! exact too. As no exponent varies, bits(h) = bits(2^103) + H and
-//! bits(l) = bits(2^52) + 2^51 + L, and both sum up with integer additions modulo 2^64.
-//!
-//! **Sums.** A sum of T products starts from hi = −T·(bits(2^103) + 1) and
-//! lo = r − T·bits(2^52) for a residue r < q carried in. At the end hi = ΣH − T and
-//! lo = r + Σ(L + 2^51) ≥ 0, and the value is X = hi·2^51 + lo. [`FOLD_TERMS`] = 8 terms keep
-//! X ≤ 8·(2^50 − 1)^2 + 2^50 < 2^103, so that the fold's high part is below 2^52. One factor of each
-//! product must be below q, hence X/q < 2^53.
+//! **Sums.** A sum X of products of integers a, b < 2^50, held exactly as doubles, is kept as h + l − 2^103, all rounding
+//! to nearest. A product is added by h' = fma(a, b, h), l' = l + fma(a, b, h − h'). From 2^103 to 2^104 doubles are 2^51
+//! apart. There h stays: it begins with 2^103, products are not negative, and X ≤ 8·(2^50 − 1)^2. So h and h' are
+//! multiples of 2^51, their difference is exact, a·b + h − h' is an integer of size up to 2^50, hence exact too, and l
+//! is a sum of up to eight integers of that size, one of which may be a residue carried in: exact, being up to 2^53.
+//! A sum thus consists of [`FOLD_TERMS`] = 7 products and a residue, or of one product more.
 
 mod inner_product;
 mod linear;
@@ -23,12 +16,11 @@ pub(crate) use inner_product::inner_product;
 pub(crate) use linear::*;
 use std::arch::x86_64::*;
 
-/// Products accumulated between folds.
-const FOLD_TERMS: usize = 8;
+/// Products accumulated between folds, beside a residue or one product more.
+const FOLD_TERMS: usize = 7;
 
-/// Bits of 2^52 and 2^103.
+/// Bits of 2^52.
 const BITS_52: u64 = (1023 + 52) << 52;
-const BITS_103: u64 = (1023 + 103) << 52;
 const TWO_52: f64 = (1u64 << 52) as f64;
 const TWO_103: f64 = (1u128 << 103) as f64;
 
@@ -123,39 +115,32 @@ fn load_repeated<const LOG: u32>(short: &[u64], i: usize, log_repeat: u32) -> Do
 /// A sum of products in the making; see the module's header.
 #[derive(Clone, Copy)]
 struct Sum {
-    lo: Words,
-    hi: Words,
+    h: Doubles,
+    l: Doubles,
 }
 
 impl Sum {
-    /// The sum to which `terms` ≤ [`FOLD_TERMS`] products will be added.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn new(terms: usize) -> Self {
-        let t = terms as u64;
-        Self {
-            lo: [splat(BITS_52.wrapping_mul(t).wrapping_neg()); 2],
-            hi: [splat((BITS_103 + 1).wrapping_mul(t).wrapping_neg()); 2],
-        }
+    fn new() -> Self {
+        Self { h: [_mm256_set1_pd(TWO_103); 2], l: [_mm256_setzero_pd(); 2] }
     }
 
-    /// The same with residues below q to start from.
+    /// The sum to begin with residues below q.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn from(terms: usize, carry: Words) -> Self {
-        let Self { lo, hi } = Self::new(terms);
-        Self { lo: [_mm256_add_epi64(lo[0], carry[0]), _mm256_add_epi64(lo[1], carry[1])], hi }
+    fn from(carry: Words) -> Self {
+        Self { l: doubles(carry), ..Self::new() }
     }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn add(&mut self, a: Doubles, b: Doubles) {
-        for l in 0..2 {
-            let h = _mm256_fmadd_pd(a[l], b[l], _mm256_set1_pd(TWO_103));
-            let d = _mm256_sub_pd(_mm256_set1_pd(TWO_103 + 1.5 * TWO_52), h);
-            let low = _mm256_fmadd_pd(a[l], b[l], d);
-            self.hi[l] = _mm256_add_epi64(self.hi[l], _mm256_castpd_si256(h));
-            self.lo[l] = _mm256_add_epi64(self.lo[l], _mm256_castpd_si256(low));
+        for v in 0..2 {
+            let h = _mm256_fmadd_pd(a[v], b[v], self.h[v]);
+            let rest = _mm256_fmadd_pd(a[v], b[v], _mm256_sub_pd(self.h[v], h));
+            self.h[v] = h;
+            self.l[v] = _mm256_add_pd(self.l[v], rest);
         }
     }
 }
@@ -173,34 +158,36 @@ impl Consts {
         Self { q: _mm256_set1_pd(m.q as f64), inv: _mm256_set1_pd(1.0 / m.q as f64) }
     }
 
-    /// The finished sum X mod q.
+    /// The finished sum X mod q, where one factor of each product is below q, and so X/q < 2^53.
     ///
-    /// With X = S·2^51 + l, 0 ≤ l < 2^51, both parts are exact doubles. The quotient k is made with
-    /// three relative errors of 2^-53 and one rounding to an integer, and X/q < 2^53, so that
-    /// |X/q − k| < 3.51. Hence S·2^51 − k·q = (X − k·q) − l is an integer below 3.51·2^50 + 2^51 < 2^53
-    /// in size, so the fma and the addition of l are exact: r = X − k·q, |r| < 3.51·q. The quotient of
+    /// First l is brought to 2^50 at most, again exactly: h' = h + l, rounded to a multiple of 2^51, and l' = l − (h' − h).
+    /// The quotient k is made with three relative errors of 2^-53 and one rounding to an integer, so that
+    /// |X/q − k| < 3.51. Hence (h' − 2^103) − k·q = (X − k·q) − l' is an integer below 3.51·2^50 + 2^50 < 2^53
+    /// in size, so the fma and the addition of l' are exact: r = X − k·q, |r| < 3.51·q. The quotient of
     /// r by q is then rounded rightly but for a hair, which leaves |r| < 0.51·q, again exactly.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn fold(&self, sum: Sum) -> Words {
-        let Sum { lo, hi } = sum;
+        let [x, y] = sum.h;
+        [self.fold_vector(x, sum.l[0]), self.fold_vector(y, sum.l[1])]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn fold_vector(&self, before: __m256d, l: __m256d) -> __m256i {
         let two_52 = _mm256_set1_pd(TWO_52);
         let centre = _mm256_set1_pd(1.5 * TWO_52);
-        std::array::from_fn(|v| {
-            let s = _mm256_add_epi64(hi[v], _mm256_srli_epi64::<51>(lo[v]));
-            let l = _mm256_and_si256(lo[v], splat((1 << 51) - 1));
-            let high = _mm256_castsi256_pd(_mm256_or_si256(s, splat(BITS_103)));
-            let high = _mm256_sub_pd(high, _mm256_set1_pd(TWO_103));
-            let low = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(l, splat(BITS_52))), two_52);
-            let k = _mm256_mul_pd(_mm256_add_pd(high, low), self.inv);
-            let k = _mm256_round_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(k);
-            let r = _mm256_add_pd(_mm256_fnmadd_pd(k, self.q, high), low);
-            let k = _mm256_sub_pd(_mm256_fmadd_pd(r, self.inv, centre), centre);
-            let r = _mm256_fnmadd_pd(k, self.q, r);
-            let negative = _mm256_cmp_pd::<_CMP_LT_OQ>(r, _mm256_setzero_pd());
-            let r = _mm256_add_pd(r, _mm256_and_pd(negative, self.q));
-            _mm256_xor_si256(_mm256_castpd_si256(_mm256_add_pd(r, two_52)), splat(BITS_52))
-        })
+        let h = _mm256_add_pd(before, l);
+        let low = _mm256_sub_pd(l, _mm256_sub_pd(h, before));
+        let high = _mm256_sub_pd(h, _mm256_set1_pd(TWO_103));
+        let k = _mm256_mul_pd(_mm256_add_pd(high, low), self.inv);
+        let k = _mm256_round_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(k);
+        let r = _mm256_add_pd(_mm256_fnmadd_pd(k, self.q, high), low);
+        let k = _mm256_sub_pd(_mm256_fmadd_pd(r, self.inv, centre), centre);
+        let r = _mm256_fnmadd_pd(k, self.q, r);
+        let negative = _mm256_cmp_pd::<_CMP_LT_OQ>(r, _mm256_setzero_pd());
+        let r = _mm256_add_pd(r, _mm256_and_pd(negative, self.q));
+        _mm256_xor_si256(_mm256_castpd_si256(_mm256_add_pd(r, two_52)), splat(BITS_52))
     }
 }
 
@@ -208,7 +195,7 @@ impl Consts {
 pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
     let k = Consts::new(m);
     for i in (0..out.len()).step_by(STEP) {
-        let mut sum = Sum::new(1);
+        let mut sum = Sum::new();
         sum.add(load_doubles(a, i), load_factor(&b, i));
         store(out, i, k.fold(sum));
     }
@@ -220,9 +207,8 @@ pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>
     for start in (0..out.len()).step_by(TILE) {
         let end = out.len().min(start + TILE);
         for (sweep, chunk) in terms.chunks(FOLD_TERMS).enumerate() {
-            let fresh = Sum::new(chunk.len());
             for i in (start..end).step_by(STEP) {
-                let mut sum = if sweep == 0 { fresh } else { Sum::from(chunk.len(), load(out, i)) };
+                let mut sum = if sweep == 0 { Sum::new() } else { Sum::from(load(out, i)) };
                 for (a, b) in chunk {
                     sum.add(load_doubles(a, i), load_factor(b, i));
                 }
@@ -243,11 +229,10 @@ pub(crate) fn mul_acc_pair(
     for start in (0..out0.len()).step_by(TILE) {
         let end = out0.len().min(start + TILE);
         for (sweep, chunk) in terms.chunks(FOLD_TERMS).enumerate() {
-            let fresh = [Sum::new(chunk.len()); 2];
             for i in (start..end).step_by(STEP) {
                 let [mut sum0, mut sum1] = match sweep {
-                    0 => fresh,
-                    _ => [Sum::from(chunk.len(), load(out0, i)), Sum::from(chunk.len(), load(out1, i))],
+                    0 => [Sum::new(); 2],
+                    _ => [Sum::from(load(out0, i)), Sum::from(load(out1, i))],
                 };
                 for (a0, a1, b) in chunk {
                     let b = load_factor(b, i);
@@ -293,11 +278,10 @@ fn sum_of_tile<const LOG: u32>(
         out1.fill(0);
     }
     for (sweep, chunk) in group.chunks(FOLD_TERMS).enumerate() {
-        let fresh = [Sum::new(chunk.len()); 2];
         for i in (0..out0.len()).step_by(STEP) {
             let [mut sum0, mut sum1] = match sweep {
-                0 => fresh,
-                _ => [Sum::from(chunk.len(), load(out0, i)), Sum::from(chunk.len(), load(out1, i))],
+                0 => [Sum::new(); 2],
+                _ => [Sum::from(load(out0, i)), Sum::from(load(out1, i))],
             };
             for (t, b) in chunk {
                 let x = 2 * TILE * t + i;
@@ -316,23 +300,21 @@ pub(crate) fn convert(target: &mut Target<'_>, ys: &[&[u64]], v: &[u64]) {
     let k = Consts::new(target.m);
     let out = &mut *target.out;
     let ys: Vec<_> = ys.iter().copied().zip(target.hats.iter().copied()).collect();
-    // The quotient's term counts as one of the first fold's.
-    let (first, rest) = ys.split_at(ys.len().min(FOLD_TERMS - 1));
+    let (first, rest) = ys.split_at(ys.len().min(FOLD_TERMS));
     for start in (0..out.len()).step_by(TILE) {
         let end = out.len().min(start + TILE);
         for (sweep, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
-            let fresh = Sum::new(chunk.len() + 1);
             let mut constants = [_mm256_setzero_pd(); FOLD_TERMS];
             for (constant, (_, c)) in constants.iter_mut().zip(chunk) {
                 *constant = _mm256_set1_pd(*c as f64);
             }
             let c_v = [_mm256_set1_pd(target.minus as f64); 2];
             for i in (start..end).step_by(STEP) {
-                let mut sum = fresh;
+                let mut sum = Sum::new();
                 if sweep == 0 {
                     sum.add(load_doubles(v, i), c_v);
                 } else {
-                    sum = Sum::from(chunk.len(), load(out, i));
+                    sum = Sum::from(load(out, i));
                 }
                 for ((y, _), c) in chunk.iter().zip(&constants) {
                     sum.add(load_doubles(y, i), [*c; 2]);

@@ -160,9 +160,7 @@ fn inner_product_of<const IMAGE: bool>(
     let blocks = rows.iter().flat_map(|(_, b, a)| [b, a]).map(|packed| packed.blocks().len() / unpack.bits);
     assert!(blocks.min().is_none_or(|blocks| out0.len() / STEP <= blocks));
     let c = [_mm256_set1_pd(addend.factor as f64); 2];
-    // The addend counts as one of the first fold's terms.
-    let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
-    let fresh = addend.limbs.map(|x| Sum::new(first.len() + usize::from(x.is_some())));
+    let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS));
     for v in 0..out0.len() / STEP {
         let place = if IMAGE {
             let t = image.blocks[v];
@@ -170,7 +168,7 @@ fn inner_product_of<const IMAGE: bool>(
         } else {
             (STEP * v, &places[0])
         };
-        let [mut sum0, mut sum1] = fresh;
+        let [mut sum0, mut sum1] = [Sum::new(); 2];
         if let Some(x) = addend.limbs[0] {
             sum0.add(load_at::<IMAGE>(x, place), c);
         }
@@ -179,8 +177,8 @@ fn inner_product_of<const IMAGE: bool>(
         }
         for (j, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
             if j > 0 {
-                sum0 = Sum::from(chunk.len(), k.fold(sum0));
-                sum1 = Sum::from(chunk.len(), k.fold(sum1));
+                sum0 = Sum::from(k.fold(sum0));
+                sum1 = Sum::from(k.fold(sum1));
             }
             for (d, b, a) in chunk {
                 let d = load_at::<IMAGE>(d, place);
