@@ -55,14 +55,14 @@ pub(crate) fn add_const_assign(m: &Modulus, a: &mut [u64], c: u64) {
 #[target_feature(enable = "avx2,fma")]
 fn products(k: &Consts, x: [__m256d; 2], w: __m256d) -> Words {
     let [x, y] = k.mul2(x, [w; 2]);
-    [_mm256_castpd_si256(k.to_words(x)), _mm256_castpd_si256(k.to_words(y))]
+    [_mm256_castpd_si256(k.words(x)), _mm256_castpd_si256(k.words(y))]
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn load_doubles(k: &Consts, a: &[u64], i: usize) -> [__m256d; 2] {
     let [x, y] = load(a, i);
-    [k.from_words(_mm256_castsi256_pd(x)), k.from_words(_mm256_castsi256_pd(y))]
+    [k.integers(_mm256_castsi256_pd(x)), k.integers(_mm256_castsi256_pd(y))]
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -97,7 +97,7 @@ pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) -> bool {
         all = _mm256_or_si256(all, _mm256_add_epi64(x, offset));
         let x = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_add_epi64(x, bits)), centre);
         // SAFETY: as above.
-        unsafe { _mm256_storeu_pd(out.as_mut_ptr().cast(), k.to_words(k.reduce(x))) };
+        unsafe { _mm256_storeu_pd(out.as_mut_ptr().cast(), k.words(k.reduce(x))) };
     }
     let high = _mm256_srli_epi64::<52>(all);
     _mm256_testz_si256(high, high) == 1

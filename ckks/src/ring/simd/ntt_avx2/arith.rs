@@ -59,14 +59,14 @@ impl Consts {
     /// of 2^52, which is then subtracted.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(crate) fn from_words(&self, x: V) -> V {
+    pub(crate) fn integers(&self, x: V) -> V {
         _mm256_sub_pd(_mm256_or_pd(x, self.two_52), self.two_52)
     }
 
     /// Words below q, as if they were doubles, from integers above −q and below q.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(crate) fn to_words(&self, x: V) -> V {
+    pub(crate) fn words(&self, x: V) -> V {
         let negative = _mm256_cmp_pd::<_CMP_LT_OQ>(x, _mm256_setzero_pd());
         let x = _mm256_add_pd(x, _mm256_and_pd(negative, self.q));
         _mm256_xor_pd(_mm256_add_pd(x, self.two_52), self.two_52)

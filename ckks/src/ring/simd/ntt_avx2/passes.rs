@@ -83,7 +83,7 @@ macro_rules! strided {
                         // at most the length of the chunk; the source is as long as the data.
                         x[r] = unsafe { load(from.add(r * stride)) };
                         if FIRST {
-                            x[r] = k.from_words(x[r]);
+                            x[r] = k.integers(x[r]);
                         }
                     }
                     forward_layers!(k, x, $r, table, (first + i));
@@ -118,7 +118,7 @@ macro_rules! strided {
                     inverse_layers!(k, x, $r, table, (mirrored - i));
                     for r in 0..$r {
                         if LAST {
-                            x[r] = k.to_words(k.mul(x[r], scale));
+                            x[r] = k.words(k.mul(x[r], scale));
                         }
                         // SAFETY: as above.
                         unsafe { store(base.add(r * stride), x[r]) };

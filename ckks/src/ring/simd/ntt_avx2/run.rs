@@ -89,7 +89,7 @@ pub(super) fn forward_run<const LAZY: bool, const FIRST: bool>(
         // SAFETY: a run has eight vectors.
         x[j] = unsafe { load(from.add(4 * j)) };
         if FIRST {
-            x[j] = k.from_words(x[j]);
+            x[j] = k.integers(x[j]);
         }
     }
     forward_layers!(k, x, 8, t.twiddles, (t.n / RUN + i));
@@ -100,8 +100,8 @@ pub(super) fn forward_run<const LAZY: bool, const FIRST: bool>(
         let (lo, hi) = k.forward(lo, hi, twiddles.two(p), false);
         let (lo, hi) = unpack(lo, hi);
         let (lo, hi) = k.forward(lo, hi, twiddles.one(p), false);
-        let lo = [k.to_words(k.reduce(lo[0])), k.to_words(k.reduce(lo[1]))];
-        let hi = [k.to_words(k.reduce(hi[0])), k.to_words(k.reduce(hi[1]))];
+        let lo = [k.words(k.reduce(lo[0])), k.words(k.reduce(lo[1]))];
+        let hi = [k.words(k.reduce(hi[0])), k.words(k.reduce(hi[1]))];
         let (lo, hi) = unpack(lo, hi);
         let (a, b) = halves(lo, hi);
         // SAFETY: the run has eight vectors.
@@ -137,8 +137,8 @@ pub(super) fn inverse_run<const LAZY: bool, const LAST: bool>(
             let from = from.add(8 * p);
             ([load(from), load(from.add(8))], [load(from.add(4)), load(from.add(12))])
         };
-        let a = [k.from_words(a[0]), k.from_words(a[1])];
-        let b = [k.from_words(b[0]), k.from_words(b[1])];
+        let a = [k.integers(a[0]), k.integers(a[1])];
+        let b = [k.integers(b[0]), k.integers(b[1])];
         let (lo, hi) = halves(b, a);
         let (lo, hi) = unpack(hi, lo);
         let ([w0, w1], [v0, v1]) = (twiddles.one(2 - p), twiddles.two(2 - p));
@@ -150,7 +150,7 @@ pub(super) fn inverse_run<const LAZY: bool, const LAST: bool>(
     inverse_layers!(k, x, 8, t.twiddles, (t.n / RUN + mirrored));
     let scale = splat(scale);
     for j in 0..8 {
-        let x = if LAST { k.to_words(k.mul(x[j], scale)) } else { x[j] };
+        let x = if LAST { k.words(k.mul(x[j], scale)) } else { x[j] };
         // SAFETY: the run has eight vectors.
         unsafe { store(run.as_mut_ptr().add(4 * j), x) };
     }
