@@ -1,34 +1,34 @@
 //! AVX2 and FMA kernels for moduli below 2^50, on machines without AVX-512 IFMA: products, their
 //! sums and base conversion. The 52-bit multiply-add is made of double-precision ones.
 //!
-//! **Product.** Let a, b < 2^50 be integers held exactly as doubles, and all rounding to nearest.
-//! h = fma(a, b, 2^103) rounds a value of [2^103, 2^104), where doubles are 2^51 apart, so
-//! h = 2^103 + H·2^51 with an integer H ≤ 2^49 and |a·b − H·2^51| ≤ 2^50. Let L be that difference.
-//! d = (2^103 + 3·2^51) − h = (3 − H)·2^51 is exact, being a small multiple of 2^51. Then
-//! l = fma(a, b, d) rounds 3·2^51 + L, an integer of [2^52, 2^53), where doubles are 1 apart: l is
-//! exact too. As no exponent varies, bits(h) = bits(2^103) + H and
-//! bits(l) = bits(2^52) + 2^51 + L, and both sum up with integer additions modulo 2^64.
-//!
-//! **Sums.** A sum of T products starts from hi = −T·(bits(2^103) + 1) and
-//! lo = r − T·bits(2^52) for a residue r < q carried in. At the end hi = ΣH − T and
-//! lo = r + Σ(L + 2^51) ≥ 0, and the value is X = hi·2^51 + lo. [`FOLD_TERMS`] = 8 terms keep
-//! X ≤ 8·(2^50 − 1)^2 + 2^50 < 2^103, so that the fold's high part is below 2^52. One factor of each
-//! product must be below q, hence X/q < 2^53.
+//! **Sums.** A sum X of products of integers a, b < 2^50, held exactly as doubles, is kept as h + l − 2^103, all rounding
+//! to nearest. A product is added by h' = fma(a, b, h), l' = l + fma(a, b, h − h'). From 2^103 to 2^104 doubles are 2^51
+//! apart. There h stays: it begins with 2^103, products are not negative, and X ≤ 8·(2^50 − 1)^2. So h and h' are
+//! multiples of 2^51, their difference is exact, a·b + h − h' is an integer of size up to 2^50, hence exact too, and l
+//! is a sum of up to eight integers of that size, one of which may be a residue carried in: exact, being up to 2^53.
+//! A sum thus consists of [`FOLD_TERMS`] = 7 products and a residue, or of one product more.
 
-use super::{Addend, Factor, Image, Modulus, Packed, TILE, Target};
+mod inner_product;
+mod linear;
+
+use super::{Factor, Modulus, TILE, Target};
+pub(crate) use inner_product::inner_product;
+pub(crate) use linear::*;
 use std::arch::x86_64::*;
 
-/// Products accumulated between folds.
-const FOLD_TERMS: usize = 8;
+/// Products accumulated between folds, beside a residue or one product more.
+const FOLD_TERMS: usize = 7;
 
-/// Bits of 2^52 and 2^103.
+/// Bits of 2^52.
 const BITS_52: u64 = (1023 + 52) << 52;
-const BITS_103: u64 = (1023 + 103) << 52;
 const TWO_52: f64 = (1u64 << 52) as f64;
 const TWO_103: f64 = (1u128 << 103) as f64;
 
 /// Words handled per step: two vectors.
 const STEP: usize = 8;
+
+/// Words read ahead, as in the IFMA version.
+const AHEAD: usize = 512;
 
 /// Eight words, or eight integers as doubles.
 type Words = [__m256i; 2];
@@ -59,6 +59,14 @@ fn splat(x: u64) -> __m256i {
     _mm256_set1_epi64x(x as i64)
 }
 
+/// x − q for words x from q to below 2q, else x.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn once(x: __m256i, q: __m256i) -> __m256i {
+    let less = _mm256_castsi256_pd(_mm256_sub_epi64(x, q));
+    _mm256_castpd_si256(_mm256_blendv_pd(less, _mm256_castsi256_pd(x), less))
+}
+
 /// Integers below 2^52 as doubles: put under the exponent of 2^52, which is then subtracted.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -80,55 +88,59 @@ fn load_doubles(a: &[u64], i: usize) -> Doubles {
 fn load_factor(f: &Factor<'_>, i: usize) -> Doubles {
     match f {
         Factor::Full(limb) => load_doubles(limb, i),
-        Factor::Repeated { short, log_repeat: 1 } => {
-            let words = &short[i >> 1..][..4];
-            let [a, b] = [0, 2].map(|k| (words[k] as f64, words[k + 1] as f64));
-            [a, b].map(|(x, y)| _mm256_setr_pd(x, x, y, y))
+        Factor::Repeated { short, log_repeat: 1 } => load_repeated::<1>(short, i, 1),
+        Factor::Repeated { short, log_repeat: 2 } => load_repeated::<2>(short, i, 2),
+        Factor::Repeated { short, log_repeat } => load_repeated::<3>(short, i, *log_repeat),
+    }
+}
+
+/// Words i, …, i + 7 of a factor of which each word repeats 2^`log_repeat` times; LOG is min(`log_repeat`, 3).
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load_repeated<const LOG: u32>(short: &[u64], i: usize, log_repeat: u32) -> Doubles {
+    match LOG {
+        0 => load_doubles(short, i),
+        1 => {
+            let [a, b, c, d] = short[i >> 1..].first_chunk().expect("four words").map(|x| x as f64);
+            [_mm256_setr_pd(a, a, b, b), _mm256_setr_pd(c, c, d, d)]
         }
-        Factor::Repeated { short, log_repeat: 2 } => {
-            let words = &short[i >> 2..][..2];
-            [words[0], words[1]].map(|x| _mm256_set1_pd(x as f64))
+        2 => {
+            let [a, b] = short[i >> 2..].first_chunk().expect("two words").map(|x| x as f64);
+            [_mm256_set1_pd(a), _mm256_set1_pd(b)]
         }
-        Factor::Repeated { short, log_repeat } => [_mm256_set1_pd(short[i >> log_repeat] as f64); 2],
+        _ => [_mm256_set1_pd(short[i >> log_repeat] as f64); 2],
     }
 }
 
 /// A sum of products in the making; see the module's header.
 #[derive(Clone, Copy)]
 struct Sum {
-    lo: Words,
-    hi: Words,
+    h: Doubles,
+    l: Doubles,
 }
 
 impl Sum {
-    /// The sum to which `terms` ≤ [`FOLD_TERMS`] products will be added.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn new(terms: usize) -> Self {
-        let t = terms as u64;
-        Self {
-            lo: [splat(BITS_52.wrapping_mul(t).wrapping_neg()); 2],
-            hi: [splat((BITS_103 + 1).wrapping_mul(t).wrapping_neg()); 2],
-        }
+    fn new() -> Self {
+        Self { h: [_mm256_set1_pd(TWO_103); 2], l: [_mm256_setzero_pd(); 2] }
     }
 
-    /// The same with residues below q to start from.
+    /// The sum to begin with residues below q.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn from(terms: usize, carry: Words) -> Self {
-        let Self { lo, hi } = Self::new(terms);
-        Self { lo: [_mm256_add_epi64(lo[0], carry[0]), _mm256_add_epi64(lo[1], carry[1])], hi }
+    fn from(carry: Words) -> Self {
+        Self { l: doubles(carry), ..Self::new() }
     }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn add(&mut self, a: Doubles, b: Doubles) {
-        for l in 0..2 {
-            let h = _mm256_fmadd_pd(a[l], b[l], _mm256_set1_pd(TWO_103));
-            let d = _mm256_sub_pd(_mm256_set1_pd(TWO_103 + 1.5 * TWO_52), h);
-            let low = _mm256_fmadd_pd(a[l], b[l], d);
-            self.hi[l] = _mm256_add_epi64(self.hi[l], _mm256_castpd_si256(h));
-            self.lo[l] = _mm256_add_epi64(self.lo[l], _mm256_castpd_si256(low));
+        for v in 0..2 {
+            let h = _mm256_fmadd_pd(a[v], b[v], self.h[v]);
+            let rest = _mm256_fmadd_pd(a[v], b[v], _mm256_sub_pd(self.h[v], h));
+            self.h[v] = h;
+            self.l[v] = _mm256_add_pd(self.l[v], rest);
         }
     }
 }
@@ -146,34 +158,36 @@ impl Consts {
         Self { q: _mm256_set1_pd(m.q as f64), inv: _mm256_set1_pd(1.0 / m.q as f64) }
     }
 
-    /// The finished sum X mod q.
+    /// The finished sum X mod q, where one factor of each product is below q, and so X/q < 2^53.
     ///
-    /// With X = S·2^51 + l, 0 ≤ l < 2^51, both parts are exact doubles. The quotient k is made with
-    /// three relative errors of 2^-53 and one rounding to an integer, and X/q < 2^53, so that
-    /// |X/q − k| < 3.51. Hence S·2^51 − k·q = (X − k·q) − l is an integer below 3.51·2^50 + 2^51 < 2^53
-    /// in size, so the fma and the addition of l are exact: r = X − k·q, |r| < 3.51·q. The quotient of
+    /// First l is brought to 2^50 at most, again exactly: h' = h + l, rounded to a multiple of 2^51, and l' = l − (h' − h).
+    /// The quotient k is made with three relative errors of 2^-53 and one rounding to an integer, so that
+    /// |X/q − k| < 3.51. Hence (h' − 2^103) − k·q = (X − k·q) − l' is an integer below 3.51·2^50 + 2^50 < 2^53
+    /// in size, so the fma and the addition of l' are exact: r = X − k·q, |r| < 3.51·q. The quotient of
     /// r by q is then rounded rightly but for a hair, which leaves |r| < 0.51·q, again exactly.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn fold(&self, sum: Sum) -> Words {
-        let Sum { lo, hi } = sum;
+        let [x, y] = sum.h;
+        [self.fold_vector(x, sum.l[0]), self.fold_vector(y, sum.l[1])]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn fold_vector(&self, before: __m256d, l: __m256d) -> __m256i {
         let two_52 = _mm256_set1_pd(TWO_52);
         let centre = _mm256_set1_pd(1.5 * TWO_52);
-        std::array::from_fn(|v| {
-            let s = _mm256_add_epi64(hi[v], _mm256_srli_epi64::<51>(lo[v]));
-            let l = _mm256_and_si256(lo[v], splat((1 << 51) - 1));
-            let high = _mm256_castsi256_pd(_mm256_or_si256(s, splat(BITS_103)));
-            let high = _mm256_sub_pd(high, _mm256_set1_pd(TWO_103));
-            let low = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(l, splat(BITS_52))), two_52);
-            let k = _mm256_mul_pd(_mm256_add_pd(high, low), self.inv);
-            let k = _mm256_round_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(k);
-            let r = _mm256_add_pd(_mm256_fnmadd_pd(k, self.q, high), low);
-            let k = _mm256_sub_pd(_mm256_fmadd_pd(r, self.inv, centre), centre);
-            let r = _mm256_fnmadd_pd(k, self.q, r);
-            let negative = _mm256_cmp_pd::<_CMP_LT_OQ>(r, _mm256_setzero_pd());
-            let r = _mm256_add_pd(r, _mm256_and_pd(negative, self.q));
-            _mm256_xor_si256(_mm256_castpd_si256(_mm256_add_pd(r, two_52)), splat(BITS_52))
-        })
+        let h = _mm256_add_pd(before, l);
+        let low = _mm256_sub_pd(l, _mm256_sub_pd(h, before));
+        let high = _mm256_sub_pd(h, _mm256_set1_pd(TWO_103));
+        let k = _mm256_mul_pd(_mm256_add_pd(high, low), self.inv);
+        let k = _mm256_round_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(k);
+        let r = _mm256_add_pd(_mm256_fnmadd_pd(k, self.q, high), low);
+        let k = _mm256_sub_pd(_mm256_fmadd_pd(r, self.inv, centre), centre);
+        let r = _mm256_fnmadd_pd(k, self.q, r);
+        let negative = _mm256_cmp_pd::<_CMP_LT_OQ>(r, _mm256_setzero_pd());
+        let r = _mm256_add_pd(r, _mm256_and_pd(negative, self.q));
+        _mm256_xor_si256(_mm256_castpd_si256(_mm256_add_pd(r, two_52)), splat(BITS_52))
     }
 }
 
@@ -181,7 +195,7 @@ impl Consts {
 pub(crate) fn mul(m: &Modulus, out: &mut [u64], a: &[u64], b: Factor<'_>) {
     let k = Consts::new(m);
     for i in (0..out.len()).step_by(STEP) {
-        let mut sum = Sum::new(1);
+        let mut sum = Sum::new();
         sum.add(load_doubles(a, i), load_factor(&b, i));
         store(out, i, k.fold(sum));
     }
@@ -193,9 +207,8 @@ pub(crate) fn mul_acc(m: &Modulus, out: &mut [u64], terms: &[(&[u64], Factor<'_>
     for start in (0..out.len()).step_by(TILE) {
         let end = out.len().min(start + TILE);
         for (sweep, chunk) in terms.chunks(FOLD_TERMS).enumerate() {
-            let fresh = Sum::new(chunk.len());
             for i in (start..end).step_by(STEP) {
-                let mut sum = if sweep == 0 { fresh } else { Sum::from(chunk.len(), load(out, i)) };
+                let mut sum = if sweep == 0 { Sum::new() } else { Sum::from(load(out, i)) };
                 for (a, b) in chunk {
                     sum.add(load_doubles(a, i), load_factor(b, i));
                 }
@@ -216,11 +229,10 @@ pub(crate) fn mul_acc_pair(
     for start in (0..out0.len()).step_by(TILE) {
         let end = out0.len().min(start + TILE);
         for (sweep, chunk) in terms.chunks(FOLD_TERMS).enumerate() {
-            let fresh = [Sum::new(chunk.len()); 2];
             for i in (start..end).step_by(STEP) {
                 let [mut sum0, mut sum1] = match sweep {
-                    0 => fresh,
-                    _ => [Sum::from(chunk.len(), load(out0, i)), Sum::from(chunk.len(), load(out1, i))],
+                    0 => [Sum::new(); 2],
+                    _ => [Sum::from(load(out0, i)), Sum::from(load(out1, i))],
                 };
                 for (a0, a1, b) in chunk {
                     let b = load_factor(b, i);
@@ -242,28 +254,38 @@ pub(crate) fn mul_acc_tile(
     tiles: &[u64],
 ) {
     let k = Consts::new(m);
-    for ([out0, out1], group) in outs.iter_mut().zip(groups) {
-        sum_of_tile(&k, out0, out1, group, tiles);
+    let log_repeat = groups[0].first().map_or(0, |(_, b)| b.log_repeat());
+    for (out, group) in outs.iter_mut().zip(groups) {
+        match log_repeat {
+            0 => sum_of_tile::<0>(&k, out, group, tiles, 0),
+            1 => sum_of_tile::<1>(&k, out, group, tiles, 1),
+            2 => sum_of_tile::<2>(&k, out, group, tiles, 2),
+            log => sum_of_tile::<3>(&k, out, group, tiles, log),
+        }
     }
 }
 
-#[inline]
 #[target_feature(enable = "avx2,fma")]
-fn sum_of_tile(k: &Consts, out0: &mut [u64], out1: &mut [u64], group: &[(usize, Factor<'_>)], tiles: &[u64]) {
+fn sum_of_tile<const LOG: u32>(
+    k: &Consts,
+    [out0, out1]: &mut [&mut [u64]; 2],
+    group: &[(usize, Factor<'_>)],
+    tiles: &[u64],
+    log_repeat: u32,
+) {
     if group.is_empty() {
         out0.fill(0);
         out1.fill(0);
     }
     for (sweep, chunk) in group.chunks(FOLD_TERMS).enumerate() {
-        let fresh = [Sum::new(chunk.len()); 2];
         for i in (0..out0.len()).step_by(STEP) {
             let [mut sum0, mut sum1] = match sweep {
-                0 => fresh,
-                _ => [Sum::from(chunk.len(), load(out0, i)), Sum::from(chunk.len(), load(out1, i))],
+                0 => [Sum::new(); 2],
+                _ => [Sum::from(load(out0, i)), Sum::from(load(out1, i))],
             };
             for (t, b) in chunk {
                 let x = 2 * TILE * t + i;
-                let b = load_factor(b, i);
+                let b = load_repeated::<LOG>(b.words(), i, log_repeat);
                 sum0.add(load_doubles(tiles, x), b);
                 sum1.add(load_doubles(tiles, x + TILE), b);
             }
@@ -273,116 +295,26 @@ fn sum_of_tile(k: &Consts, out0: &mut [u64], out1: &mut [u64], group: &[(usize, 
     }
 }
 
-/// Words i, …, i + 7 of a packed limb.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn load_packed(x: &Packed<'_>, i: usize) -> Doubles {
-    let words: [u64; STEP] = std::array::from_fn(|k| x.word(i + k));
-    load_doubles(&words, 0)
-}
-
-/// Words 8v and on of an input: read through the image if there is one.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn load_image<const IMAGE: bool>(x: &[u64], v: usize, image: &Image<'_>) -> Doubles {
-    if !IMAGE {
-        return load_doubles(x, STEP * v);
-    }
-    let t = image.blocks[v];
-    let order = &image.lanes[(t & 7) as usize];
-    let from = 8 * (t >> 3) as usize;
-    let x: &[u64; 8] = x[from..from + 8].try_into().expect("eight words");
-    let at = |l: usize| x[(order[l] & 7) as usize] as i64;
-    let low = _mm256_set_epi64x(at(3), at(2), at(1), at(0));
-    let high = _mm256_set_epi64x(at(7), at(6), at(5), at(4));
-    doubles([low, high])
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub(crate) fn inner_product(
-    m: &Modulus,
-    out0: &mut [u64],
-    out1: &mut [u64],
-    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
-    addend: Addend<'_>,
-    image: Option<Image<'_>>,
-) {
-    match image {
-        Some(image) => inner_product_of::<true>(m, out0, out1, rows, addend, image),
-        None => {
-            let image = Image { blocks: &[], lanes: &[[0; 8]; 8] };
-            inner_product_of::<false>(m, out0, out1, rows, addend, image);
-        }
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn inner_product_of<const IMAGE: bool>(
-    m: &Modulus,
-    out0: &mut [u64],
-    out1: &mut [u64],
-    rows: &[(&[u64], Packed<'_>, Packed<'_>)],
-    addend: Addend<'_>,
-    image: Image<'_>,
-) {
-    let k = Consts::new(m);
-    let c = [_mm256_set1_pd(addend.factor as f64); 2];
-    // The addend counts as one of the first fold's terms.
-    let (first, rest) = rows.split_at(rows.len().min(FOLD_TERMS - 1));
-    let fresh = addend.limbs.map(|x| Sum::new(first.len() + usize::from(x.is_some())));
-    for v in 0..out0.len() / STEP {
-        let i = STEP * v;
-        let [mut sum0, mut sum1] = fresh;
-        if let Some(x) = addend.limbs[0] {
-            sum0.add(load_image::<IMAGE>(x, v, &image), c);
-        }
-        if let Some(x) = addend.limbs[1] {
-            sum1.add(load_image::<IMAGE>(x, v, &image), c);
-        }
-        for (j, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
-            if j > 0 {
-                sum0 = Sum::from(chunk.len(), k.fold(sum0));
-                sum1 = Sum::from(chunk.len(), k.fold(sum1));
-            }
-            for (d, b, a) in chunk {
-                let d = load_image::<IMAGE>(d, v, &image);
-                sum0.add(d, load_packed(b, i));
-                sum1.add(d, load_packed(a, i));
-            }
-        }
-        for (out, sum) in [(&mut *out0, sum0), (&mut *out1, sum1)] {
-            let out = &mut out[i..i + STEP];
-            let before: [u64; STEP] =
-                if addend.outputs { std::array::from_fn(|l| out[l]) } else { [0; STEP] };
-            store(out, 0, k.fold(sum));
-            out.iter_mut().zip(before).for_each(|(x, before)| *x = m.add(*x, before));
-        }
-    }
-}
-
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn convert(target: &mut Target<'_>, ys: &[&[u64]], v: &[u64]) {
     let k = Consts::new(target.m);
     let out = &mut *target.out;
     let ys: Vec<_> = ys.iter().copied().zip(target.hats.iter().copied()).collect();
-    // The quotient's term counts as one of the first fold's.
-    let (first, rest) = ys.split_at(ys.len().min(FOLD_TERMS - 1));
+    let (first, rest) = ys.split_at(ys.len().min(FOLD_TERMS));
     for start in (0..out.len()).step_by(TILE) {
         let end = out.len().min(start + TILE);
         for (sweep, chunk) in std::iter::once(first).chain(rest.chunks(FOLD_TERMS)).enumerate() {
-            let fresh = Sum::new(chunk.len() + 1);
             let mut constants = [_mm256_setzero_pd(); FOLD_TERMS];
             for (constant, (_, c)) in constants.iter_mut().zip(chunk) {
                 *constant = _mm256_set1_pd(*c as f64);
             }
             let c_v = [_mm256_set1_pd(target.minus as f64); 2];
             for i in (start..end).step_by(STEP) {
-                let mut sum = fresh;
+                let mut sum = Sum::new();
                 if sweep == 0 {
                     sum.add(load_doubles(v, i), c_v);
                 } else {
-                    sum = Sum::from(chunk.len(), load(out, i));
+                    sum = Sum::from(load(out, i));
                 }
                 for ((y, _), c) in chunk.iter().zip(&constants) {
                     sum.add(load_doubles(y, i), [*c; 2]);

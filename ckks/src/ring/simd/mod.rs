@@ -9,6 +9,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 #[cfg(target_arch = "x86_64")]
+mod ntt_avx2;
+#[cfg(target_arch = "x86_64")]
 mod ntt_ifma;
 mod operands;
 pub(crate) mod scalar;
@@ -17,6 +19,8 @@ mod tests;
 
 use super::modulus::{Modulus, Shoup};
 use super::packed::{Packed, packed_bits};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use ntt_avx2::Tables as NttAvx2Tables;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use ntt_ifma::Tables as NttTables;
 pub(crate) use operands::{Addend, Factor, Image, TILE, Target};
@@ -47,28 +51,28 @@ macro_rules! dispatch_all {
 /// a ← a + b.
 pub(crate) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
     assert_eq!(a.len(), b.len());
-    dispatch!(m, a.len(), add_assign(m, a, b))
+    dispatch_all!(m, a.len(), add_assign(m, a, b))
 }
 
 /// a ← a − b.
 pub(crate) fn sub_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
     assert_eq!(a.len(), b.len());
-    dispatch!(m, a.len(), sub_assign(m, a, b))
+    dispatch_all!(m, a.len(), sub_assign(m, a, b))
 }
 
 /// a ← −a.
 pub(crate) fn neg_assign(m: &Modulus, a: &mut [u64]) {
-    dispatch!(m, a.len(), neg_assign(m, a))
+    dispatch_all!(m, a.len(), neg_assign(m, a))
 }
 
 /// a ← a + c for a constant c < q.
 pub(crate) fn add_const_assign(m: &Modulus, a: &mut [u64], c: u64) {
-    dispatch!(m, a.len(), add_const_assign(m, a, c))
+    dispatch_all!(m, a.len(), add_const_assign(m, a, c))
 }
 
 /// a ← a·c; `a` may hold any values below 2^52.
 pub(crate) fn mul_const_assign(m: &Modulus, a: &mut [u64], c: Shoup) {
-    dispatch!(m, a.len(), mul_const_assign(m, a, c))
+    dispatch_all!(m, a.len(), mul_const_assign(m, a, c))
 }
 
 /// out ← a·b.
@@ -147,6 +151,8 @@ pub(crate) fn inner_product(
             let highest = blocks.iter().fold(0, |max, t| max.max(t >> 3)) as usize;
             assert!(inputs.all(|x| x.len() >= 8 * (highest + 1)) && 8 * blocks.len() == n);
             assert!(lanes.iter().flatten().all(|l| *l < 8));
+            let pairs = lanes.iter().flat_map(|lanes| lanes.chunks_exact(2));
+            assert!({ pairs }.all(|pair| pair[0] ^ pair[1] == 1));
         }
     }
     dispatch_all!(m, n, inner_product(m, out0, out1, rows, addend, image))
@@ -155,7 +161,7 @@ pub(crate) fn inner_product(
 /// out ← (x − out)·c; `x` reduced, `out` reduced.
 pub(crate) fn sub_from_mul_const(m: &Modulus, out: &mut [u64], x: &[u64], c: Shoup) {
     assert_eq!(out.len(), x.len());
-    dispatch!(m, out.len(), sub_from_mul_const(m, out, x, c))
+    dispatch_all!(m, out.len(), sub_from_mul_const(m, out, x, c))
 }
 
 /// out ← x mod q for signed x.
@@ -165,6 +171,11 @@ pub(crate) fn reduce_signed(m: &Modulus, out: &mut [u64], x: &[i64]) {
     if m.ifma && out.len().is_multiple_of(8) {
         // SAFETY: `ifma` is only set after `ifma_available` confirmed avx512f, dq, vl, bw, vbmi and ifma.
         if unsafe { ifma::reduce_signed::<false>(m, out, x) } {
+            return;
+        }
+    } else if m.avx2 && out.len().is_multiple_of(8) {
+        // SAFETY: `avx2` is only set after `avx2_available` confirmed avx2 and fma.
+        if unsafe { avx2::reduce_signed(m, out, x) } {
             return;
         }
     }
@@ -180,6 +191,11 @@ pub(crate) fn reduce_in_form(m: &Modulus, out: &mut [u64], x: &[i64]) {
         if unsafe { ifma::reduce_signed::<true>(m, out, x) } {
             return;
         }
+    } else if m.avx2 && out.len().is_multiple_of(8) {
+        // SAFETY: `avx2` is only set after `avx2_available` confirmed avx2 and fma.
+        if unsafe { avx2::reduce_signed(m, out, x) } {
+            return;
+        }
     }
     scalar::reduce_signed(m, out, x);
     out.iter_mut().for_each(|x| *x = m.in_form(*x));
@@ -189,7 +205,7 @@ pub(crate) fn reduce_in_form(m: &Modulus, out: &mut [u64], x: &[i64]) {
 /// inv_i = 1/q_i and y_i < 2^50.
 pub(crate) fn rounded_quotients(m: &Modulus, v: &mut [u64], ys: &[(&[u64], f64)]) {
     assert!(ys.iter().all(|(y, _)| y.len() == v.len()));
-    dispatch!(m, v.len(), rounded_quotients(m, v, ys))
+    dispatch_all!(m, v.len(), rounded_quotients(m, v, ys))
 }
 
 /// Base conversion: in each target out ← Σ y_i·hat_i + v·minus mod q.

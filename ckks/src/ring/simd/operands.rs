@@ -60,6 +60,7 @@ pub(crate) struct Addend<'a> {
 pub(crate) struct Image<'a> {
     /// One entry t_v per eight words of the output.
     pub(crate) blocks: &'a [u32],
+    /// Words 2i and 2i + 1 come from such words again, in either order.
     pub(crate) lanes: &'a [[u64; 8]; 8],
 }
 

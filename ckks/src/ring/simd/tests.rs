@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::params::ntt_primes;
+use crate::ring::automorphism::NttPermutation;
 use crate::ring::packed::PackedLimb;
 
 struct Lcg(u64);
@@ -104,7 +105,7 @@ fn products_and_accumulations() {
                 keys.iter().map(|(d, b, a)| (*d, b.part(N - HALF, HALF), a.part(N - HALF, HALF))).collect();
             let blocks: Vec<u32> =
                 (0..HALF as u32 / 8).map(|v| ((v * 5 + 3) % (N as u32 / 8)) << 3 | (v & 7)).collect();
-            let lanes = std::array::from_fn(|c| std::array::from_fn(|l| ((l * (2 * c + 1) + c) % 8) as u64));
+            let lanes = NttPermutation::new(10, 2 * count as u64 + 1).lanes;
             let image = Some(Image { blocks: &blocks, lanes: &lanes });
             let plus = Addend { limbs, factor: 1, outputs: count % 3 == 1 };
             inner_product(m, &mut o2[..HALF], &mut o3[..HALF], &half, plus, image);
