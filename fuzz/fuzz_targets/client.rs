@@ -8,7 +8,7 @@ use fhec_fuzz::{Golden, Template, golden, zeros};
 use libfuzzer_sys::fuzz_target;
 
 thread_local! {
-    static GOLDEN: (Golden, Template) = (Golden::load(), Template::of(&golden("v6.client")));
+    static GOLDEN: (Golden, Template) = (Golden::load(), Template::of(&golden("v7.client")));
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 const WORK: usize = 1 << 20;
 
 thread_local! {
-    static GOLDEN: (Golden, Template) = (Golden::load(), Template::of(&golden("v6.plan")));
+    static GOLDEN: (Golden, Template) = (Golden::load(), Template::of(&golden("v7.plan")));
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -84,8 +84,8 @@ impl Golden {
     /// Reads all files.
     pub fn load() -> Self {
         let parameters = insecure_test_params(7, &[45, 38, 38], &[49, 49, 49]).expect("these are valid");
-        let (plan, id) = Plan::load(&golden("v6.plan")).expect("the golden plan loads");
-        let spec = ClientSpec::load(&golden("v6.client")).expect("the golden client loads");
+        let (plan, id) = Plan::load(&golden("v7.plan")).expect("the golden plan loads");
+        let spec = ClientSpec::load(&golden("v7.client")).expect("the golden client loads");
         let client = Client::with_parameters(spec, parameters.clone()).expect("they are of one set");
         let (secret, keys) = read_secret_key(&golden("v2.secret.key"), &parameters).expect("it loads");
         let (public, _) = read_public_key(&golden("v2.public.key"), &parameters).expect("it loads");

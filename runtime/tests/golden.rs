@@ -44,8 +44,8 @@ fn bless() {
     let parameters = parameters();
     let (plan, id) = common::plan(&parameters, common::convolution(&parameters, KERNEL));
     std::fs::create_dir_all(golden("")).unwrap();
-    plan.save(&golden("v6.plan")).unwrap();
-    plan.client_spec().unwrap().save(&golden("v6.client")).unwrap();
+    plan.save(&golden("v7.plan")).unwrap();
+    plan.client_spec().unwrap().save(&golden("v7.client")).unwrap();
     let client = Client::with_parameters(plan.client_spec().unwrap(), parameters.clone()).unwrap();
     let keys = client.generate_keys(None).unwrap();
     // Which nothing overwrites.
@@ -74,10 +74,10 @@ fn older() {
     let digest = *blake3::hash(&bytes[..116]).as_bytes();
     bytes[116..148].copy_from_slice(&digest);
     std::fs::write(golden("v1.public.key"), bytes).unwrap();
-    for (name, of) in [("v5.plan", "v6.plan"), ("v5.client", "v6.client")] {
-        let mut bytes = std::fs::read(golden(of)).unwrap();
-        bytes[8..12].copy_from_slice(&5u32.to_le_bytes());
-        std::fs::write(golden(name), &bytes[..64]).unwrap();
+    for (version, kind) in [5u32, 6].into_iter().flat_map(|v| ["plan", "client"].map(|kind| (v, kind))) {
+        let mut bytes = std::fs::read(golden(&format!("v7.{kind}"))).unwrap();
+        bytes[8..12].copy_from_slice(&version.to_le_bytes());
+        std::fs::write(golden(&format!("v{version}.{kind}")), &bytes[..64]).unwrap();
     }
 }
 
@@ -85,8 +85,8 @@ fn older() {
 fn files_of_the_present_formats_open() {
     blessed();
     let parameters = parameters();
-    let (plan, id) = Plan::load(&golden("v6.plan")).expect("FHEC_BLESS=1 where the format has a new version");
-    let spec = ClientSpec::load(&golden("v6.client")).unwrap();
+    let (plan, id) = Plan::load(&golden("v7.plan")).expect("FHEC_BLESS=1 where the format has a new version");
+    let spec = ClientSpec::load(&golden("v7.client")).unwrap();
     assert_eq!((spec.plan, &spec.client), (id, &plan.client));
     let client = Client::with_parameters(spec, parameters.clone()).unwrap();
     let (secret, key_set) = read_secret_key(&golden("v2.secret.key"), &parameters).unwrap();
@@ -120,6 +120,9 @@ fn files_of_older_formats_are_refused_by_their_version() {
     let refused = files::read_public_key(&golden("v1.public.key"), &parameters()).unwrap_err();
     assert!(matches!(&refused, FileError::Kind { .. }), "{refused}");
     assert!(refused.to_string().contains("format version 1"), "{refused}");
-    assert!(matches!(Plan::load(&golden("v5.plan")), Err(PlanError::Version(5))));
-    assert!(matches!(ClientSpec::load(&golden("v5.client")), Err(PlanError::Version(5))));
+    for version in [5, 6] {
+        let (plan, client) = (golden(&format!("v{version}.plan")), golden(&format!("v{version}.client")));
+        assert!(matches!(Plan::load(&plan), Err(PlanError::Version(v)) if v == version));
+        assert!(matches!(ClientSpec::load(&client), Err(PlanError::Version(v)) if v == version));
+    }
 }

@@ -1,6 +1,6 @@
 //! The plan file: a compiled network on disk.
 //!
-//! # Format (version 6, little endian)
+//! # Format (version 7, little endian)
 //! ```text
 //! magic 8 bytes | version u32 | sections u32 | file length u64
 //! per section: kind u32 | 0 u32 | offset u64 | length u64 | BLAKE3 of the section
@@ -58,16 +58,16 @@ pub use tail::{Excess, MAX_TAIL_ELEMENTS, MAX_TAIL_NODES, Tail, TailResult, chec
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Version {
-    /// With preprocessing of inputs, ranges and errors of results, tails and classes, f64 constants and bases of polynomials.
-    /// Older ones are not read any more.
-    V6 = 6,
+    /// With preprocessing of inputs, ranges and errors of results, tails and classes, f64 constants and bases of polynomials,
+    /// open maps. Older ones are not read any more.
+    V7 = 7,
 }
 
 impl TryFrom<u32> for Version {
     type Error = u32;
     fn try_from(number: u32) -> Result<Self, u32> {
         match number {
-            6 => Ok(Self::V6),
+            7 => Ok(Self::V7),
             other => Err(other),
         }
     }

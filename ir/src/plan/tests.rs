@@ -91,7 +91,7 @@ fn envelope_damage_is_named() {
     assert!(read(&bytes[..bytes.len() - 1]).contains("truncated"));
     assert!(read(&[&bytes[..], &[0]].concat()).contains("1 bytes follow"));
     let mut newer = bytes.clone();
-    for version in [1, 2, 3, 4, 5, 7] {
+    for version in [1, 2, 3, 4, 5, 6, 8] {
         newer[8] = version;
         assert!(read(&newer).contains(&format!("version {version}")));
     }
@@ -220,7 +220,7 @@ fn resealed(bytes: &[u8], section: usize, change: impl FnOnce(&mut Vec<u8>)) -> 
     let payloads = writers.iter().map(|w| w as Payload<'_>);
     let sections: Vec<_> = read::PLAN_SECTIONS.into_iter().zip(payloads).collect();
     let mut out = Vec::new();
-    container::write(&mut out, read::PLAN_MAGIC, Version::V6 as u32, &sections).unwrap();
+    container::write(&mut out, read::PLAN_MAGIC, Version::V7 as u32, &sections).unwrap();
     out
 }
 
@@ -265,7 +265,7 @@ proptest! {
         let payload: Payload<'_> = &|out: &mut dyn Write| out.write_all(&bytes);
         let mut file = Vec::new();
         let sections = [(read::CLIENT_SECTIONS[0], payload)];
-        container::write(&mut file, read::CLIENT_MAGIC, Version::V6 as u32, &sections).unwrap();
+        container::write(&mut file, read::CLIENT_MAGIC, Version::V7 as u32, &sections).unwrap();
         let _ = ClientSpec::from_bytes(&file);
     }
 }

@@ -59,7 +59,7 @@ impl Plan {
     /// # Errors
     /// If it cannot be serialised.
     pub fn id(&self) -> Result<PlanId, PlanError> {
-        let header = self.with_sections(|s| container::header(read::PLAN_MAGIC, Version::V6 as u32, s))?;
+        let header = self.with_sections(|s| container::header(read::PLAN_MAGIC, Version::V7 as u32, s))?;
         let (_, digest) = header.map_err(PlanError::io(Path::new("plan")))?;
         Ok(PlanId(digest))
     }
@@ -71,7 +71,7 @@ impl Plan {
     pub fn write_to(&self, out: &mut dyn Write) -> Result<PlanId, PlanError> {
         self.check()?;
         let written =
-            self.with_sections(|s| container::write(out, read::PLAN_MAGIC, Version::V6 as u32, s))?;
+            self.with_sections(|s| container::write(out, read::PLAN_MAGIC, Version::V7 as u32, s))?;
         Ok(PlanId(written.map_err(PlanError::io(Path::new("plan")))?))
     }
 
@@ -84,7 +84,7 @@ impl Plan {
         let mut id = None;
         let written = self.with_sections(|s| {
             write_atomically(path, None, |out| {
-                id = Some(container::write(out, read::PLAN_MAGIC, Version::V6 as u32, s)?);
+                id = Some(container::write(out, read::PLAN_MAGIC, Version::V7 as u32, s)?);
                 Ok(())
             })
         })?;
@@ -106,7 +106,7 @@ impl ClientSpec {
         container::write(
             &mut file,
             read::CLIENT_MAGIC,
-            Version::V6 as u32,
+            Version::V7 as u32,
             &[(read::CLIENT_SECTIONS[0], &payload)],
         )
         .map_err(PlanError::io(Path::new("client file")))?;

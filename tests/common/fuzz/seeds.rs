@@ -25,8 +25,8 @@ pub(crate) fn write(seeds: &Path) -> Result<(), Box<dyn Error>> {
         std::fs::write(seeds.join(target).join(name), Sealed::open(bytes).opened(choice, HEAD))
     };
     for (target, name, file, choice) in [
-        ("plan", "convolution", "v6.plan", 0),
-        ("client", "convolution", "v6.client", 0),
+        ("plan", "convolution", "v7.plan", 0),
+        ("client", "convolution", "v7.client", 0),
         ("keys", "secret", "v2.secret.key", 0),
         ("keys", "public", "v2.public.key", completed(1)),
         ("keys", "evaluation", "v2.evaluation.keys", completed(2)),
@@ -37,7 +37,7 @@ pub(crate) fn write(seeds: &Path) -> Result<(), Box<dyn Error>> {
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("file");
-    let (plan, id) = Plan::load(&golden.join("v6.plan"))?;
+    let (plan, id) = Plan::load(&golden.join("v7.plan"))?;
     let (parameters, image) = (small_parameters(7, 2), golden.join("v2.image.ct"));
     let inputs = Bundle::load(&image, Direction::Inputs, &parameters, (id, &plan.client))?;
     inputs.save(&path, Direction::Inputs, &parameters)?;
