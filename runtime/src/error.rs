@@ -236,3 +236,20 @@ impl FileError {
         }
     }
 }
+
+/// Why a run with checkpoints failed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// The run itself.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The checkpoint cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The checkpoint is of another run.
+    #[error("{} is a checkpoint of another request's run: give another file, or remove it", file.display())]
+    Other {
+        /// The file.
+        file: PathBuf,
+    },
+}

@@ -12,20 +12,21 @@
 //! those of the first unit that needs it, it prepares the engine ([`Engine::prepare`]).
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use fhec_ir::schedule::interp::group_outputs;
-use fhec_ir::schedule::{Schedule, ScheduleOp};
-use fhec_ir::{ValueId, Verified};
+use fhec_ir::schedule::{Kind, Schedule, ScheduleOp};
+use fhec_ir::{Node, ValueId, Verified};
 
 use crate::ahead::{Plaintexts, panic_message};
 use crate::engine::{Engine, GiantSum, RotatedSums};
 use crate::error::RunError;
 use crate::plaintexts::PlaintextStore;
 use crate::preparation::Preparation;
+use crate::resume::{self, Checkpoints, Keeper};
 use crate::units::{Unit, units};
 
 /// Most threads of a run: more only wait for each other.
@@ -95,6 +96,22 @@ pub fn execute_observed<E: Engine>(
     options: &ExecuteOptions<'_>,
     observe: Observer<'_, E::Value>,
 ) -> Result<Execution<E::Value>, RunError> {
+    execute_resumed(engine, schedule, inputs, plaintexts, options, observe, Checkpoints::default())
+}
+
+/// [`execute_observed`], from where an earlier run was, and with checkpoints on the way.
+///
+/// # Errors
+/// As [`execute`]; known values that are not of the schedule's types.
+pub fn execute_resumed<E: Engine>(
+    engine: &E,
+    schedule: &Verified<Schedule>,
+    inputs: Vec<Vec<E::Value>>,
+    plaintexts: &PlaintextStore<E>,
+    options: &ExecuteOptions<'_>,
+    observe: Observer<'_, E::Value>,
+    checkpoints: Checkpoints<'_, E::Value>,
+) -> Result<Execution<E::Value>, RunError> {
     let start = Instant::now();
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -102,9 +119,15 @@ pub fn execute_observed<E: Engine>(
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|e| RunError::Threads(e.to_string()))?;
-    let units = units(schedule);
+    let mut units = units(schedule);
+    let Checkpoints { known, keep, pace } = checkpoints;
+    let ids: BTreeSet<ValueId> = known.iter().map(|(id, _)| *id).collect();
+    let mut needed = resume::needed(schedule, &units, |id| ids.contains(&id)).into_iter();
+    if !known.is_empty() {
+        units.retain(|_| needed.next() == Some(true));
+    }
     let readers = readers(schedule, &units);
-    let state = initial(engine, schedule, (&units, &readers), inputs)?;
+    let state = initial(engine, schedule, (&units, &readers), inputs, known)?;
     let run = Run {
         engine,
         schedule,
@@ -116,6 +139,7 @@ pub fn execute_observed<E: Engine>(
         pool,
         progress: options.progress,
         observe,
+        keeper: Keeper::new(keep, pace, start),
         start,
         state: Mutex::new(state),
         changed: Condvar::new(),
@@ -185,6 +209,7 @@ fn initial<E: Engine>(
     schedule: &Schedule,
     (units, readers): (&[Unit], &[Vec<usize>]),
     inputs: Vec<Vec<E::Value>>,
+    known: Vec<(ValueId, E::Value)>,
 ) -> Result<State<E::Value>, RunError> {
     let wanted: Vec<_> = schedule.header.inputs.iter().map(|p| p.layout.ciphertexts).collect();
     let given: Vec<_> = inputs.iter().map(Vec::len).collect();
@@ -194,13 +219,15 @@ fn initial<E: Engine>(
     let mut inputs: Vec<Vec<_>> = inputs.into_iter().map(|cts| cts.into_iter().map(Some).collect()).collect();
     let mut uses: Vec<usize> = readers.iter().map(Vec::len).collect();
     schedule.outputs.iter().for_each(|output| uses[output.value.index()] += 1);
+    let left: usize = units.iter().map(Unit::len).sum();
+    let inputs_in_all: usize = wanted.iter().sum();
     let mut state = State {
         ready: BinaryHeap::new(),
         missing: units.iter().map(|u| u.operands.len()).collect(),
         uses,
         values: (0..schedule.len()).map(|_| None).collect(),
         running: 0,
-        done: 0,
+        done: schedule.len() - left - inputs_in_all,
         bytes: 0,
         peak: 0,
         spans: vec![Span::default(); schedule.len()],
@@ -219,6 +246,20 @@ fn initial<E: Engine>(
         state.done += 1;
         state.arrived(&readers[id.index()]);
     }
+    let computed: BTreeSet<ValueId> = units.iter().flat_map(|unit| &unit.results).copied().collect();
+    for (id, value) in known {
+        let (expected, found) = (schedule.ty(id), engine.ty(&value));
+        if found != *expected {
+            return Err(RunError::Input(format!(
+                "{id} of a checkpoint is {found:?}, the plan has {expected:?}"
+            )));
+        }
+        if state.uses[id.index()] > 0 && !computed.contains(&id) && state.values[id.index()].is_none() {
+            state.bytes += engine.value_bytes(&value);
+            state.values[id.index()] = Some(Arc::new(value));
+            state.arrived(&readers[id.index()]);
+        }
+    }
     state.peak = state.bytes;
     Ok(state)
 }
@@ -234,6 +275,7 @@ struct Run<'a, E: Engine> {
     pool: rayon::ThreadPool,
     progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
     observe: Observer<'a, E::Value>,
+    keeper: Keeper<'a, E::Value>,
     start: Instant,
     state: Mutex<State<E::Value>>,
     changed: Condvar,
@@ -367,6 +409,16 @@ impl<E: Engine> Run<'_, E> {
         Ok(values)
     }
 
+    /// The ciphertexts that are still to be read.
+    fn ciphertexts(&self, state: &State<E::Value>) -> Vec<(ValueId, Arc<E::Value>)> {
+        let is_kept = |(id, node): &(ValueId, &Node<ScheduleOp>)| {
+            let is_input = matches!(node.op, ScheduleOp::Input { .. });
+            !is_input && node.ty.kind == Kind::Ct && state.uses[id.index()] > 0
+        };
+        let kept = self.schedule.iter().filter(is_kept);
+        kept.filter_map(|(id, _)| Some((id, state.values[id.index()].clone()?))).collect()
+    }
+
     fn finish(&self, unit: &Unit, result: Result<Vec<E::Value>, RunError>, span: Span) {
         let mut freed = Vec::new();
         let mut guard = self.lock();
@@ -399,10 +451,15 @@ impl<E: Engine> Run<'_, E> {
             }
         }
         let done = state.done;
+        let due = state.error.is_none() && self.keeper.is_due(self.schedule, unit);
+        let there = due.then(|| self.ciphertexts(state));
         drop(guard);
         self.changed.notify_all();
         // Large buffers go back outside the lock.
         drop(freed);
+        if let Some(there) = there {
+            self.keeper.keep(resume::worth_keeping(self.schedule, &self.units, there, done));
+        }
         if let Some(progress) = self.progress {
             progress(done, self.schedule.len());
         }

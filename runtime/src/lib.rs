@@ -4,6 +4,7 @@
 //!   ciphertexts; both carry exact levels and scales.
 //! * [`executor`]: data flow over a schedule on all cores, with any engine, plaintexts encoded ahead of their use. [`plaintexts`] keeps them.
 //! * [`bootstrap`]: the bootstrap that a plan describes.
+//! * [`resume`]: runs that are taken up again from the values that an earlier one kept.
 //! * [`server`]: a plan with its engine, ready to run ciphertext files.
 //! * [`files`]: key and ciphertext files, tagged so that swapped ones are noticed.
 //! * [`key_folder`]: the folder of a client's keys, made as a whole.
@@ -32,10 +33,11 @@ pub mod ledger;
 pub mod memory;
 pub mod plaintexts;
 mod preparation;
+pub mod resume;
 pub mod server;
 mod units;
 
 pub use engine::Engine;
-pub use error::{EngineError, FileError, RunError};
-pub use executor::{ExecuteOptions, Execution, Observer, Span, execute, execute_observed};
+pub use error::{EngineError, FileError, KeptError, RunError};
+pub use executor::{ExecuteOptions, Execution, Observer, Span, execute, execute_observed, execute_resumed};
 pub use plaintexts::PlaintextStore;

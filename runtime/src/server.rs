@@ -1,19 +1,22 @@
 //! The server's side: a plan, its evaluation keys, and ciphertexts in and out.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use fhec_ckks::KeyName;
 use fhec_ckks::cipher::Ciphertext;
 use fhec_ckks::keys::EvaluationKeySet;
 use fhec_ckks::params::{KeyShape, Parameters};
+use fhec_ir::ValueId;
 use fhec_ir::plan::{Plan, PlanId};
 
 use crate::bootstrap;
 use crate::ckks::{self, CkksEngine, CkksValue};
-use crate::error::RunError;
-use crate::executor::{ExecuteOptions, Execution, Observer, execute_observed};
-use crate::files::{Bundle, KeySetId};
+use crate::error::{KeptError, RunError};
+use crate::executor::{ExecuteOptions, Execution, Observer, execute_resumed};
+use crate::files::{Bundle, Checkpoint, KeySetId};
 use crate::plaintexts::PlaintextStore;
+use crate::resume::Checkpoints;
 
 /// Bytes of encoded plaintexts to hold for a plan that does not say how many it has.
 pub const DEFAULT_PLAINTEXT_BYTES: usize = 2 << 30;
@@ -108,6 +111,63 @@ impl Server {
         options: &ExecuteOptions<'_>,
         observe: Observer<'_, CkksValue>,
     ) -> Result<ServerRun, RunError> {
+        self.run_from(inputs, options, observe, Checkpoints::default())
+    }
+
+    /// [`Server::run`], with checkpoints in a file: where there is one of this request the run goes on from there. The file is
+    /// removed at the end. A checkpoint that cannot be written is a warning.
+    ///
+    /// # Errors
+    /// As [`Server::run`]; a file that is no checkpoint of this plan, of these keys and this request.
+    pub fn run_kept(
+        &self,
+        inputs: Bundle,
+        options: &ExecuteOptions<'_>,
+        parameters: &Parameters,
+        file: &Path,
+    ) -> Result<ServerRun, KeptError> {
+        let known = self.known(&inputs, parameters, file)?;
+        let made_for = (self.id, self.keys, inputs.request);
+        let keep = |values: &[(ValueId, Arc<CkksValue>)]| {
+            if let Err(error) = Checkpoint::save(file, parameters, made_for, values) {
+                tracing::warn!("no checkpoint: {error}");
+            }
+        };
+        let checkpoints = Checkpoints { known, keep: Some(&keep), ..Checkpoints::default() };
+        let run = self.run_from(inputs, options, &|_, _| {}, checkpoints)?;
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!("the checkpoint {} stays: {error}", file.display());
+            }
+            _ => {}
+        }
+        Ok(run)
+    }
+
+    /// What a checkpoint of this request has, if there is one.
+    fn known(
+        &self,
+        inputs: &Bundle,
+        parameters: &Parameters,
+        file: &Path,
+    ) -> Result<Vec<(ValueId, CkksValue)>, KeptError> {
+        if !file.exists() {
+            return Ok(vec![]);
+        }
+        let checkpoint = Checkpoint::load(file, parameters, (self.id, &self.plan.schedule))?;
+        if (checkpoint.keys, checkpoint.request) != (inputs.keys, inputs.request) {
+            return Err(KeptError::Other { file: file.to_owned() });
+        }
+        Ok(checkpoint.values.into_iter().map(|(id, ct)| (id, CkksValue::Ct(ct))).collect())
+    }
+
+    fn run_from(
+        &self,
+        inputs: Bundle,
+        options: &ExecuteOptions<'_>,
+        observe: Observer<'_, CkksValue>,
+        checkpoints: Checkpoints<'_, CkksValue>,
+    ) -> Result<ServerRun, RunError> {
         if inputs.plan != self.id {
             return Err(RunError::Input(format!(
                 "they were encrypted for plan {}, this is {}",
@@ -126,7 +186,8 @@ impl Server {
         let wrap = |cts: Vec<Ciphertext>| cts.into_iter().map(CkksValue::Ct).collect();
         let values = inputs.values.into_iter().map(|(_, cts)| wrap(cts)).collect();
         let (engine, schedule) = (&self.engine, &self.plan.schedule);
-        let mut execution = execute_observed(engine, schedule, values, &self.plaintexts, options, observe)?;
+        let mut execution =
+            execute_resumed(engine, schedule, values, &self.plaintexts, options, observe, checkpoints)?;
         let mut values = Vec::with_capacity(header.outputs.len());
         for (packed, cts) in header.outputs.iter().zip(std::mem::take(&mut execution.outputs)) {
             let cts = cts.iter().map(|v| match &**v {

@@ -46,6 +46,10 @@ pub(crate) struct RunArgs {
     /// Write when each instruction ran, for chrome://tracing or Perfetto.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Keep what a run of one input has come to in this file, behind bootstraps and at most every 20 seconds, and go on from there
+    /// if a run of the same input was stopped. It is removed at the end.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
     /// Memory for plaintexts in MiB: of one input 128 for those encoded ahead of their use, of several what the plan provides
     /// for, to keep them.
     #[arg(long, value_name = "MIB")]
@@ -59,6 +63,7 @@ struct Session<'a> {
     parameters: Parameters,
     server: Server,
     trace: Option<Trace>,
+    checkpoint: Option<PathBuf>,
 }
 
 /// What a run took.
@@ -72,7 +77,10 @@ impl RunArgs {
         let bundles = Bundles::open(&self.input)?;
         let paths = Paths::new().reads([&self.plan, &self.keys]).reads(&bundles.files).reads(&self.input);
         let outputs = bundles.outputs(&self.output)?;
-        paths.writes(&outputs).writes(&self.trace).check()?;
+        if bundles.many && self.checkpoint.is_some() {
+            bail!("--checkpoint is for one input: give a file, not a folder or several");
+        }
+        paths.writes(&outputs).writes(&self.trace).writes(&self.checkpoint).check()?;
         let (plan, id) = load_plan(&self.plan)?;
         let parameters = Server::parameters(&plan)?;
         memory::ask(memory::least(&plan), "the plan")?;
@@ -89,7 +97,8 @@ impl RunArgs {
             server.for_one_run(mebibytes(self.plaintext_cache.unwrap_or(memory::AHEAD_MIB)))
         };
         let trace = self.trace.map(Trace::new);
-        let mut session = Session { context, plan, id, parameters, server, trace };
+        let mut session =
+            Session { context, plan, id, parameters, server, trace, checkpoint: self.checkpoint };
         let files: Vec<_> = bundles.files.iter().zip(&outputs).collect();
         let result = match (&files[..], bundles.many) {
             ([(input, output)], false) => session.single(input, output),
@@ -110,7 +119,10 @@ impl Session<'_> {
         let report = |done, total| progress.set(done, total);
         let options = ExecuteOptions { threads: self.context.threads, progress: Some(&report) };
         let start = self.trace.as_ref().map_or(0.0, Trace::now);
-        let run = self.server.run(inputs, &options)?;
+        let run = match &self.checkpoint {
+            Some(file) => self.server.run_kept(inputs, &options, &self.parameters, file)?,
+            None => self.server.run(inputs, &options)?,
+        };
         drop(progress);
         if let Some(trace) = &mut self.trace {
             trace.add(&self.plan.client.network, &self.plan.schedule, start, &run.execution.spans);

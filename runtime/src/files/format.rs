@@ -31,10 +31,12 @@ pub(crate) enum Kind {
     Evaluation = 3,
     Inputs = 4,
     Outputs = 5,
+    Checkpoint = 6,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Secret, Self::Public, Self::Evaluation, Self::Inputs, Self::Outputs];
+    const ALL: [Self; 6] =
+        [Self::Secret, Self::Public, Self::Evaluation, Self::Inputs, Self::Outputs, Self::Checkpoint];
 
     fn name(self) -> &'static str {
         match self {
@@ -43,6 +45,7 @@ impl Kind {
             Self::Evaluation => "evaluation keys",
             Self::Inputs => "encrypted inputs",
             Self::Outputs => "encrypted outputs",
+            Self::Checkpoint => "a checkpoint of a run",
         }
     }
 

@@ -19,10 +19,12 @@
 //! Counts, names, levels and sizes are compared with the plan before memory is taken for what follows.
 
 mod bundle;
+mod checkpoint;
 mod format;
 mod keys;
 
 pub use bundle::{Bundle, Direction, RequestId, save_seeded};
+pub use checkpoint::Checkpoint;
 pub use format::KeySetId;
 #[cfg(feature = "client")]
 pub(crate) use format::{Kind, NO_PLAN, Tags, open, write};
