@@ -7,7 +7,7 @@
 //! the result's image get is nobody's. So each tap may have its factor in all rows, and all rows of a plaintext are equal.
 
 use super::clusters::{Clusters, Run};
-use crate::layout::Layout;
+use crate::layout::{Axis, Layout};
 
 /// Clusters whose runs of rows hold one entry, which stands for all rows.
 #[derive(Debug)]
@@ -59,10 +59,12 @@ pub(super) fn opened<'c>(clusters: Clusters<'c>, (input, output): (&Layout, &Lay
     let all = clusters.rows.iter().flatten();
     let read: Vec<usize> =
         all.flat_map(|run| run.entries.iter().map(|e| reads(run, e.0, output.slots))).collect();
-    let axis = (0..input.axes.len()).find(|k| {
-        let table = input.axes[*k].table();
-        input.axes[*k].extent > 1 && read.iter().all(|slot| table.contains(slot))
-    })?;
+    let holds = |axis: &Axis| {
+        let stride = axis.uniform_stride().filter(|s| *s > 0 && axis.extent > 1)?;
+        let holds = |slot: &usize| slot.is_multiple_of(stride) && slot / stride < axis.extent;
+        read.iter().all(holds).then_some(())
+    };
+    let axis = input.axes.iter().position(|axis| holds(axis).is_some())?;
     let from = Rows::of(input, axis)?;
     let to = Rows { stride, extent: table.len(), reach: output.period() };
     let mut clean = true;
