@@ -9,7 +9,7 @@ use std::time::Duration;
 use fhec_ir::schedule::{Kind, Schedule, ScheduleOp, random};
 use fhec_ir::{ValueId, Verified};
 use fhec_runtime::clear::{ClearEngine, ClearValue};
-use fhec_runtime::resume::Checkpoints;
+use fhec_runtime::resume::{Checkpoints, Keep};
 use fhec_runtime::{ExecuteOptions, Execution, PlaintextStore, RunError, execute_resumed};
 
 type Known = Vec<(ValueId, ClearValue)>;
@@ -33,7 +33,7 @@ fn run(
     schedule: &Verified<Schedule>,
     (seed, threads): (u64, usize),
     known: Known,
-    keep: Option<&(dyn Fn(&[(ValueId, Arc<ClearValue>)]) + Sync)>,
+    keep: Option<Keep<'_, ClearValue>>,
 ) -> Result<Ran, RunError> {
     let engine = ClearEngine::exact(schedule);
     let inputs = inputs(&engine, schedule, seed);
