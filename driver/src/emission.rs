@@ -75,7 +75,7 @@ impl Emission<'_> {
         if memory.total() <= budget {
             return Ok(());
         }
-        Err(CompileError::Memory { least: Box::new(memory), budget })
+        Err(CompileError::Memory { least: Box::new(memory), seconds: None, budget })
     }
 
     /// Whether a plan is precise enough.

@@ -37,14 +37,16 @@ pub enum CompileError {
     },
     /// No plan fits the memory.
     #[error(
-        "the evaluation takes {:.2} GB at least (keys {:.2}, bootstrap matrices {:.2}, values {:.2}, working memory {:.2}, \
+        "the evaluation takes {:.2} GB at least{} (keys {:.2}, bootstrap matrices {:.2}, values {:.2}, working memory {:.2}, \
          plaintexts {:.2}), the memory budget is {:.2} GB (--memory-budget)",
-        gb(least.total()), gb(least.keys), gb(least.matrices), gb(least.values), gb(least.working),
+        gb(least.total()), seconds.map_or(String::new(), |s| format!(", and about {s:.0} s on one thread")), gb(least.keys), gb(least.matrices), gb(least.values), gb(least.working),
         gb(least.plaintexts), gb(*budget)
     )]
     Memory {
         /// The least found.
         least: Box<MemoryReport>,
+        /// Modelled seconds of it on one thread, if known.
+        seconds: Option<f64>,
         /// Bytes allowed.
         budget: u64,
     },

@@ -100,7 +100,7 @@ fn attempt(
         watch.stage(Stage::Search, |_| fitted(chain, attempt.schedule()?, &request.costs, budget))?;
     let fit = fitted.fit();
     if !fit.fits {
-        return Err(CompileError::Memory { least: Box::new(fit.memory), budget });
+        return Err(CompileError::Memory { least: Box::new(fit.memory), seconds: None, budget });
     }
     let cost = (fit.seconds > 0.0).then(|| fitted.cost(budget, 0.0));
     let plan = emission.plan(chain, &fitted.schedule, None, cost)?;

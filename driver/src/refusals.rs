@@ -11,8 +11,8 @@ pub(crate) struct Refusals {
     declined: bool,
     /// Most bits after the binary point of those that are not precise enough.
     precision: Option<(f64, Option<String>)>,
-    /// The least memory of what does not fit.
-    least: Option<MemoryReport>,
+    /// The least memory of what does not fit, and how long it would take.
+    least: Option<(MemoryReport, Option<f64>)>,
     /// Any other reason, the last one.
     other: Option<CompileError>,
 }
@@ -27,9 +27,9 @@ impl Refusals {
                     self.precision = Some((got, amplifier));
                 }
             }
-            CompileError::Memory { least: memory, .. } => {
-                let least = self.least.filter(|least| least.total() <= memory.total());
-                self.least = least.or(Some(*memory));
+            CompileError::Memory { least: memory, seconds, .. } => {
+                let least = self.least.filter(|(least, _)| least.total() <= memory.total());
+                self.least = least.or(Some((*memory, seconds)));
             }
             other => self.other = Some(other),
         }
@@ -37,7 +37,7 @@ impl Refusals {
 
     /// The least bytes of what does not fit the memory budget.
     pub(crate) fn least_bytes(&self) -> Option<u64> {
-        self.least.map(|memory| memory.total())
+        self.least.map(|(memory, _)| memory.total())
     }
 
     /// Why there is no plan: what the candidate lacks that came closest to one.
@@ -48,8 +48,8 @@ impl Refusals {
             Self { precision: Some((got, amplifier)), .. } => {
                 CompileError::Precision { got, wanted, amplifier }
             }
-            Self { least: Some(least), .. } => {
-                CompileError::Memory { least: Box::new(least), budget: request.memory_budget }
+            Self { least: Some((least, seconds)), .. } => {
+                CompileError::Memory { least: Box::new(least), seconds, budget: request.memory_budget }
             }
             Self { other: Some(other), .. } => other,
             Self { .. } => CompileError::Precision { got: f64::NEG_INFINITY, wanted, amplifier: None },

@@ -130,7 +130,8 @@ impl<'c, C, L> Search<'c, C, L> {
         let most = self.budget.max(self.refusals.least_bytes().unwrap_or(u64::MAX));
         let hopeless = |open: &mut Open<C>| open.summary.memory.total() > most;
         for Open { summary, .. } in self.open.extract_if(.., hopeless) {
-            let why = CompileError::Memory { least: Box::new(summary.memory), budget: self.budget };
+            let (least, seconds) = (Box::new(summary.memory), Some(summary.seconds));
+            let why = CompileError::Memory { least, seconds, budget: self.budget };
             self.watch.tell(|o| o.candidate_refused(&summary, &why));
         }
     }
@@ -158,7 +159,8 @@ impl<'c, C, L> Search<'c, C, L> {
             let cost = self.objective.cost(&summary);
             self.fitting.push(Fitting { summary, candidate, lowered, cost });
         } else {
-            self.refuse(&summary, CompileError::Memory { least: Box::new(fit.memory), budget: self.budget });
+            let (least, seconds) = (Box::new(fit.memory), Some(summary.seconds));
+            self.refuse(&summary, CompileError::Memory { least, seconds, budget: self.budget });
         }
         !fit.fits || fit.seconds > 0.0
     }

@@ -11,7 +11,7 @@ use crate::{Op, ValueId, Violation};
 /// Most positions of all distinct layouts of a schedule together.
 const MAX_TOTAL_POSITIONS: usize = 1 << 30;
 /// Most levels of a schedule.
-const MAX_LEVELS: usize = 256;
+const MAX_LEVELS: usize = 1024;
 /// Most slots of a ciphertext.
 const MAX_SLOTS: usize = 1 << 17;
 /// Most products of one map's plan.
