@@ -22,6 +22,8 @@ pub(crate) struct Fit {
     pub(crate) memory: MemoryReport,
     /// Bytes before.
     pub(crate) before: u64,
+    /// Instructions and plaintexts of the schedule: what looking at it takes goes with them.
+    pub(crate) work: usize,
 }
 
 /// A schedule with as few keys as the budget asks for.
@@ -36,7 +38,8 @@ impl Fitted {
     /// What the budget did.
     pub(crate) fn fit(&self) -> Fit {
         let compose_rotations::Report { fits, seconds, .. } = self.report;
-        Fit { fits, seconds, memory: self.memory, before: self.before }
+        let work = self.schedule.iter().map(|(_, node)| 1 + node.op.recipes().len()).sum();
+        Fit { fits, seconds, memory: self.memory, before: self.before, work }
     }
 
     /// What a budget of so many bytes cost by keys, beside the seconds by which the candidate is slower than the fastest

@@ -57,8 +57,17 @@ pub(crate) struct Search<'c, C, L> {
     looked_at: usize,
     /// Modelled seconds of the fastest candidate that was lowered, before it gave anything up.
     fastest: f64,
+    /// Work on candidates since one was cheaper than all before by more than [`GAIN`].
+    idle: usize,
     refusals: Refusals,
 }
+
+/// Instructions and plaintexts of candidates that may be lowered in a row without finding a cheaper one: half a minute to a
+/// minute's. Nothing small comes near it.
+const PATIENCE: usize = 1_500_000;
+
+/// By how much cheaper a candidate counts as cheaper.
+const GAIN: f64 = 0.99;
 
 impl<'c, C, L> Search<'c, C, L> {
     pub(crate) fn new(objective: &'c dyn Objective, watch: Watch<'c>, budget: u64) -> Self {
@@ -73,6 +82,7 @@ impl<'c, C, L> Search<'c, C, L> {
             considered: 0,
             looked_at: 0,
             fastest: f64::INFINITY,
+            idle: 0,
             refusals: Refusals::default(),
         }
     }
@@ -96,7 +106,7 @@ impl<'c, C, L> Search<'c, C, L> {
         // Of equals the later one.
         let next = bounds.min_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
         let bound = next.map_or(f64::INFINITY, |(_, bound)| bound);
-        match cheapest.filter(|k| self.fitting[*k].cost <= bound) {
+        match cheapest.filter(|k| self.fitting[*k].cost <= bound || self.idle > PATIENCE) {
             Some(cheapest) => Some(Next::Take(Box::new(self.fitting.swap_remove(cheapest)))),
             None => {
                 let next = self.open.remove(next?.0);
@@ -154,9 +164,13 @@ impl<'c, C, L> Search<'c, C, L> {
         self.fastest = self.fastest.min(summary.seconds);
         summary.seconds += fit.seconds;
         summary.memory = fit.memory;
+        self.idle += fit.work;
         if fit.fits {
             self.watch.tell(|o| o.candidate_lowered(&summary));
             let cost = self.objective.cost(&summary);
+            if self.fitting.iter().all(|known| cost < GAIN * known.cost) {
+                self.idle = 0;
+            }
             self.fitting.push(Fitting { summary, candidate, lowered, cost });
         } else {
             let (least, seconds) = (Box::new(fit.memory), Some(summary.seconds));
@@ -275,7 +289,7 @@ mod tests {
         let total = fake.bootstrap + fake.others;
         let over = if fake.rigid { 0 } else { total.saturating_sub(BUDGET) };
         let fits = total - over <= BUDGET;
-        Fit { fits, seconds: over as f64, memory: memory(total - over), before: total }
+        Fit { fits, seconds: over as f64, memory: memory(total - over), before: total, work: 1 }
     }
 
     /// Writes down what it is told of.
