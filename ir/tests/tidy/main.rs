@@ -55,13 +55,17 @@ fn packages() -> BTreeMap<String, Package> {
 }
 
 /// Which packages of the workspace a package may build on.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
+    ("fhec-approx", &[]),
     ("fhec-ir", &[]),
-    ("fhec-ckks", &[]),
+    ("fhec-ckks", &["fhec-approx"]),
     ("fhec-frontend", &["fhec-ir"]),
-    ("fhec-passes", &["fhec-ir"]),
+    ("fhec-passes", &["fhec-ir", "fhec-approx"]),
     ("fhec-backend", &["fhec-ir", "fhec-ckks"]),
-    ("fhec-driver", &["fhec-ir", "fhec-frontend", "fhec-passes", "fhec-backend", "fhec-ckks"]),
+    (
+        "fhec-driver",
+        &["fhec-ir", "fhec-approx", "fhec-frontend", "fhec-passes", "fhec-backend", "fhec-ckks"],
+    ),
     ("fhec-runtime", &["fhec-ir", "fhec-ckks"]),
     ("fhec-tune", &["fhec-ir", "fhec-frontend"]),
 ];
