@@ -120,9 +120,13 @@ impl Form {
         let small = |x: f64| x.abs() <= 8.0 * f64::EPSILON * scale;
         let odd = |x: f64| 0.5 * (f(x) - f(-x));
         let even = |x: f64| 0.5 * (f(x) + f(-x));
-        let slope = odd(hi) / hi;
+        let measured = odd(hi) / hi;
+        let is_slope = |slope: f64| points.iter().all(|x| small(odd(*x) - slope * x));
+        // ½ rather than its neighbour.
+        let short = f64::from(measured as f32);
+        let slope = if is_slope(short) { short } else { measured };
         let constant = f(0.0);
-        if points.iter().all(|x| small(odd(*x) - slope * x)) {
+        if is_slope(slope) {
             Self { parity: Parity::Even, constant: 0.0, slope }
         } else if points.iter().all(|x| small(even(*x) - constant)) {
             Self { parity: Parity::Odd, constant, slope: 0.0 }

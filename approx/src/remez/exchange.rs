@@ -2,6 +2,7 @@
 
 use std::f64::consts::PI;
 
+use super::double::Double;
 use super::levelled::Levelled;
 use super::problem::{Problem, Real};
 use crate::error::FitError;
@@ -102,7 +103,8 @@ fn start(problem: &Problem<'_>) -> Result<Vec<f64>, FitError> {
 pub(super) struct Extrema(Vec<(f64, f64)>);
 
 /// Extrema of the error of a series, sought between `knots` with `density` times the usual grid.
-/// They are located in f64 where its roundings are far below the `level` of the errors.
+/// They are located in f64 where its roundings are far below the `level` of the errors, else with twice
+/// the digits, and measured in big floats.
 pub(super) fn extrema(
     problem: &Problem<'_>,
     series: &[Real],
@@ -113,12 +115,15 @@ pub(super) fn extrema(
     /// Rounding errors may be this part of the level: they move an extremum by the root of it.
     const NEGLIGIBLE: f64 = 3e-7;
     let short: Vec<f64> = series.iter().map(|c| c.to_f64().value()).collect();
-    if problem.rounding(&short) <= NEGLIGIBLE * level.abs() {
-        let located = located(problem, &|x| problem.approximate_error(&short, x), knots, density)?;
-        let exact = located.0.iter().map(|(x, _)| Ok((*x, problem.error(series, *x)?)));
-        return Ok(Extrema(exact.collect::<Result<_, FitError>>()?));
-    }
-    located(problem, &|x| problem.error(series, x), knots, density)
+    let located = if problem.rounding(&short) <= NEGLIGIBLE * level.abs() {
+        located(problem, &|x| problem.approximate_error(&short, x), knots, density)?
+    } else {
+        let rest = |c: &Real, high: f64| (c - problem.real(high)).to_f64().value();
+        let double: Vec<Double> = series.iter().zip(&short).map(|(c, s)| Double(*s, rest(c, *s))).collect();
+        located(problem, &|x| problem.double_error(&double, x), knots, density)?
+    };
+    let exact = located.0.iter().map(|(x, _)| Ok((*x, problem.error(series, *x)?)));
+    Ok(Extrema(exact.collect::<Result<_, FitError>>()?))
 }
 
 fn located(

@@ -9,6 +9,7 @@
 //! Even and odd polynomials are s(x)·q(x²) with s = 1 or x, so that q is a general one in x² on
 //! the folded domain.
 
+mod double;
 mod exchange;
 mod levelled;
 mod problem;

@@ -6,6 +6,7 @@ use dashu_float::FBig;
 use dashu_float::round::mode::HalfEven;
 
 use super::Parity;
+use super::double::Double;
 use crate::chebyshev::{Chebyshev, clenshaw};
 use crate::error::FitError;
 
@@ -38,14 +39,14 @@ impl<'a> Problem<'a> {
         parity: Parity,
         degree: usize,
     ) -> Result<Self, FitError> {
+        if degree == 0 || degree > FitError::MAX_DEGREE || (parity == Parity::Even && degree == 1) {
+            return Err(FitError::Degree(degree));
+        }
         let terms = match parity {
             Parity::General => degree + 1,
             Parity::Even => degree / 2 + 1,
             Parity::Odd => degree.div_ceil(2),
         };
-        if degree == 0 || degree > FitError::MAX_DEGREE || (parity == Parity::Even && degree == 1) {
-            return Err(FitError::Degree(degree));
-        }
         let intervals = checked(domain, parity).ok_or_else(|| FitError::Domain(domain.to_vec()))?;
         let (lo, hi) = (intervals[0].0, intervals[intervals.len() - 1].1);
         let (centre, half_width) = match parity {
@@ -139,6 +140,25 @@ impl<'a> Problem<'a> {
         let q = clenshaw(series, self.position(x));
         let factor = if self.parity == Parity::Odd { x / self.half_width } else { 1.0 };
         let e = w * (f - factor * q);
+        if e.is_finite() { Ok(e) } else { Err(FitError::NotFinite { x }) }
+    }
+
+    /// The same in double-double arithmetic.
+    pub(super) fn double_error(&self, series: &[Double], x: f64) -> Result<f64, FitError> {
+        let (f, w) = self.values(x)?;
+        let u = Double::difference(x, self.centre).over(self.half_width);
+        let v = match self.parity {
+            Parity::General => u,
+            Parity::Even | Parity::Odd => (u * u).scaled(2.0) - Double(1.0, 0.0),
+        };
+        let twice = v.scaled(2.0);
+        let (mut b1, mut b2) = (Double(0.0, 0.0), Double(0.0, 0.0));
+        for c in series.iter().skip(1).rev() {
+            (b2, b1) = (b1, twice * b1 - b2 + *c);
+        }
+        let q = v * b1 - b2 + series[0];
+        let p = if self.parity == Parity::Odd { u * q } else { q };
+        let e = w * (Double(f, 0.0) - p).0;
         if e.is_finite() { Ok(e) } else { Err(FitError::NotFinite { x }) }
     }
 

@@ -1,6 +1,6 @@
-//! Compositions worth using.
+//! One composition of the catalogue.
 
-/// A composition with its tuned threshold.
+/// A composition with its tuned threshold: `Sign::new(degrees, epsilon)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Composition {
     /// Degree of each stage.
@@ -15,8 +15,12 @@ pub struct Composition {
     pub products: u32,
 }
 
-/// Compositions for ReLU by ascending precision, none as good as another in depth, products and α at once.
-/// Printed by `cargo run --release -p fhec-approx --example catalogue`.
-pub fn catalogue() -> &'static [Composition] {
-    &[]
+pub(super) const fn of(
+    degrees: &'static [usize],
+    epsilon: f64,
+    alpha: f64,
+    depth: u32,
+    products: u32,
+) -> Composition {
+    Composition { degrees, epsilon, alpha, depth, products }
 }
