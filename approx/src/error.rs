@@ -25,6 +25,9 @@ pub enum FitError {
         /// Where.
         x: f64,
     },
+    /// An odd polynomial is to have a value at 0.
+    #[error("odd polynomials vanish at 0, where the function is {0}")]
+    NotOdd(f64),
     /// A wanted error or threshold outside its range.
     #[error("{0} is no possible error or threshold")]
     Tolerance(f64),

@@ -160,12 +160,12 @@ fn nonsense_is_refused() {
     let unit = [(-1.0, 1.0)];
     let refused = |f: Function, w: Function| minimax(&f, &w, &unit, Parity::General, 4);
     assert!(matches!(refused(f64::sqrt, one), Err(FitError::NotFinite { .. })));
-    assert!(matches!(refused(one, f64::abs), Err(FitError::NotFinite { .. })));
+    assert!(matches!(refused(one, |_| 0.0), Err(FitError::NotFinite { .. })));
     assert!(matches!(refused(one, |x| x), Err(FitError::NotFinite { .. })));
     assert!(matches!(refused(one, |_| f64::INFINITY), Err(FitError::NotFinite { .. })));
     // An odd polynomial cannot be 1 at 0.
     let result = minimax(&functions::exp, &one, &unit, Parity::Odd, 5);
-    assert!(matches!(result, Err(FitError::NotConverged { .. })), "{result:?}");
+    assert_eq!(result, Err(FitError::NotOdd(1.0)));
     // A jump that no point of f64 hides.
     let result = minimax(&f64::signum, &one, &unit, Parity::General, 5);
     assert!(result.is_err() || result.is_ok_and(|fit| fit.error >= 0.99));
@@ -184,13 +184,12 @@ fn functions_to_fit() -> impl Strategy<Value = (usize, Function)> {
         (8, |x| 1.0 / (1.0 + 25.0 * x * x)),
         (9, |_| 1.0),
         (10, |x| x * x * x - x),
-        (11, |x| x.floor()),
     ];
     proptest::sample::select(list)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_fit_is_good_or_says_it_is_not(
@@ -225,7 +224,17 @@ proptest! {
                     prop_assert!(false, "{index} {domain:?} {parity:?} {degree}: {why}");
                 }
             }
-            Err(FitError::NotConverged { ratio, .. }) => prop_assert!(!(ratio <= 1.001), "{ratio}"),
+            Err(FitError::NotConverged { ratio, .. }) => {
+                // What is continuous, not a polynomial, and not forced to cancel huge coefficients converges.
+                let plain = parity == Parity::General && widths.iter().all(|w| *w > 0.5);
+                let curved = ![9, 10].contains(&index);
+                prop_assert!(ratio > 1.001 && !(plain && curved && degree <= 12),
+                    "{index} {domain:?} {parity:?} {degree}: {ratio}");
+            }
+            Err(FitError::NotOdd(value)) => {
+                let at_zero = domain.iter().any(|(a, b)| *a <= 0.0 && 0.0 <= *b);
+                prop_assert!(parity == Parity::Odd && at_zero && f(0.0) == value && value != 0.0);
+            }
             Err(FitError::Degree(d)) => prop_assert!(d == 1 && parity == Parity::Even),
             Err(other) => prop_assert!(false, "{index} {domain:?} {parity:?} {degree}: {other}"),
         }

@@ -79,9 +79,9 @@ fn growth() {
     let sign = Sign::for_relu(&[7, 15]).expect("a composition");
     let inside = sign.growth(1.0);
     assert!((inside - 1.0 - sign.taus[1]).abs() < 1e-6, "{inside}");
-    let (a, b) = (sign.growth(1.001), sign.growth(1.02));
-    assert!(inside <= a && a < b);
-    for t in [1.001, 1.02] {
+    let (a, b) = (sign.growth(1.02), sign.growth(1.1));
+    assert!(inside <= a && a <= b && b > 1e6);
+    for t in [1.02, 1.1] {
         let direct = (0..=100_000).map(|k| sign.eval(t * f64::from(k) / 1e5).abs()).fold(0.0, f64::max);
         let found = sign.growth(t);
         assert!((found / direct - 1.0).abs() < 1e-3, "{found} {direct}");

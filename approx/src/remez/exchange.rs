@@ -39,7 +39,7 @@ pub(super) fn run(problem: &Problem<'_>) -> Result<Exchange, FitError> {
         };
         let largest = found.largest();
         lower = lower.max(level.abs());
-        let next = found.alternation(problem, count);
+        let next = found.alternation(problem, count).or_else(|| found.single(problem, &points));
         let done = largest <= LEVEL * level.abs() || largest <= problem.noise();
         if best.as_ref().is_none_or(|b| largest < b.largest) {
             let points = next.clone().unwrap_or_else(|| points.clone());
@@ -187,6 +187,19 @@ fn peaks(errors: &[f64]) -> Vec<usize> {
 impl Extrema {
     pub(super) fn largest(&self) -> f64 {
         self.0.iter().fold(0.0, |a, (_, e)| a.max(e.abs()))
+    }
+
+    /// The points with the largest error's in the place of its neighbour: what is left when the level is zero
+    /// by accident, and errors need not alternate.
+    fn single(&self, problem: &Problem<'_>, points: &[f64]) -> Option<Vec<f64>> {
+        let usable = self.0.iter().filter(|(x, _)| !problem.is_fixed(*x));
+        let worst = usable.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?.0;
+        let distance = |k: &usize| (points[*k] - worst).abs();
+        let nearest = (0..points.len()).min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+        let mut points = points.to_vec();
+        points[nearest] = worst;
+        points.sort_by(f64::total_cmp);
+        points.windows(2).all(|w| w[0] < w[1]).then_some(points)
     }
 
     /// `count` successive extrema with the largest among them; none if there are fewer.

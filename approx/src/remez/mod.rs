@@ -44,7 +44,7 @@ pub struct Minimax {
     pub points: Vec<f64>,
 }
 
-/// The polynomial of at most `degree` (1 to [`FitError::MAX_DEGREE`]) that minimises the largest
+/// The polynomial of at most `degree` of a continuous function (degree 1 to [`FitError::MAX_DEGREE`]) that minimises the largest
 /// |weight·(f − p)| on a union of disjoint closed intervals.
 ///
 /// The result has error ≤ 1.001·lower, unless both are below what the rounding of function values and
@@ -52,7 +52,9 @@ pub struct Minimax {
 ///
 /// # Errors
 /// A degree out of range or without a coefficient of the parity; a domain that is none; values that are
-/// not finite, weights that are not positive; an exchange that does not converge.
+/// not finite, weights that are not positive; an odd fit of a function with a value at 0; an exchange that
+/// does not converge, as on domains that force huge coefficients, or at degrees so high that roundings of
+/// the function are all that is left on several intervals.
 pub fn minimax(
     f: &dyn Fn(f64) -> f64,
     weight: &dyn Fn(f64) -> f64,

@@ -56,7 +56,22 @@ impl<'a> Problem<'a> {
         // Newton's form on badly ordered points loses up to two bits a term.
         let precision = 200 + 2 * terms;
         let seen = Cell::new((0.0, 0.0));
-        Ok(Self { f, weight, parity, degree, intervals, centre, half_width, terms, precision, seen })
+        let problem =
+            Self { f, weight, parity, degree, intervals, centre, half_width, terms, precision, seen };
+        problem.vanishes_where_it_must()?;
+        Ok(problem)
+    }
+
+    /// Odd functions do at 0, up to roundings.
+    fn vanishes_where_it_must(&self) -> Result<(), FitError> {
+        let (lo, hi) = self.intervals[0];
+        if !self.is_fixed(lo) {
+            return Ok(());
+        }
+        const ROUNDING: f64 = 1e-12;
+        let at_zero = self.values(0.0)?.0;
+        let scale = self.values(0.5 * hi)?.0.abs().max(self.values(hi)?.0.abs());
+        if at_zero.abs() > ROUNDING * scale { Err(FitError::NotOdd(at_zero)) } else { Ok(()) }
     }
 
     /// A finite f64 as a big float.
@@ -216,13 +231,13 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// Errors below this are roundings of f, or of the coefficients, to f64. Coefficients so large that
-    /// their roundings are no longer small beside f are no excuse.
+    /// Errors below this are roundings of f, or of the coefficients, to f64, as an interpolation magnifies
+    /// them. Coefficients so large that their roundings are no longer small beside f are no excuse.
     pub(super) fn rounding_floor(&self, poly: &Chebyshev) -> f64 {
         const EXCUSED: f64 = 1e-10;
         let (f, w) = self.seen.get();
         let coeffs = poly.coeffs.iter().map(|c| c.abs()).sum::<f64>();
-        w * (2.0 * f64::EPSILON * (f + coeffs)).min(EXCUSED * f)
+        w * (16.0 * f64::EPSILON * (256.0 * f + coeffs)).min(EXCUSED * f)
     }
 
     /// Errors below this say nothing: the roundings of f to f64.

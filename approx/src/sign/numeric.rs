@@ -31,12 +31,12 @@ pub(super) fn growth(sign: &Sign, t: f64) -> f64 {
     let mut grid = grid_below(sign, BELOW);
     grid.extend(grid_beyond(sign, DENSITY));
     if t > 1.0 {
-        grid.extend((1..=OUTSIDE).map(|k| 1.0 + (t - 1.0) * (k as f64 / OUTSIDE as f64)));
+        grid.extend((1..=OUTSIDE).map(|k| (1.0 + (t - 1.0) * (k as f64 / OUTSIDE as f64)).min(t)));
     }
     grid.retain(|x| *x <= t);
     grid.dedup();
-    let top = grid.iter().map(|x| sign.eval(*x).abs()).fold(0.0, f64::max);
-    if top.is_finite() { largest(|x| sign.eval(x).abs(), &grid).1 } else { f64::INFINITY }
+    let finite = grid.iter().all(|x| sign.eval(*x).is_finite());
+    if finite { largest(|x| sign.eval(x).abs(), &grid).1 } else { f64::INFINITY }
 }
 
 /// |x(1 + p(x))/2 − x| for x ≥ 0.
