@@ -28,7 +28,7 @@ fn check(
     noise: f64,
 ) -> Result<(), String> {
     let Minimax { error, lower, points, .. } = fit;
-    if !(lower <= error) {
+    if lower > error || error.is_nan() {
         return Err(format!("lower {lower:e} above {error:e}"));
     }
     let grid = grid_error(fit, f, w, domain);

@@ -32,8 +32,8 @@ impl Levelled {
                 return Err(FitError::Domain(problem.intervals.clone()));
             }
             let share = problem.real(1.0) / product;
-            above = above + &share * &targets[i];
-            below = below + share * &units[i];
+            above += &share * &targets[i];
+            below += share * &units[i];
         }
         if below.repr().significand().is_zero() {
             return Err(FitError::NotFinite { x: points[0] });

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use dashu_float::FBig;
 use dashu_float::round::mode::HalfEven;
 
-use super::Parity;
 use super::double::Double;
+use super::parity::Parity;
 use crate::chebyshev::{Chebyshev, clenshaw};
 use crate::error::FitError;
 

@@ -2,11 +2,9 @@
 
 use std::f64::consts::PI;
 
-use super::Sign;
+use super::composition::Sign;
 use crate::search::largest;
 
-/// Least threshold.
-pub(super) const LEAST_EPSILON: f64 = 1.0 / (1u64 << 40) as f64;
 /// Grid points per half-oscillation.
 const DENSITY: f64 = 8.0;
 /// Points below ε, where the composition rises from 0.

@@ -3,7 +3,7 @@
 //! On a piece m + r·t, |t| ≤ 1, values of a stage are enclosed as a + b·t + R, which keeps the slope
 //! through the composition: enclosures are too wide by the square of the piece's length only.
 
-use super::Sign;
+use super::composition::Sign;
 use super::numeric::{grid_below, grid_beyond};
 use crate::interval::Interval;
 use crate::jet::Jet;

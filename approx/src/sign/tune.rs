@@ -1,7 +1,7 @@
 //! The threshold of a composition for ReLU.
 
-use super::Sign;
-use super::numeric::{LEAST_EPSILON, below};
+use super::composition::{LEAST_EPSILON, Sign};
+use super::numeric::below;
 use crate::error::FitError;
 
 /// Thresholds tried.
