@@ -17,8 +17,8 @@ mod calibrate;
 pub use calibrate::{CalibrateError, calibrate};
 #[cfg(feature = "compiler")]
 pub use fhec_driver::{
-    CompileError, Compiled, Driver, LeastMemory, LeastTime, Objective, Observer, Request, Stage, Summary,
-    compile,
+    Accuracy, Activation, CompileError, Compiled, Driver, Fidelity, LeastMemory, LeastTime, Objective,
+    Observer, Request, Stage, Summary, compile,
 };
 #[cfg(feature = "compiler")]
 pub use fhec_frontend as frontend;

@@ -5,6 +5,7 @@ use fhec_ir::Verified;
 use fhec_ir::schedule::Schedule;
 use fhec_ir::slot::SlotGraph;
 use fhec_ir::tensor::TensorGraph;
+use fhec_passes::approximate::Approximation;
 use fhec_passes::pipeline::{Config, Pipeline, Program, Timing};
 use fhec_passes::{PassError, lower, nominal, place};
 
@@ -26,6 +27,14 @@ impl Attempt {
         match &self.program {
             Program::Schedule(schedule) => Ok(schedule),
             other => Err(PassError::Misplaced { pass: "lower", ir: other.ir() }),
+        }
+    }
+
+    /// The program, which is to be a network.
+    pub(crate) fn tensor_graph(&self) -> Result<&Verified<TensorGraph>, PassError> {
+        match &self.program {
+            Program::Tensor(graph) => Ok(graph),
+            other => Err(PassError::Misplaced { pass: "approximate", ir: other.ir() }),
         }
     }
 
@@ -56,6 +65,8 @@ pub(crate) struct Passes<'c> {
     pub(crate) watch: Watch<'c>,
     /// What the caller changes about the pipeline.
     pub(crate) customise: &'c dyn Fn(&mut Pipeline),
+    /// How functions are replaced, once that is known.
+    pub(crate) approximation: Option<Approximation>,
 }
 
 impl Passes<'_> {
@@ -82,6 +93,16 @@ impl Passes<'_> {
         let names = self.names();
         let last = names.iter().position(|name| *name == "place").and_then(|at| at.checked_sub(1));
         self.packed(config, last.map(|last| names[last]))
+    }
+
+    /// Runs the passes up to the one before `approximate`.
+    pub(crate) fn before_approximate(&self) -> Result<Attempt, PassError> {
+        let names = self.names();
+        let at = names.iter().position(|name| *name == "approximate").unwrap_or(0);
+        if at == 0 {
+            return Ok(Attempt { program: Program::Tensor(self.network.clone()), snapshots: vec![] });
+        }
+        self.packed(self.config(4), Some(names[at - 1]))
     }
 
     /// Runs the passes up to the one before `lower`.
@@ -127,8 +148,18 @@ impl Passes<'_> {
 
     fn config(&self, log_n: u32) -> Config {
         let mut config = Config::nominal(1 << (log_n - 1));
-        config.exact_activations = self.request.exact_activations;
+        config.approximate.exact_activations = self.request.exact_activations;
+        config.approximate.approximation = self.approximation.clone();
         config
+    }
+
+    /// Bounds on slots as measured, and no smaller than 1 where functions were replaced: operands were scaled to that by more
+    /// samples than were run.
+    pub(crate) fn at_least_scaled(&self, mut bounds: Vec<f64>) -> Vec<f64> {
+        if self.approximation.is_some() {
+            bounds.iter_mut().for_each(|b| *b = b.max(1.0));
+        }
+        bounds
     }
 
     fn for_chain(&self, chain: &Chain, ranges: &[f64]) -> Config {

@@ -37,6 +37,7 @@ pub(crate) fn compile(
     );
     let samples = emission.samples.len();
     let Ranges { bounds: ranges, diverging } = ranges.ok_or(CompileError::Samples { samples })?;
+    let ranges = passes.at_least_scaled(ranges);
     if diverging * MOST_DIVERGING > samples {
         return Err(CompileError::Diverges { diverging, samples });
     }

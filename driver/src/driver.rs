@@ -11,6 +11,7 @@ use fhec_ir::tensor::TensorGraph;
 use fhec_passes::Pipeline;
 use fhec_passes::pipeline::Program;
 
+use crate::approximation::{self, Approximated};
 use crate::attempt::{Attempt, Passes};
 use crate::emission::Emission;
 use crate::error::CompileError;
@@ -92,16 +93,33 @@ impl<'c> Driver<'c> {
         };
         let audience = Mutex::new(observer);
         let watch = Watch::new(&audience);
-        let passes = Passes { network: &import.graph, request, watch, customise };
+        let mut passes = Passes { network: &import.graph, request, watch, customise, approximation: None };
+        let names = passes.names();
+        let place = |pass: &str| names.iter().position(|name| *name == pass);
+        let stop = request.stop_after.as_deref();
+        if let Some(pass) = stop.filter(|pass| place(pass).is_none()) {
+            return Err(CompileError::NoSuchPass { name: pass.into() });
+        }
+        let input_bounds = input_bounds(request, import.graph.inputs().count());
+        let mut approximated = None;
+        if stop.is_none_or(|pass| place(pass) >= place("approximate")) {
+            approximated = approximation::approximated(&passes, import)?;
+        }
+        let of_polynomials = approximated.as_ref().map(|a| request.of_polynomials(a.fidelity.bits()));
+        if let Some(approximated) = &approximated {
+            passes.approximation = Some(approximated.approximation.clone());
+            passes.request = of_polynomials.as_ref().unwrap_or(request);
+            watch.tell(|o| o.approximated(&approximated.fidelity));
+        }
         let (attempt, plan) = match &request.stop_after {
-            Some(pass) if !passes.names().contains(&pass.as_str()) => {
-                return Err(CompileError::NoSuchPass { name: pass.clone() });
-            }
             None if !request.exact_activations => {
                 if let Some(file) = file {
                     check_original(&passes, import, file)?;
                 }
-                let (attempt, mut plan) = planned(&passes, objective)?;
+                let (attempt, mut plan) = planned(&passes, objective, approximated.as_ref(), input_bounds)?;
+                if let Some(approximated) = &approximated {
+                    approximated.fidelity.add_to(&mut plan);
+                }
                 plan.client.tail = import.tail.as_deref().cloned();
                 plan.client.classes = request.classes.as_ref().unwrap_or(&import.classes).clone();
                 plan.check().map_err(fhec_backend::EmitError::from)?;
@@ -145,9 +163,15 @@ fn check_original(passes: &Passes<'_>, import: &Import, file: &Path) -> Result<(
 }
 
 /// The passes down to a schedule, and its plan.
-fn planned(passes: &Passes<'_>, objective: &dyn Objective) -> Result<(Attempt, Plan), CompileError> {
-    let Passes { request, watch, network, .. } = *passes;
-    let input_bounds = input_bounds(request, network.inputs().count());
+fn planned(
+    passes: &Passes<'_>,
+    objective: &dyn Objective,
+    approximated: Option<&Approximated>,
+    input_bounds: Vec<f64>,
+) -> Result<(Attempt, Plan), CompileError> {
+    let Passes { request, watch, .. } = *passes;
+    // What encryption loses is measured against the polynomials.
+    let network = approximated.map_or(passes.network, |a| &a.network);
     let referenced = |samples| watch.stage(Stage::Bounds, |_| references(network, samples));
     let emission = |samples, references| {
         let input_bounds = input_bounds.clone();

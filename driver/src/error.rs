@@ -3,6 +3,7 @@
 use fhec_backend::EmitError;
 use fhec_ir::plan::MemoryReport;
 use fhec_passes::PassError;
+use fhec_passes::approximate::Method;
 use fhec_passes::pipeline::PASSES;
 
 /// Why there is no plan, or why a candidate became none.
@@ -49,6 +50,32 @@ pub enum CompileError {
         seconds: Option<f64>,
         /// Bytes allowed.
         budget: u64,
+    },
+    /// No composition is as precise as asked for.
+    #[error("no composition of polynomials has a precision of alpha = {alpha}: ask for 4 to 14 (--alpha)")]
+    Alpha {
+        /// What was asked for.
+        alpha: f64,
+    },
+    /// No polynomials keep what the network says.
+    #[error(
+        "with {method} in place of functions {changed} of {samples} samples change their class and errors are {:.1} % of the results: {}",
+        100.0 * rms, match given {
+            true => "allow more (--accuracy-loss), or fine-tune the network with polynomials",
+            false => "without samples ranges are proven for all inputs there could be, which is too wide here: give inputs with --samples",
+        }
+    )]
+    Approximation {
+        /// The most precise ones.
+        method: Method,
+        /// Samples with another class.
+        changed: usize,
+        /// Samples.
+        samples: usize,
+        /// Root mean square of errors over that of results.
+        rms: f64,
+        /// Whether samples were given.
+        given: bool,
     },
     /// The caller's objective declines every plan there is.
     #[error("the objective declines every plan that fits and is precise enough")]

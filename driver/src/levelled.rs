@@ -149,7 +149,8 @@ impl Placed {
     fn bound(&mut self, passes: &Passes<'_>, samples: &[Vec<Tensor<f64>>]) -> Result<(), CompileError> {
         let graph = self.attempt.slot_graph()?;
         let ranges = passes.watch.stage(Stage::Bounds, |_| slot_ranges(graph, samples, LEVELLED_MARGIN));
-        self.ranges = ranges.ok_or(CompileError::Samples { samples: samples.len() })?.bounds;
+        let bounds = ranges.ok_or(CompileError::Samples { samples: samples.len() })?.bounds;
+        self.ranges = passes.at_least_scaled(bounds);
         Ok(())
     }
 

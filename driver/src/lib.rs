@@ -51,6 +51,7 @@
 //! * `budget`, `search`, `emission`: fitting a schedule to the memory, the order of candidates, the plan;
 //! * `levelled`, `bootstrapped`: a plan without bootstraps and one with them, each a page; [`Driver`] chooses between them.
 
+mod approximation;
 mod attempt;
 mod bootstrapped;
 mod budget;
@@ -68,9 +69,10 @@ mod search;
 mod summary;
 mod watch;
 
+pub use approximation::Fidelity;
 pub use driver::{Compiled, Driver, compile};
 pub use error::CompileError;
 pub use objective::{LeastMemory, LeastTime, Objective};
 pub use observer::{Observer, Stage};
-pub use request::Request;
+pub use request::{Accuracy, Activation, Request};
 pub use summary::Summary;

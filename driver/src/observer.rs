@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fhec_passes::pipeline::{Program, Timing};
 
+use crate::approximation::Fidelity;
 use crate::error::CompileError;
 use crate::summary::Summary;
 
@@ -14,6 +15,10 @@ use crate::summary::Summary;
 pub enum Stage {
     /// The passes before `place`, which is where placements start from; done are passes.
     Packing,
+    /// Running samples in clear for the ranges of functions' operands.
+    Ranges,
+    /// Trying how precisely functions have to be replaced; done are tries.
+    Approximation,
     /// Comparing the imported network with its file.
     Original,
     /// Running samples in clear for the magnitudes of values.
@@ -49,6 +54,11 @@ pub trait Observer: Send {
     /// A stage ends; it took so long.
     fn stage_ended(&mut self, stage: Stage, took: Duration) {
         let _ = (stage, took);
+    }
+
+    /// The functions of the network were replaced.
+    fn approximated(&mut self, fidelity: &Fidelity) {
+        let _ = fidelity;
     }
 
     /// A candidate was enumerated.

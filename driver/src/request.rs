@@ -3,6 +3,7 @@
 use fhec_backend::cost::CostTable;
 use fhec_ir::plan::{Normalisation, Preprocessing};
 use fhec_ir::tensor::Tensor;
+use fhec_passes::approximate::Method;
 
 /// What to compile for. The defaults suit image classifiers.
 #[derive(Clone, Debug)]
@@ -24,6 +25,17 @@ pub struct Request {
     pub precision_absolute: bool,
     /// Keep non-polynomial functions: gives a slot graph for execution in clear, and no plan.
     pub exact_activations: bool,
+    /// What stands for functions that are no polynomials.
+    pub activation: Activation,
+    /// Precision of compositions in place of functions with kinks: ReLU errs by 2^−alpha of its range at most. None takes what the
+    /// samples need.
+    pub alpha: Option<f64>,
+    /// What replacing functions may cost.
+    pub accuracy: Accuracy,
+    /// Share of images on which the operand of some function may leave the range that its polynomial is made for.
+    pub escape_rate: f64,
+    /// Classes of the samples; none, or one for each.
+    pub labels: Vec<usize>,
     /// End after this pass, without a plan.
     pub stop_after: Option<String>,
     /// Seed of the synthetic images that estimate magnitudes; the same seed gives the same plan.
@@ -47,6 +59,28 @@ pub struct Request {
     pub costs: CostTable,
 }
 
+/// What stands for functions that are no polynomials.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// The cheapest of polynomials and compositions.
+    #[default]
+    Auto,
+    /// Compositions of minimax polynomials where a function has kinks.
+    Composite,
+    /// This, whatever it does to the results.
+    By(Method),
+}
+
+/// What replacing functions by polynomials may cost, on the samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Accuracy {
+    /// One sample in 200 may change its class; of results that are no classes, small errors.
+    #[default]
+    Usual,
+    /// So many points of accuracy where samples have labels, else so many per cent of them may change their class.
+    Loss(f64),
+}
+
 impl Default for Request {
     fn default() -> Self {
         Self {
@@ -58,6 +92,11 @@ impl Default for Request {
             least_precision_bits: 13.0,
             precision_absolute: false,
             exact_activations: false,
+            activation: Activation::Auto,
+            alpha: None,
+            accuracy: Accuracy::Usual,
+            escape_rate: 1e-4,
+            labels: vec![],
             stop_after: None,
             seed: 0,
             input_range: None,
@@ -72,11 +111,39 @@ impl Default for Request {
     }
 }
 
+/// Samples that are run through schedules of networks whose functions needed many.
+const FEW: usize = 16;
+
+/// Bits by which encryption is to be more precise than polynomials in place of functions.
+const USEFUL_BITS: f64 = 3.0;
+
 /// Ring of networks with bootstraps unless another one is asked for: in smaller ones no bootstrap is precise and secure
 /// that leaves levels to compute with.
 const BOOTSTRAP_LOG_N: u32 = 16;
 
 impl Request {
+    /// The same for a network whose functions are replaced by now, which errs by 2^−`bits` for that: of the samples those that are run through schedules, and of precision what
+    /// is of use.
+    pub(crate) fn of_polynomials(&self, bits: f64) -> Self {
+        let useful = (bits + USEFUL_BITS).max(self.least_precision_bits);
+        Self {
+            normalisations: self.normalisations.clone(),
+            preprocessing: self.preprocessing.clone(),
+            precision_bits: if self.precision_absolute {
+                self.precision_bits
+            } else {
+                self.precision_bits.min(useful)
+            },
+            stop_after: self.stop_after.clone(),
+            samples: self.samples[..self.samples.len().min(FEW)].to_vec(),
+            activation: self.activation.clone(),
+            classes: self.classes.clone(),
+            costs: self.costs.clone(),
+            labels: vec![],
+            ..*self
+        }
+    }
+
     /// log2 of the ring degree for plans with bootstraps.
     pub(crate) fn bootstrap_log_n(&self) -> u32 {
         self.log_n.unwrap_or(BOOTSTRAP_LOG_N)

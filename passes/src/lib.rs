@@ -19,6 +19,7 @@ pub mod nominal;
 pub mod open_rows;
 pub mod pipeline;
 pub mod place;
+mod rescale;
 pub mod settings;
 
 pub use error::{PassError, Refusal};

@@ -10,7 +10,7 @@ use fhec_ir::text::{Constants, Syntax};
 use fhec_ir::{Graph, Verified, Violations, text, verify};
 
 use crate::estimate::estimator;
-use crate::{PassError, assign_layout, lower, minimize_rotations, open_rows, place};
+use crate::{PassError, approximate, assign_layout, lower, minimize_rotations, open_rows, place};
 
 /// A program at some stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,8 +158,8 @@ pub const PASSES: [&str; 8] = [
 
 /// Parameters of all passes.
 pub struct Config {
-    /// Keep non-polynomial functions down to the slot IR, which can only be run in clear.
-    pub exact_activations: bool,
+    /// `approximate`.
+    pub approximate: approximate::Config,
     /// `assign-layout`.
     pub layout: assign_layout::Config,
     /// `minimize-rotations`.
@@ -177,7 +177,7 @@ impl Config {
     /// Parameters for `slots` slots and a chain of powers of two: enough to look at schedules, not to run them encrypted.
     pub fn nominal(slots: usize) -> Self {
         Self {
-            exact_activations: false,
+            approximate: approximate::Config::default(),
             layout: assign_layout::Config::new(slots),
             rotations: minimize_rotations::Config::default(),
             place: place::Config::default(),
@@ -189,12 +189,10 @@ impl Config {
 impl Pipeline {
     /// The standard pipeline: the order of all passes.
     pub fn standard(config: Config) -> Self {
-        let Config { exact_activations, layout, rotations, place, chain } = config;
+        let Config { approximate, layout, rotations, place, chain } = config;
         let mut pipeline = Self::default();
         pipeline.push(tensor_pass("canonicalize", |g| crate::canonicalize::run(g, &Default::default())));
-        pipeline.push(tensor_pass("approximate", move |g| {
-            crate::approximate::run(g, &crate::approximate::Config { exact_activations })
-        }));
+        pipeline.push(tensor_pass("approximate", move |g| crate::approximate::run(g, &approximate)));
         pipeline.push(tensor_pass("absorb", |g| crate::absorb::run(g, &Default::default())));
         pipeline.push(packing_pass("assign-layout", move |g| {
             assign_layout::run(g, &layout, &mut estimator(rotations.prices))

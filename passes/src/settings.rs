@@ -1,8 +1,12 @@
 //! Parameters of passes in words, `slots=64 tile=4x4 levels=6`: what file tests and `fhec opt` run single passes with.
 
 use std::str::FromStr;
+use std::sync::Arc;
+
+use fhec_ir::tensor::bounds::{Bounds, Interval, bounds};
 
 use crate::PassError;
+use crate::approximate;
 use crate::assign_layout::{self, Compaction};
 use crate::lower;
 use crate::minimize_rotations;
@@ -33,6 +37,9 @@ pub struct Settings {
     pub range: f64,
     /// `period=N`: slots that bootstraps keep apart; all if not given.
     pub period: Option<usize>,
+    /// `even=D` or `alpha=A`: what |x| is approximated by, an even polynomial of degree D or the cheapest composition of precision A, and bits of precision of
+    /// smooth functions.
+    pub method: Option<(approximate::Method, f64)>,
     /// `exact`: functions that are no polynomials are kept.
     pub exact: bool,
 }
@@ -50,14 +57,17 @@ impl Default for Settings {
             pair: f64::INFINITY,
             range: 1.0,
             period: None,
+            method: None,
             exact: false,
         }
     }
 }
 
 /// Words that settings consist of, for messages.
-pub const WORDS: &str =
-    "slots=N tile=HxW compact=first|joins apart drift exact levels=L price=P pair=P range=R period=N";
+pub const WORDS: &str = "slots=N tile=HxW compact=first|joins apart drift exact levels=L price=P pair=P range=R period=N even=D alpha=A";
+
+/// Bits of smooth functions beside even polynomials.
+const EVEN_BITS: f64 = 10.0;
 
 impl FromStr for Settings {
     type Err = String;
@@ -103,6 +113,15 @@ impl Settings {
             Some(("pair", x)) => self.pair = positive(x)?,
             Some(("range", x)) => self.range = positive(x)?,
             Some(("period", n)) => self.period = Some(power(n)?),
+            Some(("even", d)) => {
+                let degree =
+                    d.parse().ok().filter(|d: &usize| (2..256).contains(d) && d.is_multiple_of(2))?;
+                self.method = Some((approximate::Method::Even(degree), EVEN_BITS));
+            }
+            Some(("alpha", a)) => {
+                let alpha = positive(a)?;
+                self.method = Some((approximate::composite(alpha)?, alpha));
+            }
             None if word == "apart" => self.apart = true,
             None if word == "drift" => self.drift = true,
             None if word == "exact" => self.exact = true,
@@ -125,6 +144,21 @@ impl Settings {
         pipeline.run(program, &mut |_, _| {})
     }
 
+    /// Ranges are proven for inputs within the range that was given.
+    fn approximate(&self) -> approximate::Config {
+        let range = Interval::new(-self.range, self.range);
+        let approximation = self.method.clone().map(|(method, alpha)| approximate::Approximation {
+            ranges: Arc::new(move |graph| {
+                let inputs = vec![Bounds::uniform(range); graph.inputs().count()];
+                Ok(bounds(graph, &inputs).into_iter().map(Some).collect())
+            }),
+            method,
+            methods: Default::default(),
+            alpha,
+        });
+        approximate::Config { exact_activations: self.exact, approximation }
+    }
+
     fn config(&self, program: &Program) -> Config {
         let (slots, values) = match program {
             Program::Tensor(_) => (self.slots, 0),
@@ -143,7 +177,7 @@ impl Settings {
         });
         let (levels, drift) = (self.levels, self.drift);
         Config {
-            exact_activations: self.exact,
+            approximate: self.approximate(),
             layout: assign_layout::Config { tile, compaction, compose, ..assign_layout::Config::new(slots) },
             rotations: minimize_rotations::Config {
                 level: self.levels.map(|_| self.price),

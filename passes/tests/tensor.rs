@@ -1,8 +1,10 @@
 //! The passes on tensor graphs keep the meaning of random networks.
 
+use fhec_ir::tensor::bounds::{Bounds, Interval};
 use fhec_ir::tensor::random::{self, Options};
-use fhec_ir::tensor::{TensorGraph, TensorOp, run};
+use fhec_ir::tensor::{TensorGraph, TensorOp, run, run_observed};
 use fhec_ir::{Verified, verify};
+use fhec_passes::approximate::{Approximation, Method};
 use fhec_passes::{PassError, absorb, approximate, canonicalize};
 use proptest::prelude::*;
 
@@ -37,6 +39,52 @@ fn keeps_meaning(
         fhec_ir::text::print(&*result)
     );
     Ok(())
+}
+
+/// Ranges as seen on the inputs of `seed`, a little wider.
+fn seen(graph: &Verified<TensorGraph>, seed: u64) -> Vec<Option<Bounds>> {
+    let mut ranges = vec![None; graph.len()];
+    run_observed(graph, &random::inputs(graph, seed), |id, value| {
+        let channels = value.shape.get(1).copied().unwrap_or(1);
+        let plane = value.shape.iter().skip(2).product::<usize>().max(1);
+        let mut all: Vec<Option<Interval>> = vec![None; channels];
+        for (k, block) in value.data.chunks(plane).enumerate() {
+            let seen = Interval::around(block.iter().copied());
+            let margin = 0.05 * (seen.hi - seen.lo) + 1e-3 * seen.magnitude();
+            let seen = Interval::new(seen.lo - margin, seen.hi + margin);
+            let known = &mut all[k % channels];
+            *known = Some(known.map_or(seen, |k| k.hull(seen)));
+        }
+        ranges[id.index()] =
+            all.into_iter().collect::<Option<Vec<_>>>().filter(|a| !a.is_empty()).map(Bounds::per_channel);
+    })
+    .unwrap();
+    ranges
+}
+
+fn config(graph: &Verified<TensorGraph>, seed: u64, method: Method, alpha: f64) -> approximate::Config {
+    let ranges = seen(graph, seed);
+    let approximation = Approximation {
+        ranges: std::sync::Arc::new(move |_| Ok(ranges.clone())),
+        method,
+        methods: Default::default(),
+        alpha,
+    };
+    approximate::Config { exact_activations: false, approximation: Some(approximation) }
+}
+
+/// How far errors of 2^−14 of every function's range may be carried: what as large a change of all functions' results makes, and more.
+fn allowed(graph: &Verified<TensorGraph>, seed: u64) -> f64 {
+    let functions = graph.iter().filter(|(_, n)| !approximate::is_polynomial(&n.op)).count();
+    let inputs = random::inputs(graph, seed);
+    let exact = run(graph, &inputs).unwrap();
+    let largest = exact.iter().flat_map(|t| &t.data).fold(1.0f64, |m, x| m.max(x.abs()));
+    let mut internal = 1.0f64;
+    run_observed(graph, &inputs, |_, value| {
+        internal = value.data.iter().fold(internal, |m, x| m.max(x.abs()));
+    })
+    .unwrap();
+    2f64.powi(-14) * 64.0 * (1 + functions) as f64 * internal / largest.min(internal)
 }
 
 fn cases() -> u32 {
@@ -84,7 +132,27 @@ proptest! {
 
     #[test]
     fn approximate_keeps_exact_activations(seed: u64) {
-        let config = approximate::Config { exact_activations: true };
+        let config = approximate::Config { exact_activations: true, approximation: None };
         keeps_meaning(seed, &Options::default(), |g| approximate::run(g, &config))?;
+    }
+
+    #[test]
+    fn approximate_is_close(seed: u64) {
+        let options = Options { nodes: 4 + (seed % 16) as usize, ..Options::default() };
+        let graph = random::graph(seed, &options);
+        let method = approximate::composite(14.0).unwrap();
+        match approximate::run(&graph, &config(&graph, seed, method, 14.0)) {
+            Ok(result) => {
+                let result = verify(result).map_err(|e| TestCaseError::fail(e.to_string()))?;
+                prop_assert!(result.iter().all(|(_, n)| approximate::is_polynomial(&n.op)));
+                let (d, allowed) = (difference(&result, &graph, seed), allowed(&graph, seed));
+                prop_assert!(d < allowed, "differs by {:e} of {:e}\n{}\n{}", d, allowed,
+                    fhec_ir::text::print(&*graph), fhec_ir::text::print(&*result));
+            }
+            // Functions that are not defined on their ranges.
+            Err(PassError::Refused { nodes, .. }) => prop_assert!(
+                nodes.iter().all(|n| n.reason.contains("not defined") || n.reason.contains("not known")), "{:?}", nodes),
+            Err(e) => return Err(TestCaseError::fail(e.to_string())),
+        }
     }
 }

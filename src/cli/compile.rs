@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use fhec::pipeline::{PASSES, Program, Timing};
-use fhec::{Compiled, Driver, Request};
+use fhec::{Accuracy, Activation, Compiled, Driver, Request};
 use fhec_backend::cost::CostTable;
 use fhec_backend::facts::plain_facts;
 use fhec_backend::report::counts;
@@ -21,6 +21,12 @@ use super::output::bytes;
 use super::paths::Paths;
 use super::watching::{Keep, Watched, Watching, done};
 use super::{Context, constants, figures, kind};
+
+/// Samples that bound values, and those that tell what functions may be replaced by.
+#[cfg(feature = "client")]
+const SAMPLES: usize = 16;
+#[cfg(feature = "client")]
+const SAMPLES_FOR_FUNCTIONS: usize = 512;
 
 /// Bits of precision that will do where none are asked for.
 const LEAST_PRECISION_BITS: f64 = 8.0;
@@ -67,22 +73,64 @@ pub(crate) struct ModelArgs {
     #[cfg(feature = "client")]
     #[arg(long, value_name = "FILE", help_heading = "Compilation")]
     samples: Vec<String>,
-    /// How many of these.
+    /// How many of these; 16 if not given, 512 of a network whose functions have to be replaced by polynomials.
+    #[cfg(feature = "client")]
+    #[arg(long, value_name = "COUNT", requires = "samples", help_heading = "Compilation")]
+    sample_count: Option<usize>,
+    /// idx or .npy file of the samples' labels, instead of those that come with them: --accuracy-loss counts right classes then.
     #[cfg(feature = "client")]
     #[arg(
         long,
-        value_name = "COUNT",
-        default_value_t = 16,
+        value_name = "FILE",
         requires = "samples",
-        help_heading = "Compilation"
+        help_heading = "Functions that are no polynomials"
     )]
-    sample_count: usize,
+    labels: Option<PathBuf>,
+    /// What stands for ReLU, max-pools and the like: the cheapest of polynomials and compositions of them that keeps what the
+    /// network says on the samples, or compositions (Lee et al. 2021). `exact` keeps them, for looking at. Or a
+    /// method: `even:110`, an even polynomial of that degree, `7,7,13`, a composition of these degrees.
+    #[arg(
+        long,
+        value_name = "METHOD",
+        default_value = "auto",
+        value_parser = functions,
+        help_heading = "Functions that are no polynomials"
+    )]
+    activation: Functions,
+    /// Precision of the compositions: ReLU is at most 2^-ALPHA of its range off. 4 to 14; as the samples need if not given.
+    #[arg(long, value_name = "ALPHA", help_heading = "Functions that are no polynomials")]
+    alpha: Option<f64>,
+    /// Most points of accuracy that replacing functions may cost on the samples; without labels, most per cent of samples that change their class.
+    #[arg(long, value_name = "POINTS", value_parser = positive, help_heading = "Functions that are no polynomials")]
+    accuracy_loss: Option<f64>,
+    /// Share of images on which some operand may leave the range that its polynomial is made for, by extrapolation from
+    /// the samples: results are garbage then.
+    #[arg(long, value_name = "SHARE", value_parser = positive, default_value_t = Request::default().escape_rate, help_heading = "Functions that are no polynomials")]
+    escape_rate: f64,
     /// Kernel times of the machine that will run the plan, as `fhec calibrate` writes them; built-in ones if not given.
     #[arg(long, value_name = "FILE", help_heading = "Compilation")]
     costs: Option<PathBuf>,
     /// Keep activations as they are, down to the slot IR (for looking at, not for running).
-    #[arg(long, help_heading = "Compilation")]
+    #[arg(long, help_heading = "Functions that are no polynomials")]
     exact_activations: bool,
+}
+
+/// What stands for functions that are no polynomials; `exact` keeps them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Functions {
+    Exact,
+    Replaced(Activation),
+}
+
+fn functions(text: &str) -> Result<Functions, String> {
+    Ok(Functions::Replaced(match text {
+        "auto" => Activation::Auto,
+        "composite" => Activation::Composite,
+        "exact" => return Ok(Functions::Exact),
+        method => Activation::By(method.parse().map_err(|e| {
+            format!("{e}; there are auto, composite, exact, and methods such as even:110 or 7,7,13")
+        })?),
+    }))
 }
 
 /// Compile an ONNX network into a plan.
@@ -129,6 +177,13 @@ fn parse_input_range(text: &str) -> Result<(f64, f64), String> {
     }
 }
 
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|x: &f64| *x > 0.0 && x.is_finite())
+        .ok_or_else(|| "expected a positive number".into())
+}
+
 pub(crate) fn pass(name: &str) -> Result<String, String> {
     if PASSES.contains(&name) { Ok(name.into()) } else { Err(format!("passes are {}", PASSES.join(", "))) }
 }
@@ -168,6 +223,10 @@ impl ModelArgs {
         paths
     }
 
+    fn exact(&self) -> bool {
+        self.exact_activations || self.activation == Functions::Exact
+    }
+
     /// The same for inputs in this range.
     #[cfg(feature = "client")]
     pub(crate) fn with_input_range(&self, range: (f64, f64)) -> Self {
@@ -177,7 +236,7 @@ impl ModelArgs {
     fn request(&self, model: &Path, import: &Import, data: SampleArgs, context: &Context) -> Result<Request> {
         let prepared = self.norm.of(model, import, data.scale())?;
         prepared.remark_raw(import, context);
-        let samples = self.samples(import, &prepared, data, context)?;
+        let (samples, labels) = self.samples(import, &prepared, data, context)?;
         let Prepared { normalisations, preprocessing } = prepared;
         let usual = Request::default().precision_bits;
         let least = if self.precision_absolute { usual } else { LEAST_PRECISION_BITS };
@@ -189,7 +248,15 @@ impl ModelArgs {
             precision_absolute: self.precision_absolute,
             input_range: self.input_range,
             seed: self.seed,
-            exact_activations: self.exact_activations,
+            exact_activations: self.exact(),
+            activation: match &self.activation {
+                Functions::Replaced(activation) => activation.clone(),
+                Functions::Exact => Activation::Auto,
+            },
+            alpha: self.alpha,
+            accuracy: self.accuracy_loss.map_or(Accuracy::Usual, Accuracy::Loss),
+            escape_rate: self.escape_rate,
+            labels,
             bootstrap: self.bootstrap,
             levels: self.levels,
             bootstrap_key_bytes: (self.bootstrap_keys as usize) << 20,
@@ -210,25 +277,37 @@ impl ModelArgs {
         prepared: &Prepared,
         data: SampleArgs,
         context: &Context,
-    ) -> Result<Vec<Vec<Tensor<f64>>>> {
+    ) -> Result<(Vec<Vec<Tensor<f64>>>, Vec<usize>)> {
         if self.samples.is_empty() {
-            return Ok(vec![]);
+            return Ok((vec![], vec![]));
         }
         let inputs = super::records::network_types(&import.graph, prepared);
-        let set = data.open(inputs.clone(), &self.samples)?;
-        let (count, wanted) = (set.len().min(self.sample_count), self.sample_count);
+        let set = data.open_labelled(inputs.clone(), &self.samples, self.labels.as_deref())?;
+        let functions =
+            import.graph.iter().any(|(_, node)| !fhec_passes::approximate::is_polynomial(&node.op));
+        let usual = if functions { SAMPLES_FOR_FUNCTIONS } else { SAMPLES };
+        let wanted = self.sample_count.unwrap_or(usual);
+        let count = set.len().min(wanted);
         if count < wanted {
             context.remark(format!("--samples: {count} are all there are, of {wanted} that may be used"));
         }
         let shaped = |tensors: Vec<Vec<f64>>| {
             inputs.iter().zip(tensors).map(|(i, t)| Tensor::new(i.shape.clone(), t)).collect()
         };
-        (0..count).map(|k| Ok(shaped(set.tensors(k)?))).collect()
+        let labels: Option<Vec<usize>> = (0..count).map(|k| set.label(k)).collect();
+        let samples = (0..count).map(|k| Ok(shaped(set.tensors(k)?))).collect::<Result<_>>()?;
+        Ok((samples, labels.unwrap_or_default()))
     }
 
     #[cfg(not(feature = "client"))]
-    fn samples(&self, _: &Import, _: &Prepared, _: SampleArgs, _: &Context) -> Result<Vec<Vec<Tensor<f64>>>> {
-        Ok(vec![])
+    fn samples(
+        &self,
+        _: &Import,
+        _: &Prepared,
+        _: SampleArgs,
+        _: &Context,
+    ) -> Result<(Vec<Vec<Tensor<f64>>>, Vec<usize>)> {
+        Ok((vec![], vec![]))
     }
 
     /// Compiles a network to a plan.
@@ -302,7 +381,7 @@ impl CompileArgs {
         let mut request = self.options.request(&self.model, &import, self.data, context)?;
         request.stop_after = self.stop_after.clone();
         request.classes = self.classes.as_deref().map(read_classes).transpose()?;
-        if self.options.exact_activations && request.stop_after.is_none() {
+        if self.options.exact() && request.stop_after.is_none() {
             bail!(
                 "exact activations cannot run encrypted: add --stop-after assign-layout, or use `fhec eval`"
             );

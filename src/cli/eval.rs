@@ -69,7 +69,7 @@ impl EvalArgs {
             Stage::Tensor => tensor::run(&network, &tensors)?,
             stage => {
                 let mut config = Config::nominal(1 << (self.log_n - 1));
-                config.exact_activations = self.exact_activations;
+                config.approximate.exact_activations = self.exact_activations;
                 let mut pipeline = Pipeline::standard(config);
                 if stage == Stage::Slot {
                     pipeline.stop_after("assign-layout");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fhec::ir::text::Constants;
 use fhec::pipeline::{Program, Timing};
-use fhec::{CompileError, Observer, Stage, Summary};
+use fhec::{CompileError, Fidelity, Observer, Stage, Summary};
 
 use super::Context;
 use super::output::Progress;
@@ -60,6 +60,13 @@ impl Observer for Watching<'_> {
         *self.watched.stages.entry(stage).or_default() += took;
     }
 
+    fn approximated(&mut self, fidelity: &Fidelity) {
+        for replacement in &fidelity.replaced {
+            self.context.detail(replacement.to_string());
+        }
+        self.context.say(format!("functions  {fidelity}"));
+    }
+
     fn candidate_lowered(&mut self, candidate: &Summary) {
         self.candidate("fits", candidate);
     }
@@ -98,7 +105,8 @@ fn doing(stage: Stage) -> &'static str {
     match stage {
         Stage::Packing => "packing",
         Stage::Original => "comparing the import with the file",
-        Stage::Bounds => "running samples",
+        Stage::Bounds | Stage::Ranges => "running samples",
+        Stage::Approximation => "replacing functions",
         Stage::Design => "designing chains",
         Stage::Placement => "placing",
         Stage::Search => "searching",
@@ -112,6 +120,8 @@ pub(crate) fn done(stage: Stage) -> &'static str {
         Stage::Packing => "passes before place, all rounds",
         Stage::Original => "samples by the file and by its import",
         Stage::Bounds => "bounds from samples",
+        Stage::Ranges => "ranges of functions' operands",
+        Stage::Approximation => "choice of polynomials for functions",
         Stage::Design => "design of chains, beside that",
         Stage::Placement => "placement on each",
         Stage::Search => "lowering of candidates, and fitting",

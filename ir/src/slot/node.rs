@@ -266,6 +266,14 @@ fn check(graph: &SlotGraph, id: ValueId) -> Result<(), (&'static str, String)> {
             if !strategy.is_none_or(|s| s.serves(*basis)) {
                 return Err(("L6", "a strategy for another basis".into()));
             }
+            if *strategy == Some(super::PolyStrategy::EvenBabyGiant)
+                && !crate::tensor::is_even_but_linear(graph.constant(*coeffs))
+            {
+                return Err((
+                    "L6",
+                    "a strategy for polynomials that are even but for a multiple of x".into(),
+                ));
+            }
             if graph.constant(*coeffs).shape[0] < 2 {
                 return Err(("L6", "a polynomial of degree 0".into()));
             }

@@ -44,6 +44,9 @@ pub enum PolyStrategy {
     /// Baby steps, giant steps (Paterson and Stockmeyer), in either basis: see [`BabyGiant`](super::BabyGiant): no
     /// deeper than the power basis.
     BabyGiant,
+    /// The same in b_2 instead of x, and c_1·x: for an even polynomial plus a multiple of x. A level and a product more than a
+    /// polynomial of half the degree.
+    EvenBabyGiant,
     /// ((c_d·x + c_{d−1})·x + …)·x + c_0: d levels, d − 1 products, one plaintext product.
     Horner,
 }
@@ -51,7 +54,7 @@ pub enum PolyStrategy {
 impl PolyStrategy {
     /// True if it evaluates polynomials in this basis.
     pub fn serves(self, basis: Basis) -> bool {
-        basis == Basis::Power || self == Self::BabyGiant
+        basis == Basis::Power || matches!(self, Self::BabyGiant | Self::EvenBabyGiant)
     }
 
     /// Levels consumed for a polynomial of the given degree (at least 1).
@@ -61,6 +64,7 @@ impl PolyStrategy {
             Self::MonicQuartic => 2,
             Self::PowerBasis => degree.next_power_of_two().trailing_zeros() + 1,
             Self::BabyGiant => BabyGiant::new(degree).depth,
+            Self::EvenBabyGiant => 1 + BabyGiant::new(degree / 2).depth,
             Self::Horner => degree as u32,
         }
     }
@@ -71,6 +75,7 @@ impl PolyStrategy {
             Self::MonicSquare => 1,
             Self::MonicQuartic => 2,
             Self::BabyGiant => BabyGiant::new(degree).products,
+            Self::EvenBabyGiant => 1 + BabyGiant::new(degree / 2).products,
             Self::PowerBasis | Self::Horner => degree as u32 - 1,
         }
     }

@@ -1,6 +1,7 @@
 //! Arithmetic of polynomials in either basis.
 
 use super::{Basis, Real};
+use crate::Constant;
 
 impl Basis {
     /// Σ_k c_k·b_k(x), by the rules of Horner and Clenshaw.
@@ -13,6 +14,34 @@ impl Basis {
                 let step = |(b1, b2): (T, T), &c: &T| (c + twice * b1 - b2, b1);
                 let (b1, b2) = rest.iter().rev().fold((T::default(), T::default()), step);
                 first + x * b1 - b2
+            }
+        }
+    }
+
+    /// [`eval`](Self::eval) of several numbers at once, each to the same bits.
+    #[inline(always)]
+    pub fn eval_all<T: Real, const N: usize>(self, coeffs: &[T], xs: &mut [T; N]) {
+        let Some((&first, rest)) = coeffs.split_first() else { return xs.fill(T::default()) };
+        match self {
+            Self::Power => {
+                let mut sums = [T::default(); N];
+                for &c in coeffs.iter().rev() {
+                    sums.iter_mut().zip(&*xs).for_each(|(sum, &x)| *sum = *sum * x + c);
+                }
+                *xs = sums;
+            }
+            Self::Chebyshev => {
+                let twice = xs.map(|x| x + x);
+                let (mut b1, mut b2) = ([T::default(); N], [T::default(); N]);
+                for &c in rest.iter().rev() {
+                    for k in 0..N {
+                        let next = c + twice[k] * b1[k] - b2[k];
+                        (b2[k], b1[k]) = (b1[k], next);
+                    }
+                }
+                for k in 0..N {
+                    xs[k] = first + xs[k] * b1[k] - b2[k];
+                }
             }
         }
     }
@@ -35,6 +64,13 @@ impl Basis {
     }
 }
 
+/// True for coefficients [degree+1, …] of an even polynomial plus a multiple of x.
+pub fn is_even_but_linear(coeffs: &Constant) -> bool {
+    let row = coeffs.len() / coeffs.shape[0].max(1);
+    let odd = (3..coeffs.shape[0]).step_by(2);
+    odd.flat_map(|k| k * row..(k + 1) * row).all(|i| coeffs.at(i) == 0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +88,19 @@ mod tests {
             for x in [-1.0, -0.3, 0.0, 0.77, 1.0f64] {
                 let want = (k as f64 * x.acos()).cos();
                 assert!((Basis::Chebyshev.eval(&coeffs, x) - want).abs() < 1e-12, "T_{k}({x})");
+            }
+        }
+    }
+
+    #[test]
+    fn several_at_once_are_the_same() {
+        for basis in [Basis::Power, Basis::Chebyshev] {
+            for degree in [0, 1, 2, 7] {
+                let coeffs = random(degree + 1);
+                let mut xs: [f64; 5] = [-1.0, -0.3, 0.0, 0.77, 1.5];
+                let each = xs.map(|x| basis.eval(&coeffs, x));
+                basis.eval_all(&coeffs, &mut xs);
+                assert_eq!(xs, each, "{basis:?} {degree}");
             }
         }
     }

@@ -31,6 +31,7 @@ mod op;
 pub mod random;
 pub mod value;
 
+pub use basis::is_even_but_linear;
 pub use checked::{InferError, Shape};
 pub use client::{ClientOp, Comparison, Function};
 pub use infer::infer_shape;

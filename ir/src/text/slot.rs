@@ -13,12 +13,13 @@ use crate::tensor::TensorOp;
 use crate::{Node, Op, ValueId};
 
 /// Strategies for polynomials, by name.
-const STRATEGIES: [(&str, PolyStrategy); 5] = [
+const STRATEGIES: [(&str, PolyStrategy); 6] = [
     ("monic-square", PolyStrategy::MonicSquare),
     ("monic-quartic", PolyStrategy::MonicQuartic),
     ("power-basis", PolyStrategy::PowerBasis),
     ("horner", PolyStrategy::Horner),
     ("baby-giant", PolyStrategy::BabyGiant),
+    ("even-baby-giant", PolyStrategy::EvenBabyGiant),
 ];
 
 impl Syntax for SlotOp {

@@ -62,10 +62,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("fhec-frontend", &["fhec-ir"]),
     ("fhec-passes", &["fhec-ir", "fhec-approx"]),
     ("fhec-backend", &["fhec-ir", "fhec-ckks"]),
-    (
-        "fhec-driver",
-        &["fhec-ir", "fhec-approx", "fhec-frontend", "fhec-passes", "fhec-backend", "fhec-ckks"],
-    ),
+    ("fhec-driver", &["fhec-ir", "fhec-approx", "fhec-frontend", "fhec-passes", "fhec-backend", "fhec-ckks"]),
     ("fhec-runtime", &["fhec-ir", "fhec-ckks"]),
     ("fhec-tune", &["fhec-ir", "fhec-frontend"]),
 ];

@@ -49,7 +49,11 @@ impl PolyLowering {
             }
             _ => (coeffs, constant, false),
         };
-        let tree = (strategy == PolyStrategy::BabyGiant).then(|| Tree::new(lowering, &constant, basis));
+        let tree = match strategy {
+            PolyStrategy::BabyGiant => Some(Tree::new(lowering, &constant, basis)),
+            PolyStrategy::EvenBabyGiant => Some(Tree::new(lowering, &even_part(&constant), basis)),
+            _ => None,
+        };
         let terms = terms(&constant, coeffs);
         Self { id, strategy, degree, level, layout, terms, negative, basis, tree }
     }
@@ -64,6 +68,7 @@ impl PolyLowering {
             PolyStrategy::MonicQuartic => self.quartic(lowering, x, ct),
             PolyStrategy::PowerBasis => self.power_basis(lowering, x, ct),
             PolyStrategy::BabyGiant => self.baby_giant(lowering, x, ct),
+            PolyStrategy::EvenBabyGiant => self.even_baby_giant(lowering, x, ct),
             PolyStrategy::Horner => self.horner(lowering, x, ct),
         }
     }
@@ -164,6 +169,15 @@ impl PolyLowering {
     fn recipe(&self, value: ConstId, row: u32, ct: usize) -> Recipe {
         Recipe::Spread { value, row, layout: self.layout, ct: ct as u32 }
     }
+}
+
+/// Every other coefficient [degree+1, …]: those of the polynomial in b_2, since b_{2k}(x) = b_k(b_2(x)) in either basis.
+fn even_part(coeffs: &Constant) -> Constant {
+    let row = coeffs.len() / coeffs.shape[0];
+    let rows: Vec<f64> = coeffs.values().chunks(row).step_by(2).flat_map(<[f64]>::to_vec).collect();
+    let mut shape = coeffs.shape.clone();
+    shape[0] = rows.len() / row;
+    Constant::exact(shape, rows)
 }
 
 /// σx⁴ + c₂x² + c₁x + c₀ = σ(x² + β)² + c₁x + (c₀ − σβ²) with β = σc₂/2: rows c₀ − σβ², c₁, β, and whether σ = −1.

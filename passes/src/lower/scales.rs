@@ -207,7 +207,12 @@ pub(super) fn freed(graph: &SlotGraph) -> Edges {
         let own = matches!(node.op, SlotOp::Linear(_))
             || matches!(
                 node.op,
-                SlotOp::Poly { strategy: Some(PolyStrategy::PowerBasis | PolyStrategy::BabyGiant), .. }
+                SlotOp::Poly {
+                    strategy: Some(
+                        PolyStrategy::PowerBasis | PolyStrategy::BabyGiant | PolyStrategy::EvenBabyGiant
+                    ),
+                    ..
+                }
             );
         let several = users[id.index()].len() > 1;
         tied[id.index()] = several || if keeps_scale(&node.op) { takes_over(&tied) } else { !own };

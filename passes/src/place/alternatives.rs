@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use egg::{EGraph, Id, Runner};
 use fhec_ir::slot::{LinearMap, PolyStrategy, SlotGraph, SlotOp};
-use fhec_ir::tensor::Basis;
+use fhec_ir::tensor::{Basis, is_even_but_linear};
 use fhec_ir::{ConstId, ValueId};
 
 use super::config::{Bootstrap, Config};
@@ -155,6 +155,7 @@ fn measure(graph: &SlotGraph, (id, parts): (ValueId, MapParts), way: Way, prices
                 PolyStrategy::MonicSquare => 0,
                 PolyStrategy::MonicQuartic | PolyStrategy::Horner => 1,
                 PolyStrategy::PowerBasis | PolyStrategy::BabyGiant => degree,
+                PolyStrategy::EvenBabyGiant => degree / 2 + 1,
             };
             let each = f64::from(strategy.products(degree)) * 1.1 + plain as f64 * prices.product;
             (strategy.depth(degree), cts * each)
@@ -172,16 +173,22 @@ fn measure(graph: &SlotGraph, (id, parts): (ValueId, MapParts), way: Way, prices
     }
 }
 
+/// Below this degree other ways are as short.
+const LEAST_EVEN: usize = 5;
+
 fn form(graph: &SlotGraph, coeffs: ConstId, basis: Basis) -> PolyForm {
     let constant = graph.constant(coeffs);
     let degree = constant.shape[0] - 1;
     let channels = constant.len() / constant.shape[0];
     let all = |k: usize, x: f64| (0..channels).all(|c| constant.at(k * channels + c) == x);
     let powers = basis == Basis::Power;
+    let [steps, even] =
+        [PolyStrategy::BabyGiant, PolyStrategy::EvenBabyGiant].map(|s| (s.depth(degree), s.products(degree)));
     PolyForm {
         powers,
-        steps: PolyStrategy::BabyGiant.products(degree) < PolyStrategy::PowerBasis.products(degree)
-            || PolyStrategy::BabyGiant.depth(degree) < PolyStrategy::PowerBasis.depth(degree),
+        steps: steps.1 < PolyStrategy::PowerBasis.products(degree)
+            || steps.0 < PolyStrategy::PowerBasis.depth(degree),
+        even: degree > LEAST_EVEN && is_even_but_linear(constant) && (even.0 < steps.0 || even.1 < steps.1),
         monic_square: powers && degree == 2 && all(1, 0.0) && all(2, 1.0),
         monic_quartic: powers && degree == 4 && all(3, 0.0) && (all(4, 1.0) || all(4, -1.0)),
     }

@@ -55,6 +55,8 @@ pub(super) struct PolyForm {
     pub powers: bool,
     /// Baby and giant steps take fewer levels or fewer products than powers.
     pub steps: bool,
+    /// Even, but for a multiple of x, and cheaper that way.
+    pub even: bool,
 }
 
 /// Facts are looked up by value, so e-classes need no data of their own.

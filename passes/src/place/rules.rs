@@ -13,6 +13,7 @@ pub(super) fn rules() -> Vec<Rewrite<ENode, Facts>> {
         strategy_rule("poly-monic-quartic", PolyStrategy::MonicQuartic, |p| p.monic_quartic),
         strategy_rule("poly-power-basis", PolyStrategy::PowerBasis, |p| p.powers && !p.monic_square),
         strategy_rule("poly-baby-giant", PolyStrategy::BabyGiant, |p| p.steps || !p.powers),
+        strategy_rule("poly-even-baby-giant", PolyStrategy::EvenBabyGiant, |p| p.even),
         OpenRule.rewrite("open-rows"),
         EitherRule.rewrite("either"),
     ]

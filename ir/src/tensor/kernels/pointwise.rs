@@ -1,6 +1,9 @@
 //! Element-wise operators.
 
+use pulp::{Arch, NullaryFnOnce};
+
 use crate::Constant;
+use crate::tensor::basis::is_even_but_linear;
 use crate::tensor::value::{broadcast_steps, for_each_strided};
 use crate::tensor::{Activation, Basis, Real, Tensor};
 
@@ -90,16 +93,64 @@ pub(super) fn prelu<T: Real>(x: &Tensor<T>, slope: &Constant) -> Vec<T> {
     y
 }
 
+/// Numbers that a polynomial is evaluated at together.
+const LANES: usize = 32;
+
 pub(super) fn poly<T: Real>(x: &Tensor<T>, coeffs: &Constant, basis: Basis) -> Vec<T> {
     let channels = coeffs.shape[1];
     let inner = if channels == 1 { x.data.len() } else { x.shape[2..].iter().product() };
     let mut y = x.data.clone();
+    // What is even but for a multiple of x takes half as much in b_2.
+    let even = coeffs.shape[0] > 6 && is_even_but_linear(coeffs);
+    let columns: Vec<Vec<T>> = (0..channels)
+        .map(|c| coeffs.data.values().skip(c).step_by(channels).map(T::from_f64).collect())
+        .collect();
     for (k, block) in y.chunks_mut(inner.max(1)).enumerate() {
-        let column: Vec<T> =
-            coeffs.data.values().skip(k % channels).step_by(channels).map(T::from_f64).collect();
-        for v in block {
-            *v = basis.eval(&column, *v);
-        }
+        let column = &columns[k % channels];
+        Arch::new().dispatch(Block { block, column, basis, even });
     }
     y
+}
+
+struct Block<'b, T> {
+    block: &'b mut [T],
+    column: &'b [T],
+    basis: Basis,
+    even: bool,
+}
+
+impl<T: Real> NullaryFnOnce for Block<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { block, column, basis, even } = self;
+        if even {
+            let halved: Vec<T> = column.iter().step_by(2).copied().collect();
+            let square = |x: T| match basis {
+                Basis::Power => x * x,
+                Basis::Chebyshev => x * (x + x) - T::from_f64(1.0),
+            };
+            let linear = |x: T| column[1] * x;
+            let mut chunks = block.chunks_exact_mut(LANES);
+            for chunk in &mut chunks {
+                let Ok(lanes) = <&mut [T; LANES]>::try_from(chunk) else { continue };
+                let mut squares = lanes.map(square);
+                basis.eval_all(&halved, &mut squares);
+                lanes.iter_mut().zip(squares).for_each(|(x, even)| *x = even + linear(*x));
+            }
+            for v in chunks.into_remainder() {
+                *v = basis.eval(&halved, square(*v)) + linear(*v);
+            }
+            return;
+        }
+        let mut chunks = block.chunks_exact_mut(LANES);
+        for chunk in &mut chunks {
+            let Ok(lanes) = <&mut [T; LANES]>::try_from(chunk) else { continue };
+            basis.eval_all(column, lanes);
+        }
+        for v in chunks.into_remainder() {
+            *v = basis.eval(column, *v);
+        }
+    }
 }

@@ -16,6 +16,24 @@ impl PolyLowering {
         self.evaluate(lowering, &mut steps, tree, ct, (level, lowering.target(self.id)))
     }
 
+    /// The even part from b_2 on, and the multiple of x.
+    pub(super) fn even_baby_giant(&self, lowering: &mut Lowering, x: ValueId, ct: usize) -> ValueId {
+        let square = Steps::new(self.basis, x).step(lowering, 2);
+        let mut steps = Steps::new(self.basis, square);
+        let level = self.level - self.strategy.depth(self.degree);
+        let target = lowering.target(self.id);
+        let tree = self.tree.as_ref().expect("made for this strategy");
+        let even = self.evaluate(lowering, &mut steps, tree, ct, (level, target));
+        let linear = self.terms[1];
+        if linear.is_zero() {
+            return even;
+        }
+        let x = lowering.out.at_level(x, level + 1);
+        let linear = self.times(lowering, x, linear, ct, target);
+        let linear = lowering.out.emit(ScheduleOp::Rescale, vec![linear]);
+        lowering.out.emit(ScheduleOp::Add, vec![even, linear])
+    }
+
     /// The value of a part at a level and scale.
     fn evaluate(
         &self,
