@@ -5,6 +5,7 @@
 //! * [`smooth`]: the least degree that reaches an error;
 //! * [`Sign`]: compositions of odd polynomials for the sign function, hence ReLU and maximum;
 //! * [`catalogue`]: the compositions worth using;
+//! * [`lawson`]: minimax on points in any basis;
 //! * [`functions`]: activations in f64;
 //! * [`Interval`] and [`Chebyshev::enclosure`]: proven bounds of what a polynomial's values can be.
 //!
@@ -16,6 +17,7 @@ mod error;
 pub mod functions;
 mod interval;
 mod jet;
+pub mod lawson;
 mod remez;
 mod search;
 mod sign;

@@ -7,11 +7,11 @@
 //! 2^ρ·|sin 2^ρθ / sin θ|, at most 2^ρ/|sin θ|: that is the weight of the fit. (Narrow intervals:
 //! Han and Ki, ePrint 2019/688; the even form: Bossuat et al., ePrint 2020/1203.)
 //!
-//! The fit is Lawson's iteration: weighted least squares whose weights grow where the error is
-//! large. Its weighted rms error bounds the minimax error from below, so the distance from the
-//! optimum is known when it stops.
+//! The fit is Lawson's iteration, which says how far from the optimum it stops.
 
 use std::f64::consts::PI;
+
+use fhec_approx::lawson;
 
 /// Points per interval.
 const POINTS: usize = 5;
@@ -53,40 +53,9 @@ impl Cosine {
         let weights: Vec<f64> = points.iter().map(|x| period / angle(*x).sin().abs()).collect();
         let columns = degree / 2 + 1;
         let rows: Vec<Vec<f64>> = points.iter().map(|x| even_chebyshev(x / range, columns)).collect();
-        let mut importance = vec![1.0 / points.len() as f64; points.len()];
-        let mut best: Option<(f64, f64, Vec<f64>)> = None;
-        for _ in 0..ITERATIONS {
-            let scale: Vec<f64> = importance.iter().zip(&weights).map(|(i, w)| i.sqrt() * w).collect();
-            let solution = least_squares(&rows, &targets, &scale);
-            let errors: Vec<f64> = rows
-                .iter()
-                .zip(&targets)
-                .zip(&weights)
-                .map(|((row, t), w)| {
-                    w * (row.iter().zip(&solution).map(|(a, b)| a * b).sum::<f64>() - t).abs()
-                })
-                .collect();
-            let largest = errors.iter().fold(0.0, |a: f64, b| a.max(*b));
-            let lower = importance.iter().zip(&errors).map(|(i, e)| i * e * e).sum::<f64>().sqrt();
-            let bound = best.as_ref().map_or(lower, |(_, b, _)| lower.max(*b));
-            match &mut best {
-                Some((error, known, kept)) => {
-                    *known = bound;
-                    if largest < *error {
-                        (*error, *kept) = (largest, solution);
-                    }
-                }
-                None => best = Some((largest, bound, solution)),
-            }
-            if best.as_ref().is_some_and(|(error, bound, _)| *error <= OPTIMAL * bound) {
-                break;
-            }
-            let total: f64 = importance.iter().zip(&errors).map(|(i, e)| i * e).sum();
-            importance.iter_mut().zip(&errors).for_each(|(i, e)| *i *= e / total);
-        }
-        let (error, bound, even) = best.expect("at least one iteration");
-        let coefficients = even.iter().flat_map(|c| [*c, 0.0]).take(2 * columns - 1).collect();
-        Self { coefficients, range, error, optimality: error / bound }
+        let fit = lawson::fit(&rows, &targets, &weights, ITERATIONS, OPTIMAL).expect("even rows");
+        let coefficients = fit.coeffs.iter().flat_map(|c| [*c, 0.0]).take(2 * columns - 1).collect();
+        Self { coefficients, range, error: fit.error, optimality: fit.error / fit.lower }
     }
 }
 
@@ -100,38 +69,6 @@ fn even_chebyshev(x: f64, columns: usize) -> Vec<f64> {
     }
     values.truncate(columns);
     values
-}
-
-/// argmin Σ (scale_i·(rows_i·x − targets_i))² by Householder reflections.
-fn least_squares(rows: &[Vec<f64>], targets: &[f64], scale: &[f64]) -> Vec<f64> {
-    let columns = rows[0].len();
-    let mut a: Vec<Vec<f64>> = rows
-        .iter()
-        .zip(targets)
-        .zip(scale)
-        .map(|((row, t), s)| row.iter().chain([t]).map(|x| x * s).collect())
-        .collect();
-    for k in 0..columns {
-        let norm = a[k..].iter().map(|r| r[k] * r[k]).sum::<f64>().sqrt();
-        let alpha = if a[k][k] > 0.0 { -norm } else { norm };
-        let mut v: Vec<f64> = a[k..].iter().map(|r| r[k]).collect();
-        v[0] -= alpha;
-        let square: f64 = v.iter().map(|x| x * x).sum();
-        if square == 0.0 {
-            continue;
-        }
-        for column in k..=columns {
-            let dot: f64 = v.iter().zip(&a[k..]).map(|(v, r)| v * r[column]).sum();
-            let factor = 2.0 * dot / square;
-            v.iter().zip(&mut a[k..]).for_each(|(v, r)| r[column] -= factor * v);
-        }
-    }
-    let mut x = vec![0.0; columns];
-    for k in (0..columns).rev() {
-        let known: f64 = (k + 1..columns).map(|j| a[k][j] * x[j]).sum();
-        x[k] = if a[k][k] == 0.0 { 0.0 } else { (a[k][columns] - known) / a[k][k] };
-    }
-    x
 }
 
 /// The factor g on sin(φz)/φ that makes it closest to z on [−1, 1], φ = 2π/2^r: the cubic term
