@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum FitError {
     /// The degree is zero, has the wrong parity, or is larger than [`FitError::MAX_DEGREE`].
-    #[error("degree {0} is not from 1 to 255 or does not fit the parity")]
+    #[error("degree {0} is not from 1 to 511 or does not fit the parity")]
     Degree(usize),
     /// The exchange ended without an equioscillating error.
     #[error("degree {degree}: the exchange ended with an error {ratio} times the lower bound")]
@@ -43,5 +43,5 @@ pub enum FitError {
 
 impl FitError {
     /// Largest degree that is fitted.
-    pub const MAX_DEGREE: usize = 255;
+    pub const MAX_DEGREE: usize = 511;
 }

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use fhec_frontend::Import;
 use fhec_ir::Verified;
 use fhec_ir::plan::Plan;
-use fhec_ir::tensor::bounds::Bounds;
 use fhec_ir::tensor::{Tensor, TensorGraph, run};
-use fhec_passes::approximate::{self, Approximation, Method, Replacement};
+use fhec_passes::approximate::{self, Approximation, Method, Ranges, Replacement};
 use rayon::prelude::*;
 
 use crate::attempt::Passes;
@@ -108,7 +107,7 @@ struct Chooser<'c> {
     passes: &'c Passes<'c>,
     import: &'c Import,
     canonical: &'c Verified<TensorGraph>,
-    ranges: Arc<Vec<Option<Bounds>>>,
+    ranges: Arc<Ranges>,
     samples: Vec<Vec<Tensor<f32>>>,
     /// The network's own results for these.
     references: Vec<Vec<Tensor<f32>>>,
@@ -123,7 +122,10 @@ impl<'c> Chooser<'c> {
         let samples: Vec<Vec<Tensor<f32>>> = samples.map(|s| s.iter().map(Tensor::cast).collect()).collect();
         let operands = Operands::new(canonical, &samples, &approximate::ranged(canonical));
         let ranges = match request.samples.is_empty() {
-            true => proven_ranges(canonical, &input_bounds(request, canonical.inputs().count())),
+            true => {
+                let values = proven_ranges(canonical, &input_bounds(request, canonical.inputs().count()));
+                Ranges { values, spreads: vec![] }
+            }
             false => operands.ranges(canonical, request.escape_rate),
         };
         Self { passes, import, canonical, ranges: Arc::new(ranges), samples, references: operands.outputs }

@@ -9,13 +9,14 @@ use fhec_ir::Verified;
 use fhec_ir::plan::Plan;
 use fhec_ir::tensor::TensorGraph;
 use fhec_passes::Pipeline;
+use fhec_passes::nominal::MAX_LEVELED;
 use fhec_passes::pipeline::Program;
 
 use crate::approximation::{self, Approximated};
 use crate::attempt::{Attempt, Passes};
 use crate::emission::Emission;
 use crate::error::CompileError;
-use crate::facts::{compare, input_bounds, many_synthetic, needs_bootstraps, references, synthetic};
+use crate::facts::{compare, input_bounds, levels, many_synthetic, references, synthetic};
 use crate::objective::{LeastTime, Objective};
 use crate::observer::{Observer, Stage};
 use crate::request::Request;
@@ -191,21 +192,38 @@ fn planned(
         return levelled();
     }
     let packed = passes.before_place(request.bootstrap_log_n(), 1.0)?;
-    if request.bootstrap == Some(true) || needs_bootstraps(packed.slot_graph()?) {
+    let levels = levels(packed.slot_graph()?);
+    if request.bootstrap == Some(true) || levels > MOST_LEVELS {
         return bootstrapped(packed);
     }
+    if levels > MAX_LEVELED {
+        // Rather with bootstraps, but those take longer than many levels where they are few.
+        let both = (bootstrapped(packed), levelled());
+        return match both {
+            (Ok(with), Ok(without)) if seconds(&without) < seconds(&with) => Ok(without),
+            (Err(_), Ok(without)) => Ok(without),
+            (with, _) => with,
+        };
+    }
     // Chains with bootstraps take seconds to design, and an evaluation with one a second at least.
-    let (attempt, plan) = match levelled() {
-        Ok(made) if made.1.report.predicted_seconds < QUICK || given.is_none() => return Ok(made),
+    let made = match levelled() {
+        Ok(made) if seconds(&made) < QUICK || given.is_none() => return Ok(made),
         Err(refusal) if !matches!(refusal, CompileError::Memory { .. }) => return Err(refusal),
         Err(refusal) => return bootstrapped(packed).map_err(|_| refusal),
         Ok(made) => made,
     };
     match bootstrapped(packed) {
-        Ok(other) if other.1.report.predicted_seconds < plan.report.predicted_seconds => Ok(other),
-        _ => Ok((attempt, plan)),
+        Ok(other) if seconds(&other) < seconds(&made) => Ok(other),
+        _ => Ok(made),
     }
 }
+
+fn seconds((_, plan): &(Attempt, Plan)) -> f64 {
+    plan.report.predicted_seconds
+}
+
+/// Levels up to which a plan without bootstraps is tried: no ring has room for more.
+const MOST_LEVELS: u32 = 36;
 
 /// Modelled seconds up to which a plan without bootstraps is taken at once.
 const QUICK: f64 = 8.0;

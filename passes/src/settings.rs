@@ -150,7 +150,8 @@ impl Settings {
         let approximation = self.method.clone().map(|(method, alpha)| approximate::Approximation {
             ranges: Arc::new(move |graph| {
                 let inputs = vec![Bounds::uniform(range); graph.inputs().count()];
-                Ok(bounds(graph, &inputs).into_iter().map(Some).collect())
+                let values = bounds(graph, &inputs).into_iter().map(Some).collect();
+                Ok(approximate::Ranges { values, spreads: vec![] })
             }),
             method,
             methods: Default::default(),

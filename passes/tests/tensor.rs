@@ -4,7 +4,7 @@ use fhec_ir::tensor::bounds::{Bounds, Interval};
 use fhec_ir::tensor::random::{self, Options};
 use fhec_ir::tensor::{TensorGraph, TensorOp, run, run_observed};
 use fhec_ir::{Verified, verify};
-use fhec_passes::approximate::{Approximation, Method};
+use fhec_passes::approximate::{Approximation, Method, Ranges};
 use fhec_passes::{PassError, absorb, approximate, canonicalize};
 use proptest::prelude::*;
 
@@ -65,7 +65,7 @@ fn seen(graph: &Verified<TensorGraph>, seed: u64) -> Vec<Option<Bounds>> {
 fn config(graph: &Verified<TensorGraph>, seed: u64, method: Method, alpha: f64) -> approximate::Config {
     let ranges = seen(graph, seed);
     let approximation = Approximation {
-        ranges: std::sync::Arc::new(move |_| Ok(ranges.clone())),
+        ranges: std::sync::Arc::new(move |_| Ok(Ranges { values: ranges.clone(), spreads: vec![] })),
         method,
         methods: Default::default(),
         alpha,

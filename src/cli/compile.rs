@@ -73,6 +73,10 @@ pub(crate) struct ModelArgs {
     #[cfg(feature = "client")]
     #[arg(long, value_name = "FILE", help_heading = "Compilation")]
     samples: Vec<String>,
+    /// Inputs that stand for samples where functions have to be replaced and there are none: those that are about to be run.
+    #[cfg(feature = "client")]
+    #[arg(skip)]
+    pub(crate) inputs: Vec<String>,
     /// How many of these; 16 if not given, 512 of a network whose functions have to be replaced by polynomials.
     #[cfg(feature = "client")]
     #[arg(long, value_name = "COUNT", requires = "samples", help_heading = "Compilation")]
@@ -278,17 +282,25 @@ impl ModelArgs {
         data: SampleArgs,
         context: &Context,
     ) -> Result<(Vec<Vec<Tensor<f64>>>, Vec<usize>)> {
-        if self.samples.is_empty() {
+        let functions = import.graph.iter().any(|(_, n)| !fhec_passes::approximate::is_polynomial(&n.op));
+        let stand_in = functions && self.samples.is_empty() && !self.exact();
+        let files = if stand_in { &self.inputs } else { &self.samples };
+        if stand_in {
+            let ranges = match files.is_empty() {
+                true => "proven for all inputs in their domain, and wide",
+                false => "those of the inputs at hand, with a margin",
+            };
+            context.remark(format!("ranges of functions are {ranges}; give real inputs with --samples"));
+        }
+        if files.is_empty() {
             return Ok((vec![], vec![]));
         }
         let inputs = super::records::network_types(&import.graph, prepared);
-        let set = data.open_labelled(inputs.clone(), &self.samples, self.labels.as_deref())?;
-        let functions =
-            import.graph.iter().any(|(_, node)| !fhec_passes::approximate::is_polynomial(&node.op));
+        let set = data.open_labelled(inputs.clone(), files, self.labels.as_deref())?;
         let usual = if functions { SAMPLES_FOR_FUNCTIONS } else { SAMPLES };
         let wanted = self.sample_count.unwrap_or(usual);
         let count = set.len().min(wanted);
-        if count < wanted {
+        if count < wanted && !stand_in {
             context.remark(format!("--samples: {count} are all there are, of {wanted} that may be used"));
         }
         let shaped = |tensors: Vec<Vec<f64>>| {

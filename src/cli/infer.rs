@@ -20,6 +20,8 @@ use fhec_runtime::server::Server;
 use super::Context;
 use super::boxes::{BoxArgs, Boxes, boxes_help};
 use super::check::Reference;
+#[cfg(feature = "compiler")]
+use super::compile::ModelArgs;
 use super::files::load_plan;
 #[cfg(feature = "compiler")]
 use super::given::{COMPILED, Given};
@@ -100,7 +102,7 @@ pub(crate) struct InferArgs {
     plaintext_cache: Option<u64>,
     #[cfg(feature = "compiler")]
     #[command(flatten)]
-    compile: Given<super::compile::ModelArgs>,
+    compile: Given<ModelArgs>,
 }
 
 #[cfg(feature = "compiler")]
@@ -208,7 +210,7 @@ impl InferArgs {
     fn model(&self, context: &Context) -> Result<Model> {
         #[cfg(feature = "compiler")]
         if is_network(&self.model) {
-            let options = &self.compile.args;
+            let options = ModelArgs { inputs: self.input.clone(), ..self.compile.args.clone() };
             let mut compiled = options.compile(&self.model, self.data, context)?;
             let mut plan = compiled.plan.take().context("compilation stopped before there was a plan")?;
             if let Some(range) = self.beyond(&plan)? {

@@ -7,7 +7,7 @@ mod original;
 mod ranges;
 mod samples;
 
-pub(crate) use depth::needs_bootstraps;
+pub(crate) use depth::levels;
 pub(crate) use domain::input_bounds;
 pub(crate) use operands::{Operands, proven as proven_ranges};
 pub(crate) use original::compare;

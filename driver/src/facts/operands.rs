@@ -7,82 +7,146 @@
 //! Without samples: by propagation of the inputs' ranges, which is a proof, and wide.
 
 use fhec_ir::ValueId;
+use std::collections::BTreeMap;
+
 use fhec_ir::Verified;
 use fhec_ir::tensor::bounds::{Bounds, Interval, bounds};
-use fhec_ir::tensor::{Tensor, TensorGraph, run_observed};
+use fhec_ir::tensor::{Pool, Tensor, TensorGraph, TensorOp, eval_op, run_observed};
+use fhec_passes::approximate::Ranges;
 use rayon::prelude::*;
-
-/// Least and largest element of every channel, of one image.
-type Extremes = Vec<(f32, f32)>;
 
 /// What runs of samples showed.
 pub(crate) struct Operands {
     /// The values that were looked at.
     wanted: Vec<ValueId>,
     /// By sample and value; empty for samples that do not fit.
-    seen: Vec<Vec<Extremes>>,
+    seen: Vec<Vec<Seen>>,
     /// The network's outputs, by sample.
     pub(crate) outputs: Vec<Vec<Tensor<f32>>>,
 }
 
+/// What one sample shows of a value, by channel.
+#[derive(Clone, Default)]
+struct Seen {
+    /// Least and largest element.
+    extremes: Vec<(f32, f32)>,
+    /// Of a maximum of several numbers, how far these are apart at most.
+    spread: Vec<f32>,
+}
+
 impl Operands {
-    /// Runs the samples, looking at some values, which are ascending.
+    /// Runs the samples, looking at some values, and at the maxima that are taken.
     pub(crate) fn new(
         graph: &Verified<TensorGraph>,
         samples: &[Vec<Tensor<f32>>],
         wanted: &[ValueId],
     ) -> Self {
-        let runs = samples.par_iter().map(|sample| extremes(graph, sample, wanted));
+        let mut wanted = wanted.to_vec();
+        wanted.extend(graph.iter().filter(|(_, node)| takes_maxima(&node.op)).map(|(id, _)| id));
+        wanted.sort_unstable();
+        wanted.dedup();
+        let runs = samples.par_iter().map(|sample| seen(graph, sample, &wanted));
         let (seen, outputs) = runs.unzip();
-        Self { wanted: wanted.to_vec(), seen, outputs }
+        Self { wanted, seen, outputs }
     }
 
-    /// The ranges that the values have on all but `rate` of the images of the kind that the samples are of, by value of the graph. None
-    /// for values that were not looked at, or that are not finite on some sample.
-    pub(crate) fn ranges(&self, graph: &TensorGraph, rate: f64) -> Vec<Option<Bounds>> {
+    /// The ranges that the values have on all but `rate` of the images of the kind that the samples are of. They are not known for
+    /// values that were not looked at, or that are not finite on some sample.
+    pub(crate) fn ranges(&self, graph: &TensorGraph, rate: f64) -> Ranges {
         let channels: usize = self.wanted.iter().map(|v| graph.ty(*v).get(1).copied().unwrap_or(1)).sum();
         let tail = rate / (2 * channels.max(1)) as f64;
-        let mut ranges = vec![None; graph.len()];
+        let mut ranges = Ranges { values: vec![None; graph.len()], spreads: vec![None; graph.len()] };
         for (k, value) in self.wanted.iter().enumerate() {
-            let images: Vec<&Extremes> = self.seen.iter().filter_map(|s| s.get(k)).collect();
-            let channels = images.first().map_or(0, |i| i.len());
+            let images: Vec<&Seen> = self.seen.iter().filter_map(|s| s.get(k)).collect();
+            let channels = images.first().map_or(0, |i| i.extremes.len());
             let range = |c: usize| {
-                let lo = -upper(images.iter().map(|i| -f64::from(i[c].0)), tail);
-                let hi = upper(images.iter().map(|i| f64::from(i[c].1)), tail);
+                let lo = -upper(images.iter().map(|i| -f64::from(i.extremes[c].0)), tail);
+                let hi = upper(images.iter().map(|i| f64::from(i.extremes[c].1)), tail);
                 (lo.is_finite() && hi.is_finite()).then(|| Interval::new(lo, hi))
             };
             let all: Option<Vec<Interval>> = (0..channels).map(range).collect();
-            ranges[value.index()] = all.filter(|all| !all.is_empty()).map(Bounds::per_channel);
+            ranges.values[value.index()] = all.filter(|all| !all.is_empty()).map(Bounds::per_channel);
+            let apart = |c: usize| upper(images.iter().map(|i| f64::from(i.spread[c])), tail);
+            let channels = images.first().map_or(0, |i| i.spread.len());
+            let all: Vec<f64> = (0..channels).map(apart).collect();
+            ranges.spreads[value.index()] =
+                Some(all).filter(|s| !s.is_empty() && s.iter().all(|x| x.is_finite()));
         }
         ranges
     }
 }
 
-fn extremes(
+fn takes_maxima(op: &TensorOp) -> bool {
+    matches!(op, TensorOp::Max | TensorOp::Min | TensorOp::Pool { kind: Pool::Max, .. })
+}
+
+fn seen(
     graph: &Verified<TensorGraph>,
     sample: &[Tensor<f32>],
     wanted: &[ValueId],
-) -> (Vec<Extremes>, Vec<Tensor<f32>>) {
-    let mut seen = vec![vec![]; wanted.len()];
+) -> (Vec<Seen>, Vec<Tensor<f32>>) {
+    let mut seen = vec![Seen::default(); wanted.len()];
+    // Operands of maxima, kept until the last of these is computed.
+    let mut kept: BTreeMap<ValueId, Tensor<f32>> = BTreeMap::new();
+    let mut last: BTreeMap<ValueId, ValueId> = BTreeMap::new();
+    for (id, node) in graph.iter().filter(|(_, node)| takes_maxima(&node.op)) {
+        last.extend(node.args.iter().map(|a| (*a, id)));
+    }
     let run = run_observed(graph, sample, |id, value| {
-        let Ok(k) = wanted.binary_search(&id) else { return };
-        let channels = value.shape.get(1).copied().unwrap_or(1);
-        let plane = value.shape.iter().skip(2).product::<usize>().max(1);
-        let mut all: Extremes = vec![(f32::INFINITY, f32::NEG_INFINITY); channels];
-        for (block, numbers) in value.data.chunks(plane).enumerate() {
-            let (lo, hi) = &mut all[block % channels];
-            for x in numbers {
-                // What is not a number would get lost in a maximum.
-                let x = if x.is_nan() { f32::INFINITY } else { *x };
-                (*lo, *hi) = (lo.min(x), hi.max(x));
+        if let Ok(k) = wanted.binary_search(&id) {
+            seen[k].extremes = extremes(value);
+            let node = graph.node(id);
+            if takes_maxima(&node.op) {
+                let args: Vec<&Tensor<f32>> = node.args.iter().filter_map(|a| kept.get(a)).collect();
+                seen[k].spread = spread(&node.op, value, &args);
             }
         }
-        seen[k] = all;
+        kept.retain(|v, _| last[v] > id);
+        if last.contains_key(&id) {
+            kept.insert(id, value.clone());
+        }
     });
     match run {
         Ok(outputs) => (seen, outputs),
         Err(_) => (vec![], vec![]),
     }
+}
+
+fn extremes(value: &Tensor<f32>) -> Vec<(f32, f32)> {
+    let channels = value.shape.get(1).copied().unwrap_or(1);
+    let plane = value.shape.iter().skip(2).product::<usize>().max(1);
+    let mut all = vec![(f32::INFINITY, f32::NEG_INFINITY); channels];
+    for (block, numbers) in value.data.chunks(plane).enumerate() {
+        let (lo, hi) = &mut all[block % channels];
+        for x in numbers {
+            // What is not a number would get lost in a maximum.
+            let x = if x.is_nan() { f32::INFINITY } else { *x };
+            (*lo, *hi) = (lo.min(x), hi.max(x));
+        }
+    }
+    all
+}
+
+/// How far the numbers are apart of which maxima are taken. Nothing of windows that reach beyond the image, where a value is taken
+/// that is below all others.
+fn spread(op: &TensorOp, maxima: &Tensor<f32>, args: &[&Tensor<f32>]) -> Vec<f32> {
+    let differences = match (op, args) {
+        (TensorOp::Pool { window, .. }, [x]) => {
+            let reach = |k: usize| {
+                (maxima.shape[2 + k] - 1) * window.stride[k] + (window.kernel[k] - 1) * window.dilation[k]
+            };
+            if window.pads != [0; 4] || (0..2).any(|k| reach(k) >= x.shape[2 + k]) {
+                return vec![];
+            }
+            let negated = Tensor::new(x.shape.clone(), x.data.iter().map(|x| -x).collect());
+            let minima = eval_op(&[], op, &[&negated]);
+            maxima.data.iter().zip(&minima.data).map(|(a, b)| a + b).collect()
+        }
+        (_, [a, b]) => a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()).collect(),
+        // One operand twice.
+        _ => vec![0.0; maxima.data.len()],
+    };
+    extremes(&Tensor::new(maxima.shape.clone(), differences)).into_iter().map(|e| e.1).collect()
 }
 
 /// What the largest of an image exceeds with probability `tail`.

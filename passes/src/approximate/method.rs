@@ -52,7 +52,7 @@ impl FromStr for Method {
 }
 
 /// Highest degree of one polynomial.
-const MAX_DEGREE: usize = 255;
+const MAX_DEGREE: usize = fhec_approx::FitError::MAX_DEGREE;
 
 /// An approximation of |x| on [−1, 1].
 #[derive(Clone, Debug, PartialEq)]
@@ -140,7 +140,7 @@ const LEVEL: u32 = 20;
 
 /// Methods by rising precision and cost: none is as cheap as a more precise one.
 pub fn ladder() -> Vec<Method> {
-    let even = [14, 26, 38, 58, 94, 110, 142, 192, 240].map(Method::Even);
+    let even = [14, 26, 38, 58, 94, 110, 142, 192, 240, 320, 384, 480].map(Method::Even);
     let composites = fhec_approx::catalogue().iter().filter(|c| c.alpha > LEAST_COMPOSITE);
     let all = even.into_iter().chain(composites.map(|c| Method::Composite(c.degrees.to_vec())));
     let mut ladder: Vec<Method> = Vec::new();
@@ -155,7 +155,7 @@ pub fn ladder() -> Vec<Method> {
 }
 
 /// Precision from which compositions have smaller errors on a layer's values than even polynomials of the highest degree: theirs is at the kink.
-const LEAST_COMPOSITE: f64 = 10.6;
+const LEAST_COMPOSITE: f64 = 11.0;
 
 /// The cheapest composition whose ReLU errs by 2^−alpha at most.
 pub fn composite(alpha: f64) -> Option<Method> {

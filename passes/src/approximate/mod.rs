@@ -54,9 +54,18 @@ pub struct Approximation {
     pub alpha: f64,
 }
 
-/// By value, a range for each channel; None where it is not known. It is asked for the network that the pass gets.
-pub type RangeSource =
-    Arc<dyn Fn(&Verified<TensorGraph>) -> Result<Vec<Option<Bounds>>, String> + Send + Sync>;
+/// Tells the ranges of the network that the pass gets.
+pub type RangeSource = Arc<dyn Fn(&Verified<TensorGraph>) -> Result<Ranges, String> + Send + Sync>;
+
+/// Within what the values of a network lie.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ranges {
+    /// By value, a range for each channel; None where it is not known.
+    pub values: Vec<Option<Bounds>>,
+    /// By value, of a maximum or max-pool how far the numbers are apart of which it takes the largest, for each channel. None
+    /// where it is not known: it follows from their ranges then.
+    pub spreads: Vec<Option<Vec<f64>>>,
+}
 
 impl fmt::Debug for Approximation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,7 +81,7 @@ impl fmt::Debug for Approximation {
 /// What is known while a network is written.
 struct Facts<'g> {
     approximation: &'g Approximation,
-    ranges: Vec<Option<Bounds>>,
+    ranges: Ranges,
     alpha: f64,
 }
 
@@ -81,7 +90,7 @@ type Requirements = Vec<Option<Vec<f64>>>;
 
 impl Facts<'_> {
     fn bounds(&self, graph: &TensorGraph, id: ValueId) -> Result<Bounds, String> {
-        let bounds = self.ranges.get(id.index()).and_then(Option::as_ref);
+        let bounds = self.ranges.values.get(id.index()).and_then(Option::as_ref);
         let finite = bounds.filter(|b| b.channels().iter().all(|x| x.lo.is_finite() && x.hi.is_finite()));
         finite.cloned().ok_or_else(|| {
             format!(
@@ -89,6 +98,11 @@ impl Facts<'_> {
                 graph.describe(id)
             )
         })
+    }
+
+    /// How far the operands of a maximum are apart, where that was measured.
+    fn spread(&self, id: ValueId) -> Option<&Vec<f64>> {
+        self.ranges.spreads.get(id.index())?.as_ref()
     }
 
     fn method(&self, node: &str) -> &Method {

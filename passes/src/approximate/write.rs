@@ -427,12 +427,16 @@ pub(super) fn requirements(graph: &TensorGraph, facts: &Facts<'_>) -> Requiremen
             TensorOp::Pool { kind: fhec_ir::tensor::Pool::Max, .. } => {
                 let Ok(bounds) = of(0) else { continue };
                 let reach = |x: Interval| x.hi.max(0.0) - x.lo.min(0.0);
-                require(node.args[0], (0..width(0)).map(|c| reach(bounds.channel(c))).collect());
+                let known = facts.spread(id).filter(|s| s.len() == width(0)).cloned();
+                let by_range = || (0..width(0)).map(|c| reach(bounds.channel(c))).collect();
+                require(node.args[0], known.unwrap_or_else(by_range));
             }
             TensorOp::Max | TensorOp::Min => {
                 let (Ok(a), Ok(b)) = (of(0), of(1)) else { continue };
                 let reach = |a: Interval, b: Interval| (a.hi - b.lo).abs().max((b.hi - a.lo).abs());
-                require(id, (0..width(0)).map(|c| reach(a.channel(c), b.channel(c))).collect());
+                let known = facts.spread(id).filter(|s| s.len() == width(0)).cloned();
+                let by_range = || (0..width(0)).map(|c| reach(a.channel(c), b.channel(c))).collect();
+                require(id, known.unwrap_or_else(by_range));
             }
             _ => {
                 let Some(function) = Function::of(graph, node) else { continue };

@@ -4,12 +4,14 @@
 //! The network becomes an e-graph ([`network`]) whose e-nodes are operators, interned with their weights ([`enode`]).
 //! Directed rules ([`rules`], see `RULES.md`) add cheaper forms to e-classes until none applies ([`apply`](mod@apply)).
 //! [`extract`](mod@extract) chooses one form per e-class, counting shared nodes once, by number of operators and levels.
+//! Last, max-pools move in front of functions that do not fall ([`pools`]).
 //! Everything is exact up to the rounding of weights to f32; a shift never moves through zero padding.
 
 mod apply;
 mod enode;
 mod extract;
 mod network;
+mod pools;
 mod rule;
 mod rules;
 mod vectors;
@@ -49,5 +51,5 @@ pub fn run(graph: &Verified<TensorGraph>, config: &Config) -> Result<TensorGraph
             break;
         }
     }
-    Ok(extract::extract(graph, &network))
+    Ok(pools::before_functions(extract::extract(graph, &network)))
 }
