@@ -76,19 +76,14 @@ pub(crate) struct ModelArgs {
     /// Inputs that stand for samples where functions have to be replaced and there are none: those that are about to be run.
     #[cfg(feature = "client")]
     #[arg(skip)]
-    pub(crate) inputs: Vec<String>,
+    inputs: Vec<String>,
     /// How many of these; 16 if not given, 512 of a network whose functions have to be replaced by polynomials.
     #[cfg(feature = "client")]
     #[arg(long, value_name = "COUNT", requires = "samples", help_heading = "Compilation")]
     sample_count: Option<usize>,
-    /// idx or .npy file of the samples' labels, instead of those that come with them: --accuracy-loss counts right classes then.
+    /// Labels of the samples, instead of those that come with them.
     #[cfg(feature = "client")]
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "samples",
-        help_heading = "Functions that are no polynomials"
-    )]
+    #[arg(skip)]
     labels: Option<PathBuf>,
     /// What stands for ReLU, max-pools and the like: the cheapest of polynomials and compositions of them that keeps what the
     /// network says on the samples, or compositions (Lee et al. 2021). `exact` keeps them, for looking at. Or a
@@ -157,6 +152,15 @@ pub(crate) struct CompileArgs {
     /// Names of classes for the client, one per line or as JSON; those of the network's file if not given.
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
+    /// idx or .npy file of the samples' labels, instead of those that come with them: --accuracy-loss counts right classes then.
+    #[cfg(feature = "client")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "samples",
+        help_heading = "Functions that are no polynomials"
+    )]
+    labels: Option<PathBuf>,
     /// End after this pass.
     #[arg(long, value_name = "PASS", value_parser = pass, help_heading = "Passes")]
     stop_after: Option<String>,
@@ -229,6 +233,12 @@ impl ModelArgs {
 
     fn exact(&self) -> bool {
         self.exact_activations || self.activation == Functions::Exact
+    }
+
+    /// The same for these inputs.
+    #[cfg(feature = "client")]
+    pub(crate) fn for_inputs(&self, inputs: &[String]) -> Self {
+        Self { inputs: inputs.to_vec(), ..self.clone() }
     }
 
     /// The same for inputs in this range.
@@ -390,7 +400,11 @@ impl CompileArgs {
         let import = import(&self.model, &self.options.norm.shapes)?;
         let weights = Paths::new().reads(&import.weight_files).writes([self.plan_path()]);
         weights.writes(&self.write_constants).check_apart()?;
-        let mut request = self.options.request(&self.model, &import, self.data, context)?;
+        #[cfg(feature = "client")]
+        let options = ModelArgs { labels: self.labels.clone(), ..self.options.clone() };
+        #[cfg(not(feature = "client"))]
+        let options = &self.options;
+        let mut request = options.request(&self.model, &import, self.data, context)?;
         request.stop_after = self.stop_after.clone();
         request.classes = self.classes.as_deref().map(read_classes).transpose()?;
         if self.options.exact() && request.stop_after.is_none() {
@@ -462,7 +476,10 @@ impl CompileArgs {
             // Refused for that, which says more.
             return Ok(());
         }
-        let paths = self.options.paths(&self.model).reads(&self.classes).writes(&self.write_constants);
+        let paths = self.options.paths(&self.model).reads(&self.classes);
+        #[cfg(feature = "client")]
+        let paths = paths.reads(&self.labels);
+        let paths = paths.writes(&self.write_constants);
         // Behind a pass there is no plan to write, unless it was asked for.
         let plan = (self.output.is_some() || self.stop_after.is_none()).then(|| self.plan_path());
         paths.writes(plan).check()

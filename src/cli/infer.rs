@@ -210,7 +210,7 @@ impl InferArgs {
     fn model(&self, context: &Context) -> Result<Model> {
         #[cfg(feature = "compiler")]
         if is_network(&self.model) {
-            let options = ModelArgs { inputs: self.input.clone(), ..self.compile.args.clone() };
+            let options = self.compile.args.for_inputs(&self.input);
             let mut compiled = options.compile(&self.model, self.data, context)?;
             let mut plan = compiled.plan.take().context("compilation stopped before there was a plan")?;
             if let Some(range) = self.beyond(&plan)? {
