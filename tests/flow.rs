@@ -10,7 +10,9 @@ mod common;
 use std::path::Path;
 
 use cli::{Folder, json};
-use fhec_ir::plan::{Normalisation, Plan, Report};
+use fhec_ir::plan::{Normalisation, ParameterData, Plan, Report};
+use fhec_ir::schedule::{PackedValue, Schedule, ScheduleHeader, ScheduleOp, random};
+use fhec_ir::{Verified, verify};
 
 const KERNEL: [f32; 9] = [0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7, -0.1, 0.2];
 
@@ -251,10 +253,69 @@ fn records_that_leave_the_range_of_a_bootstrap_are_named() {
     assert_eq!(numbers["diverging"], serde_json::json!([{ "record": 2, "layer": "refresh" }]));
     let out_of_range = numbers["out_of_range"].as_array().unwrap();
     assert_eq!((out_of_range.len(), &out_of_range[0]["record"]), (1, &serde_json::json!(1)));
+    assert_eq!(out_of_range[0]["what"], "bootstrap");
     assert!((out_of_range[0]["ratio"].as_f64().unwrap() - 1.96).abs() < 0.01, "{numbers}");
     let text = folder.ok("simulate model.plan --data batch.bin");
     assert!(text.contains("1 diverging: 2 (from refresh)"), "{text}");
     assert!(text.contains("1 out of range: 1 (×1.96 at refresh)"), "{text}");
+}
+
+/// T_4 in a layer `first`, and T_2 of its result in a layer `second`.
+fn polynomials(data: &ParameterData) -> Verified<Schedule> {
+    let slots = 1 << (data.log_n - 1);
+    let packed = |name: &str| PackedValue { name: name.into(), layout: random::flat(slots, 1) };
+    let header = ScheduleHeader {
+        slots,
+        moduli: data.q.iter().map(|&q| q as f64).collect(),
+        inputs: vec![packed("x")],
+        outputs: vec![packed("y")],
+        ..ScheduleHeader::default()
+    };
+    let mut g = Schedule::new("polynomials", header);
+    let x = g.push_input(0, 0, 3, 2f64.powi(38));
+    let second = |g: &mut Schedule, x, layer: &str| {
+        let mut push = |op, args| g.push_inferred(op, args, layer).unwrap();
+        let square = push(ScheduleOp::Mul, vec![x, x]);
+        let square = push(ScheduleOp::RelinRescale, vec![square]);
+        let twice = push(ScheduleOp::Add, vec![square, square]);
+        push(ScheduleOp::AddScalar { value: -1.0 }, vec![twice])
+    };
+    let y = second(&mut g, x, "first");
+    let y = second(&mut g, y, "first");
+    // A sum is no step of the polynomial.
+    let sum = g.push_inferred(ScheduleOp::AddScalar { value: 0.0 }, vec![y], "between").unwrap();
+    let y = second(&mut g, sum, "second");
+    g.add_output("y#0", y);
+    verify(g).unwrap()
+}
+
+#[test]
+fn records_that_leave_the_range_of_a_polynomial_are_named() {
+    let folder = Folder::new();
+    let parameters = common::small_parameters(10, 4);
+    let data = common::data(&parameters);
+    let schedule = polynomials(&data);
+    let norm = Normalisation { divisor: 100.0, ..Normalisation::default() };
+    let plan = Plan::assemble(data, schedule, &[norm], Report::default(), 0).unwrap();
+    plan.save(&folder.path("model.plan")).unwrap();
+    let records: Vec<u8> =
+        [0, 100, 110, 255].iter().flat_map(|x| [[0].as_slice(), &[*x; 512]].concat()).collect();
+    std::fs::write(folder.path("batch.bin"), records).unwrap();
+    let numbers = json(&folder.ok("simulate model.plan --data batch.bin --json"));
+    // T_4(1.1) is 3.03, T_4(2.55) 287.2, of which T_2 is too large for the lowest modulus.
+    assert_eq!(numbers["diverging"], serde_json::json!([{ "record": 3, "layer": "second" }]));
+    let expected = [(2, "first", 1.1), (2, "second", 3.0328), (3, "first", 2.55), (3, "second", 287.24)];
+    let found = numbers["out_of_range"].as_array().unwrap();
+    assert_eq!(found.len(), expected.len(), "{numbers}");
+    for (found, (record, layer, ratio)) in found.iter().zip(expected) {
+        let named = (&found["record"], &found["layer"], &found["what"]);
+        assert_eq!(named, (&record.into(), &layer.into(), &"function".into()), "{numbers}");
+        assert!((found["ratio"].as_f64().unwrap() / ratio - 1.0).abs() < 1e-3, "{numbers}");
+    }
+    let text = folder.ok("simulate model.plan --data batch.bin");
+    let line = "2 outside the range of a function's polynomial: 2 (×1.10 at first, up to ×3.03 at second), \
+                3 (×2.55 at first, up to ×287.2";
+    assert!(text.contains(line), "{text}");
 }
 
 #[test]

@@ -60,6 +60,8 @@ mod simulate;
 #[cfg(feature = "client")]
 mod tasks;
 mod trace;
+#[cfg(feature = "client")]
+mod usual;
 mod verbs;
 #[cfg(feature = "compiler")]
 mod watching;

@@ -21,6 +21,7 @@ use super::check::{Reference, max_abs_error};
 use super::files::load_plan;
 use super::output::{bytes, peak_rss_bytes};
 use super::records::{DataArgs, inputs_help, parse_range, range, remark_assumed};
+use super::usual::beyond_usual;
 
 /// Images that go through the schedule together on one thread.
 const BATCH: usize = 8;
@@ -34,6 +35,9 @@ Results differ from encrypted ones by different noise of the same size; the same
 with their records are images on which an encrypted run would fail:
   diverging     a value is not finite, or too large for its modulus: garbage from there on
   out of range  a bootstrap's operand exceeds the range it was compiled for: less precise from there on
+  outside the range of a function's polynomial
+                what a function is applied to exceeds the range that the polynomial in its place was made for, by the
+                factor given where that happens first, and where it is largest: wrong from there on, perhaps garbage
   refused       an input or a result exceeds the bound that the plan was made for
   wild          what an activation is applied to is five times as large as in half of the records, or more, so that
                 the network itself, whose polynomials are made for a range, is not to be trusted (from 16 records on)
@@ -73,6 +77,7 @@ struct Outcome {
     diverges: Option<ValueId>,
     exceeds: Option<Excess>,
     uneven: Option<Excess>,
+    escapes: Vec<Excess>,
     /// The input or output that exceeds its bound most, and by what factor: encrypted, it is refused.
     beyond: Option<(String, f64)>,
     factors: Vec<f64>,
@@ -167,6 +172,7 @@ impl Session<'_> {
                 diverges: s.diverges,
                 exceeds: s.exceeds,
                 uneven: s.uneven,
+                escapes: s.escapes.clone(),
                 beyond: beyond(&self.plan.client, &tensors[k], &outputs),
                 factors: s.factors.clone(),
                 compared: clear.get(k).map(compared).transpose()?,
@@ -258,6 +264,10 @@ fn report(plan: &Plan, outcomes: &[Outcome], unread: &[Unread], seconds: f64, co
     let named =
         |(record, e): &(usize, Excess)| format!("{record} (×{:.2} at {})", e.ratio, layers.name(e.at));
     list("out of range", exceeding.iter().map(named).collect());
+    let escaping: Vec<_> = outcomes.iter().map(|o| (o.record, by_layer(&layers, &o.escapes))).collect();
+    let escaped =
+        escaping.iter().filter_map(|(record, layers)| Some(format!("{record} ({})", worst(layers)?)));
+    list("outside the range of a function's polynomial", escaped.collect());
     let beyond = || outcomes.iter().filter_map(|o| Some((o.record, o.beyond.as_ref()?)));
     let refused = beyond().map(|(record, (name, ratio))| format!("{record} (×{ratio:.2} at {name})"));
     list("refused, beyond the bounds of inputs or results", refused.collect());
@@ -272,8 +282,10 @@ fn report(plan: &Plan, outcomes: &[Outcome], unread: &[Unread], seconds: f64, co
         "peak_rss_bytes": peak_rss_bytes(),
         "diverging": diverging.iter().map(|(r, at)| json!({"record": r, "layer": layers.name(*at)}))
             .collect::<Vec<_>>(),
-        "out_of_range": exceeding.iter()
-            .map(|(r, e)| json!({"record": r, "layer": layers.name(e.at), "ratio": e.ratio})).collect::<Vec<_>>(),
+        "out_of_range": exceeding.iter().map(|(r, e)| (*r, "bootstrap", layers.name(e.at), e.ratio))
+            .chain(escaping.iter().flat_map(|(r, all)| all.iter().map(|(l, ratio)| (*r, "function", *l, *ratio))))
+            .map(|(r, what, layer, ratio)| json!({"record": r, "what": what, "layer": layer, "ratio": ratio}))
+            .collect::<Vec<_>>(),
         "refused": beyond().map(|(r, (name, ratio))| json!({"record": r, "name": name, "ratio": ratio}))
             .collect::<Vec<_>>(),
         "wild": wild.iter()
@@ -287,12 +299,34 @@ fn report(plan: &Plan, outcomes: &[Outcome], unread: &[Unread], seconds: f64, co
     result
 }
 
+/// The largest ratio of each layer, layers in the order of their first.
+fn by_layer<'l>(layers: &'l Layers, escapes: &[Excess]) -> Vec<(&'l str, f64)> {
+    let mut largest: Vec<(&str, f64)> = vec![];
+    for Excess { at, ratio } in escapes {
+        let layer = layers.name(*at);
+        match largest.iter_mut().find(|(name, _)| *name == layer) {
+            Some((_, most)) => *most = most.max(*ratio),
+            None => largest.push((layer, *ratio)),
+        }
+    }
+    largest
+}
+
+/// The first layer, from which others may follow, and the one of the largest ratio.
+fn worst(layers: &[(&str, f64)]) -> Option<String> {
+    let named = |(layer, ratio): &(&str, f64)| match *ratio {
+        ..1.01 => format!("×{ratio:.4} at {layer}"),
+        1e4.. => format!("×{ratio:.1e} at {layer}"),
+        _ => format!("×{ratio:.2} at {layer}"),
+    };
+    let first = layers.first()?;
+    let most = layers.iter().max_by(|a, b| a.1.total_cmp(&b.1)).filter(|most| most.0 != first.0);
+    Some(named(first) + &most.map_or(String::new(), |most| format!(", up to {}", named(most))))
+}
+
 /// Magnitude of a factor over that of the median record from which on a record is wild. Of ResNet-20's 8,000 records
 /// in `shared/data` those that diverge have 58 and more, no other one has 5.
 const WILD: f64 = 5.0;
-
-/// Fewest records to tell what is usual.
-const USUAL: usize = 16;
 
 /// Records whose activations are applied to values far larger than usual, where that is worst, unless something else
 /// was found about them.
@@ -301,28 +335,11 @@ fn wild(schedule: &Schedule, outcomes: &[Outcome]) -> Vec<(usize, Excess)> {
     let products: Vec<ValueId> = products.collect();
     let factors: Vec<&[f64]> = outcomes.iter().map(|o| &o.factors[..]).collect();
     let tame = |(o, worst): (&Outcome, Option<(usize, f64)>)| {
-        let (k, ratio) = worst.filter(|_| o.diverges.is_none() && o.exceeds.is_none())?;
+        let (k, ratio) =
+            worst.filter(|_| o.diverges.is_none() && o.exceeds.is_none() && o.escapes.is_empty())?;
         (ratio >= WILD).then_some((o.record, Excess { at: products[k], ratio }))
     };
     outcomes.iter().zip(beyond_usual(&factors)).filter_map(tame).collect()
-}
-
-/// For every record the product whose factors are largest beside those of the median record, and how much larger; None
-/// if there are too few records, or no products.
-fn beyond_usual(factors: &[&[f64]]) -> Vec<Option<(usize, f64)>> {
-    if factors.len() < USUAL {
-        return vec![None; factors.len()];
-    }
-    let median = |k: usize| {
-        let mut sizes: Vec<f64> = factors.iter().map(|f| f[k]).collect();
-        *sizes.select_nth_unstable_by(factors.len() / 2, f64::total_cmp).1
-    };
-    let medians: Vec<f64> = (0..factors[0].len()).map(median).collect();
-    let ratios = |f: &&[f64]| {
-        let all = f.iter().zip(&medians).map(|(size, median)| size / median).enumerate();
-        all.filter(|(_, ratio)| !ratio.is_nan()).max_by(|a, b| a.1.total_cmp(&b.1))
-    };
-    factors.iter().map(ratios).collect()
 }
 
 /// The comparison with results in clear, if there was one; errors are of images that do not diverge.
@@ -344,28 +361,4 @@ fn compared(outcomes: &[Outcome], result: &mut Value, context: &Context) {
     result["agreement"] = json!(agreeing as f64 / pairs.len() as f64);
     result["max_abs_error"] = json!(worst);
     result["not_finite_in_clear"] = json!(infinite);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_usual_is_what_half_of_the_records_have() {
-        let mut records: Vec<Vec<f64>> =
-            (0..20).map(|k| vec![1.0 + f64::from(k % 3) / 4.0, 8.0, 0.0]).collect();
-        records[3] = vec![1.0, 80.0, 0.0];
-        records[7] = vec![f64::INFINITY, 8.0, f64::NAN];
-        let all: Vec<&[f64]> = records.iter().map(Vec::as_slice).collect();
-        let found = beyond_usual(&all);
-        assert_eq!(found[3], Some((1, 10.0)));
-        assert_eq!(found[7], Some((0, f64::INFINITY)));
-        let others = found.iter().enumerate().filter(|(k, _)| ![3, 7].contains(k));
-        assert!(
-            others.into_iter().all(|(_, worst)| worst.is_some_and(|(_, ratio)| ratio < 1.5)),
-            "{found:?}"
-        );
-        assert!(beyond_usual(&all[..USUAL - 1]).iter().all(Option::is_none), "too few to tell");
-        assert!(beyond_usual(&vec![&[][..]; 20]).iter().all(Option::is_none));
-    }
 }

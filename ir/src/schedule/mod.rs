@@ -31,6 +31,7 @@
 //!   something else.
 
 pub mod bounds;
+pub mod chebyshev;
 mod check;
 mod infer;
 pub mod interp;

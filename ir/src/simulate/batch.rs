@@ -1,5 +1,7 @@
 //! A batch of images on its way through a schedule.
 
+use std::collections::BTreeMap;
+
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -29,6 +31,8 @@ pub(super) struct Batch<'a> {
     schedule: &'a Verified<Schedule>,
     images: &'a [Image],
     noise: Option<&'a Noise>,
+    /// Arguments of Chebyshev polynomials, by the instruction that squares them.
+    arguments: &'a BTreeMap<ValueId, ValueId>,
     /// Whether all threads work on it.
     parallel: bool,
     slots: usize,
@@ -39,6 +43,7 @@ pub(super) struct Batch<'a> {
     diverges: Vec<Option<ValueId>>,
     exceeds: Vec<Option<Excess>>,
     uneven: Vec<Option<Excess>>,
+    escapes: Vec<Vec<Excess>>,
     factors: Vec<Vec<f64>>,
     /// Buffers of values that are no longer needed.
     buffers: Vec<Vec<f64>>,
@@ -60,16 +65,18 @@ fn draws(op: &ScheduleOp) -> bool {
 }
 
 impl<'a> Batch<'a> {
-    /// Images at the beginning of a schedule; without `noise` all are exact.
+    /// Images at the beginning of a schedule with `arguments` of Chebyshev polynomials; without `noise` all are exact.
     pub(super) fn new(
         schedule: &'a Verified<Schedule>,
         images: &'a [Image],
         noise: Option<&'a Noise>,
+        arguments: &'a BTreeMap<ValueId, ValueId>,
     ) -> Self {
         Self {
             schedule,
             images,
             noise,
+            arguments,
             parallel: false,
             slots: schedule.header.slots,
             room: scale::room(&schedule.header.moduli),
@@ -78,6 +85,7 @@ impl<'a> Batch<'a> {
             diverges: vec![None; images.len()],
             exceeds: vec![None; images.len()],
             uneven: vec![None; images.len()],
+            escapes: vec![vec![]; images.len()],
             factors: vec![vec![]; images.len()],
             buffers: vec![],
         }
@@ -101,6 +109,9 @@ impl<'a> Batch<'a> {
         if let ScheduleOp::Bootstrap { range, period, .. } = node.op {
             self.check_range(id, &args[0], range, self.schedule.ty(node.args[0]));
             self.check_period(id, &args[0], range, period as usize);
+        }
+        if let Some(argument) = self.arguments.get(&id) {
+            self.check_argument(id, *argument, &args[0]);
         }
         if node.op == ScheduleOp::Mul {
             for (k, factors) in self.factors.iter_mut().enumerate() {
@@ -300,6 +311,18 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Notes the images on which the argument of a polynomial, squared here, leaves [−1, 1]; where it follows from
+    /// garbage, nothing is said.
+    fn check_argument(&mut self, id: ValueId, argument: ValueId, x: &Value) {
+        for ((facts, diverges), escapes) in x.facts().iter().zip(&self.diverges).zip(&mut self.escapes) {
+            let ratio = facts.largest;
+            let meant = ratio.is_finite() && diverges.is_none_or(|at| at >= argument);
+            if meant && ratio > 1.0 + scale::RANGE_SLACK {
+                escapes.push(Excess { at: id, ratio });
+            }
+        }
+    }
+
     /// Notes the images whose slots do not repeat as a bootstrap takes for granted; of those beyond its range, where
     /// noise has grown with the slots, nothing is said.
     fn check_period(&mut self, id: ValueId, x: &Value, range: f64, period: usize) {
@@ -325,10 +348,11 @@ impl<'a> Batch<'a> {
                 outputs[k].push(slots.to_vec());
             }
         }
-        let notes = self.diverges.into_iter().zip(self.exceeds).zip(self.uneven).zip(self.factors);
-        let result = |(outputs, (((diverges, exceeds), uneven), factors))| {
+        let ranges = self.exceeds.into_iter().zip(self.uneven).zip(self.escapes);
+        let notes = self.diverges.into_iter().zip(ranges).zip(self.factors);
+        let result = |(outputs, ((diverges, ((exceeds, uneven), escapes)), factors))| {
             let outputs = group_outputs(schedule, outputs);
-            Simulated { outputs, diverges, exceeds, uneven, factors }
+            Simulated { outputs, diverges, exceeds, uneven, escapes, factors }
         };
         outputs.into_iter().zip(notes).map(result).collect()
     }

@@ -35,15 +35,21 @@ pub struct Simulated {
     pub exceeds: Option<Excess>,
     /// The bootstrap whose operand repeats least, though it should, by more than noise: an encrypted run is wrong there.
     pub uneven: Option<Excess>,
+    /// The squares of arguments of Chebyshev polynomials (see [`squared_arguments`]) outside [−1, 1], in the order of the
+    /// schedule, of arguments computed before the image diverges or where it does: the function that the polynomial stands for is
+    /// wrong there, and perhaps garbage.
+    ///
+    /// [`squared_arguments`]: crate::schedule::chebyshev::squared_arguments
+    pub escapes: Vec<Excess>,
     /// By product of ciphertexts, in the order of the schedule, the largest magnitude of its operands: what activations
     /// are applied to.
     pub factors: Vec<f64>,
 }
 
-/// A bootstrap's operand that is not what it was promised to be.
+/// The operand of a bootstrap, or of a polynomial, that is not what it was promised to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Excess {
-    /// The bootstrap.
+    /// The bootstrap, or the square that the polynomial begins with.
     pub at: ValueId,
     /// Largest magnitude, or largest difference of slots that should be the same, over range.
     pub ratio: f64,

@@ -14,3 +14,6 @@ mod slots;
 
 pub use image::{Excess, Facts, Image, SimulateError, Simulated};
 pub use simulator::{Seen, Simulator, Watch, simulate_once};
+
+#[cfg(test)]
+mod tests;

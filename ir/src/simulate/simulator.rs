@@ -1,6 +1,6 @@
 //! Simulating batches: with plaintexts that are kept, or evaluated as they are used.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -10,6 +10,7 @@ use super::image::{Facts, Image, SimulateError, Simulated};
 use super::slots::{Plain, Value};
 use crate::noise::NoiseModel;
 use crate::plan::ParameterData;
+use crate::schedule::chebyshev::squared_arguments;
 use crate::schedule::interp::check_inputs;
 use crate::schedule::recipes::{RecipeVectors, Vector};
 use crate::schedule::stream::Stream;
@@ -22,6 +23,8 @@ pub struct Simulator<'s> {
     /// None where they take more than [`MOST_KEPT`].
     plains: Option<Arc<HashMap<Recipe, Plain>>>,
     noise: Option<Noise>,
+    /// See [`squared_arguments`].
+    arguments: Arc<BTreeMap<ValueId, ValueId>>,
 }
 
 /// Bytes of plaintexts that are kept between batches, at most.
@@ -38,6 +41,7 @@ impl<'s> Simulator<'s> {
         seed: u64,
     ) -> Result<Self, SimulateError> {
         let noise = Some(Noise { model: NoiseModel::new(parameters), seed });
+        let arguments = Arc::new(squared_arguments(schedule));
         let vectors = RecipeVectors::new(schedule);
         let (mut plains, mut bytes) = (HashMap::new(), 0);
         for (id, node) in schedule.iter() {
@@ -50,15 +54,20 @@ impl<'s> Simulator<'s> {
                 vectors.release(recipe);
             }
             if bytes > MOST_KEPT {
-                return Ok(Self { schedule, plains: None, noise });
+                return Ok(Self { schedule, plains: None, noise, arguments });
             }
         }
-        Ok(Self { schedule, plains: Some(Arc::new(plains)), noise })
+        Ok(Self { schedule, plains: Some(Arc::new(plains)), noise, arguments })
     }
 
     /// The same without noise: what the reference interpreter computes.
     pub fn exact(&self) -> Self {
-        Self { plains: self.plains.clone(), noise: None, ..*self }
+        Self {
+            schedule: self.schedule,
+            plains: self.plains.clone(),
+            noise: None,
+            arguments: self.arguments.clone(),
+        }
     }
 
     /// Runs a batch of images on this thread, or on all where plaintexts are not kept. A batch holds each of its values for all
@@ -69,9 +78,9 @@ impl<'s> Simulator<'s> {
     pub fn run(&self, images: &[Image]) -> Result<Vec<Simulated>, SimulateError> {
         check(self.schedule, images)?;
         let Some(plains) = &self.plains else {
-            return streamed(self.schedule, self.noise.as_ref(), images, &mut ());
+            return streamed(self.schedule, self.noise.as_ref(), &self.arguments, images, &mut ());
         };
-        let mut batch = Batch::new(self.schedule, images, self.noise.as_ref());
+        let mut batch = Batch::new(self.schedule, images, self.noise.as_ref(), &self.arguments);
         for (id, node) in self.schedule.iter() {
             let plains: Vec<&Plain> = node.op.recipes().iter().map(|r| &plains[r]).collect();
             batch.execute(id, node, &plains, &mut |_| {});
@@ -122,18 +131,19 @@ pub fn simulate_once(
 ) -> Result<Vec<Simulated>, SimulateError> {
     check(schedule, images)?;
     let noise = Noise { model: NoiseModel::new(parameters), seed };
-    streamed(schedule, Some(&noise), images, watch)
+    streamed(schedule, Some(&noise), &squared_arguments(schedule), images, watch)
 }
 
 fn streamed(
     schedule: &Verified<Schedule>,
     noise: Option<&Noise>,
+    arguments: &BTreeMap<ValueId, ValueId>,
     images: &[Image],
     watch: &mut dyn Watch,
 ) -> Result<Vec<Simulated>, SimulateError> {
     let slots = schedule.header.slots;
     Stream::scope(schedule, |stream| {
-        let mut batch = Batch::new(schedule, images, noise).parallel();
+        let mut batch = Batch::new(schedule, images, noise, arguments).parallel();
         for (id, node) in schedule.iter() {
             let recipes = node.op.recipes();
             let vectors = stream.next(recipes).map_err(|message| failed(schedule, id, message))?;
