@@ -2,12 +2,10 @@
 //!
 //! The cheapest method is taken with which the network still says what it did: on the samples, in clear.
 
-use std::fmt;
 use std::sync::Arc;
 
 use fhec_frontend::Import;
 use fhec_ir::Verified;
-use fhec_ir::plan::Plan;
 use fhec_ir::tensor::{Tensor, TensorGraph, run};
 use fhec_passes::approximate::{self, Approximation, Method, Ranges, Replacement};
 use rayon::prelude::*;
@@ -15,63 +13,9 @@ use rayon::prelude::*;
 use crate::attempt::Passes;
 use crate::error::CompileError;
 use crate::facts::{Operands, input_bounds, many_synthetic, proven_ranges};
+use crate::fidelity::Fidelity;
 use crate::observer::Stage;
 use crate::request::{Accuracy, Activation};
-
-/// What approximating the functions of a network costs in clear.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fidelity {
-    /// What stands for |x|.
-    pub method: Method,
-    /// Samples compared.
-    pub samples: usize,
-    /// Of these the samples with the same class, or where classes are no matter with small errors.
-    pub agreeing: usize,
-    /// Samples with the right class before and after, if there are labels.
-    pub correct: Option<(usize, usize)>,
-    /// By output, root of the mean square of errors over that of results.
-    pub relative_rms: Vec<f64>,
-    /// By output, the largest error.
-    pub largest_error: Vec<f64>,
-    /// What was replaced by what.
-    pub replaced: Vec<Replacement>,
-}
-
-impl fmt::Display for Fidelity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, samples, agreeing, correct, relative_rms, replaced, .. } = self;
-        write!(f, "{} replaced, those with kinks by {method}", replaced.len())?;
-        let rms = relative_rms.iter().fold(0.0, |most: f64, x| most.max(*x));
-        write!(
-            f,
-            "; {agreeing} of {samples} samples keep their class, errors are {:.2} % of the results",
-            100.0 * rms
-        )?;
-        match correct {
-            Some((before, after)) => write!(f, "; {before} were right, {after} are"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Fidelity {
-    /// −log2 of the root of the mean square of errors over that of results, of the worst output.
-    pub(crate) fn bits(&self) -> f64 {
-        -self.relative_rms.iter().fold(0.0, |most: f64, rms| most.max(*rms)).log2()
-    }
-
-    /// Adds what approximation costs to the errors that a plan promises.
-    pub(crate) fn add_to(&self, plan: &mut Plan) {
-        // One image in many more may be worse than all of the samples.
-        let unlike = if self.samples >= MANY { UNLIKE.0 } else { UNLIKE.1 };
-        for (output, error) in plan.client.outputs.iter_mut().zip(&self.largest_error) {
-            output.error += error * unlike;
-        }
-    }
-}
-
-/// By how much errors on other images may exceed the largest on the samples, if there are many of them, and if not.
-const UNLIKE: (f64, f64) = (1.5, 3.0);
 
 /// A network without functions, and how it was made.
 pub(crate) struct Approximated {
@@ -318,9 +262,6 @@ const FIRST: usize = 48;
 
 /// Share of the samples that may change their class.
 const USUAL_LOSS: f64 = 0.005;
-
-/// Samples that tell how often classes change.
-const MANY: usize = 400;
 
 /// Root mean square of errors over that of results: of ResNet-20 on images that it was not trained on, 1.35 % change 0.4 % of the
 /// classes, 2.3 % change 0.7 %.

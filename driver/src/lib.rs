@@ -45,8 +45,8 @@
 //!
 //! * what a caller knows: [`Request`], [`CompileError`], [`Summary`] of a candidate, [`Observer`], [`Objective`];
 //! * `watch`, `refusals`: telling the observer; remembering why there is no plan;
-//! * `facts`: what is known of the network: depth, samples, ranges;
-//! * `attempt`: runs of the passes;
+//! * `facts`: what is known of the network: depth, samples, ranges; `fidelity`: what replacing its functions costs;
+//! * `attempt`: runs of the passes; `approximation`: how functions are replaced;
 //! * `candidates`: shapes, chains designed for them, placements on these;
 //! * `budget`, `search`, `emission`: fitting a schedule to the memory, the order of candidates, the plan;
 //! * `levelled`, `bootstrapped`: a plan without bootstraps and one with them, each a page; [`Driver`] chooses between them.
@@ -60,6 +60,7 @@ mod driver;
 mod emission;
 mod error;
 mod facts;
+mod fidelity;
 mod levelled;
 mod objective;
 mod observer;
@@ -69,9 +70,9 @@ mod search;
 mod summary;
 mod watch;
 
-pub use approximation::Fidelity;
 pub use driver::{Compiled, Driver, compile};
 pub use error::CompileError;
+pub use fidelity::Fidelity;
 pub use objective::{LeastMemory, LeastTime, Objective};
 pub use observer::{Observer, Stage};
 pub use request::{Accuracy, Activation, Request};

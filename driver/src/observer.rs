@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fhec_passes::pipeline::{Program, Timing};
 
-use crate::approximation::Fidelity;
 use crate::error::CompileError;
+use crate::fidelity::Fidelity;
 use crate::summary::Summary;
 
 /// A kind of work that takes time. A stage may begin more than once; [`Bounds`](Self::Bounds) and

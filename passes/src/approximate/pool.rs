@@ -6,7 +6,8 @@ use fhec_ir::{Node, ValueId};
 
 use super::method::Method;
 use super::report::Replacement;
-use super::write::{Writer, zip};
+use super::ties::zip;
+use super::write::Writer;
 
 impl Writer<'_> {
     /// Windows of k elements by ⌈log₂ k⌉ maxima of two, which overlap unless k is a power of two:

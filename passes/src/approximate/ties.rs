@@ -13,6 +13,11 @@ pub(super) fn channels(shape: &[usize]) -> usize {
     shape.get(1).copied().unwrap_or(1)
 }
 
+/// f of two vectors over channels, either of which may be a single number.
+pub(super) fn zip(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+    (0..a.len().max(b.len())).map(|c| f(a[c % a.len()], b[c % b.len()])).collect()
+}
+
 /// How an operator relates the factor of an operand to that of its result.
 pub(super) enum Tie {
     /// Either may have any.

@@ -5,11 +5,11 @@ use fhec_ir::tensor::bounds::Interval;
 use fhec_ir::tensor::{Basis, TensorGraph, TensorOp};
 use fhec_ir::{ConstId, Node, ValueId};
 
-use super::function::{Function, Piecewise};
-use super::method::{Absolute, Method};
-use super::report::Replacement;
-use super::ties::{Tie, channels, tie};
-use super::{Facts, Requirements};
+use super::facts::{Facts, fitted_range, is_polynomial, largest};
+use super::function::{Function, Piecewise, undefined};
+use super::method::{Absolute, Method, composite};
+use super::report::{Replacement, effort};
+use super::ties::{Tie, tie, zip};
 use crate::Refusal;
 use crate::rescale::{Rescaler, over_axis_1};
 
@@ -24,11 +24,6 @@ pub(super) struct Writer<'g> {
     pub(super) map: Vec<ValueId>,
     pub(super) replaced: Vec<Replacement>,
     pub(super) refused: Vec<Refusal>,
-}
-
-/// f of two vectors over channels, either of which may be a single number.
-pub(super) fn zip(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
-    (0..a.len().max(b.len())).map(|c| f(a[c % a.len()], b[c % b.len()])).collect()
 }
 
 /// One number if all are the same.
@@ -145,7 +140,7 @@ impl<'g> Writer<'g> {
     /// What a node is replaced by; None if it stays.
     fn replacement(&mut self, id: ValueId, node: &Node<TensorOp>) -> Result<Option<ValueId>, String> {
         match &node.op {
-            op if super::is_polynomial(op) => Ok(None),
+            op if is_polynomial(op) => Ok(None),
             TensorOp::Client(_) => {
                 Err("not a polynomial; leave it to the client, at the end of the network".into())
             }
@@ -188,7 +183,7 @@ impl<'g> Writer<'g> {
                 Ok(self.binary(TensorOp::Mul, x, h, &node.name))
             }
             Function::Step(at) => {
-                let Some(composite) = super::composite(self.facts.alpha) else {
+                let Some(composite) = composite(self.facts.alpha) else {
                     return Err("no composition is precise enough".into());
                 };
                 let absolute = composite.make().map_err(|e| e.to_string())?;
@@ -212,7 +207,7 @@ impl<'g> Writer<'g> {
                 Ok(self.binary(TensorOp::Mul, x, p, &node.name))
             }
             Function::Smooth(a) => {
-                if let Some(reason) = super::function::undefined(a, range) {
+                if let Some(reason) = undefined(a, range) {
                     return Err(reason);
                 }
                 let f = move |v: f64| fhec_ir::tensor::activation(a, v);
@@ -274,15 +269,12 @@ impl<'g> Writer<'g> {
         fx: &[f64],
         fy: &[f64],
     ) -> Result<ValueId, String> {
-        let range = super::fitted_range(range);
-        let largest = super::largest(f, range);
-        let error = largest * (-self.facts.alpha).exp2();
+        let range = fitted_range(range);
+        let error = largest(f, range) * (-self.facts.alpha).exp2();
         // Around 0 many functions are even or odd, but for a line, which takes half as many products.
         let around = Interval::new(-range.magnitude(), range.magnitude());
         let fits = [range, around].map(|r| fhec_approx::smooth(f, r.lo, r.hi, error, MAX_DEGREE));
-        let cheapest = |a: &SmoothFit, b: &SmoothFit| {
-            super::report::effort(&a.poly).cmp(&super::report::effort(&b.poly))
-        };
+        let cheapest = |a: &SmoothFit, b: &SmoothFit| effort(&a.poly).cmp(&effort(&b.poly));
         let [own, around] = fits;
         let fit = match (own, around) {
             (Ok(own), Ok(around)) => {
@@ -332,7 +324,7 @@ impl<'g> Writer<'g> {
     /// a·(1/b).
     fn quotient(&mut self, id: ValueId, node: &Node<TensorOp>) -> Result<ValueId, String> {
         let range = self.facts.bounds(self.graph, node.args[1])?.hull();
-        if let Some(reason) = super::function::undefined(fhec_ir::tensor::Activation::Reciprocal, range) {
+        if let Some(reason) = undefined(fhec_ir::tensor::Activation::Reciprocal, range) {
             return Err(reason);
         }
         let (a, b) = (self.map[node.args[0].index()], self.map[node.args[1].index()]);
@@ -408,69 +400,3 @@ impl<'g> Writer<'g> {
 
 /// Highest degree of polynomials for smooth functions: eight levels.
 const MAX_DEGREE: usize = 255;
-
-/// What is required of the operands and results of functions: by value and channel a bound that scaling takes to 1.
-pub(super) fn requirements(graph: &TensorGraph, facts: &Facts<'_>) -> Requirements {
-    let mut required: Requirements = vec![None; graph.len()];
-    let mut require = |id: ValueId, bound: Vec<f64>| {
-        let largest = bound.iter().fold(0.0, |most: f64, b| most.max(*b));
-        // Channels that hardly do anything would get enormous weights.
-        let floor = if largest > 0.0 { largest * LEAST_SHARE } else { 1.0 };
-        let bound: Vec<f64> = bound.iter().map(|b| b.max(floor)).collect();
-        let known = &mut required[id.index()];
-        *known = Some(known.as_ref().map_or(bound.clone(), |k| zip(k, &bound, f64::max)));
-    };
-    for (id, node) in graph.iter() {
-        let of = |k: usize| facts.bounds(graph, node.args[k]);
-        let width = |k: usize| channels(graph.ty(node.args[k]));
-        match &node.op {
-            TensorOp::Pool { kind: fhec_ir::tensor::Pool::Max, .. } => {
-                let Ok(bounds) = of(0) else { continue };
-                let reach = |x: Interval| x.hi.max(0.0) - x.lo.min(0.0);
-                let known = facts.spread(id).filter(|s| s.len() == width(0)).cloned();
-                let by_range = || (0..width(0)).map(|c| reach(bounds.channel(c))).collect();
-                require(node.args[0], known.unwrap_or_else(by_range));
-            }
-            TensorOp::Max | TensorOp::Min => {
-                let (Ok(a), Ok(b)) = (of(0), of(1)) else { continue };
-                let reach = |a: Interval, b: Interval| (a.hi - b.lo).abs().max((b.hi - a.lo).abs());
-                let known = facts.spread(id).filter(|s| s.len() == width(0)).cloned();
-                let by_range = || (0..width(0)).map(|c| reach(a.channel(c), b.channel(c))).collect();
-                require(id, known.unwrap_or_else(by_range));
-            }
-            _ => {
-                let Some(function) = Function::of(graph, node) else { continue };
-                let Ok(bounds) = of(0) else { continue };
-                let hull = bounds.hull();
-                let piecewise = |f: Piecewise| {
-                    let f = f.within(hull);
-                    let reach: Vec<f64> = (0..width(0)).map(|c| f.reach(bounds.channel(c))).collect();
-                    (!f.kinks.is_empty()).then_some(reach)
-                };
-                let result = |f: &dyn Fn(f64) -> f64| {
-                    vec![super::largest(f, super::fitted_range(hull)); channels(&node.ty)]
-                };
-                match function {
-                    Function::Piecewise(f) | Function::Gated(f) => {
-                        piecewise(f).into_iter().for_each(|reach| require(node.args[0], reach));
-                    }
-                    Function::Step(at) => {
-                        let reach = |x: Interval| (x.lo - at).abs().max((x.hi - at).abs());
-                        require(node.args[0], (0..width(0)).map(|c| reach(bounds.channel(c))).collect());
-                    }
-                    Function::Smooth(a) if super::function::undefined(a, hull).is_none() => {
-                        require(id, result(&|v| fhec_ir::tensor::activation(a, v)));
-                    }
-                    Function::Exponential { scale, alpha } => {
-                        require(id, result(&|v: f64| scale * if v > 0.0 { v } else { alpha * v.exp_m1() }));
-                    }
-                    Function::Smooth(_) => {}
-                }
-            }
-        }
-    }
-    required
-}
-
-/// Least range of a channel, as a share of the largest of its layer.
-const LEAST_SHARE: f64 = 1.0 / 64.0;
