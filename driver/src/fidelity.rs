@@ -42,6 +42,13 @@ impl fmt::Display for Fidelity {
 }
 
 impl Fidelity {
+    /// Whether results differ by more than any usual goal allows.
+    pub fn is_doubtful(&self) -> bool {
+        let changed = (self.samples - self.agreeing) as f64 / self.samples.max(1) as f64;
+        let single = self.relative_rms.len() == 1;
+        single && changed > DOUBTFUL_CHANGES || self.relative_rms.iter().any(|rms| !(*rms <= DOUBTFUL_RMS))
+    }
+
     /// −log2 of the root of the mean square of errors over that of results, of the worst output.
     pub(crate) fn bits(&self) -> f64 {
         -self.relative_rms.iter().fold(0.0, |most: f64, rms| most.max(*rms)).log2()
@@ -59,6 +66,10 @@ impl Fidelity {
 
 /// By how much errors on other images may exceed the largest on the samples, if there are many of them, and if not.
 const UNLIKE: (f64, f64) = (1.5, 3.0);
+
+/// Shares of samples that change their class, and of results, that are remarked on.
+const DOUBTFUL_CHANGES: f64 = 0.02;
+const DOUBTFUL_RMS: f64 = 0.1;
 
 /// Samples that tell how large errors get.
 const MANY: usize = 400;

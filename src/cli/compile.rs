@@ -415,7 +415,7 @@ impl CompileArgs {
         let dumped =
             |program: &Program, pass: &str| self.dump_after.iter().any(|p| p == pass).then(|| program.text());
         let (compiled, watched) = run((&import, &self.model), &request, context, &dumped)?;
-        let Watched { dumps, constants, timings, stages } = watched;
+        let Watched { dumps, constants, timings, stages, functions } = watched;
         if let Some(path) = &self.write_constants {
             constants::write(path, &constants)?;
         }
@@ -445,6 +445,9 @@ impl CompileArgs {
             }
         };
         if context.json {
+            if let Some(functions) = functions {
+                result["functions"] = functions;
+            }
             if !dumps.is_empty() {
                 let dumps = dumps.into_iter().map(|(pass, text)| (pass.to_string(), json!(text)));
                 result["dumps"] = Value::Object(dumps.collect());

@@ -7,6 +7,8 @@ use fhec::ir::text::Constants;
 use fhec::pipeline::{Program, Timing};
 use fhec::{CompileError, Fidelity, Observer, Stage, Summary};
 
+use serde_json::{Value, json};
+
 use super::Context;
 use super::output::Progress;
 
@@ -31,6 +33,8 @@ pub(crate) struct Watched {
     pub(crate) constants: Constants,
     /// What the passes took that led to the result.
     pub(crate) timings: Vec<Timing>,
+    /// How functions were replaced, if there were any.
+    pub(crate) functions: Option<Value>,
     /// What every stage took.
     pub(crate) stages: BTreeMap<Stage, Duration>,
 }
@@ -65,6 +69,12 @@ impl Observer for Watching<'_> {
             self.context.detail(replacement.to_string());
         }
         self.context.say(format!("functions  {fidelity}"));
+        if fidelity.is_doubtful() {
+            self.context.remark(
+                "polynomials in place of functions change what the network says: ask for more precise ones",
+            );
+        }
+        self.watched.functions = Some(functions(fidelity));
     }
 
     fn candidate_lowered(&mut self, candidate: &Summary) {
@@ -98,6 +108,22 @@ impl Observer for Watching<'_> {
             self.watched.constants.merge(program.constants());
         }
     }
+}
+
+/// How functions were replaced, for scripts.
+fn functions(fidelity: &Fidelity) -> Value {
+    let replaced = fidelity.replaced.iter().map(|r| {
+        json!({
+            "node": r.node, "function": r.function, "range": [r.range.lo, r.range.hi], "by": r.by, "levels": r.depth,
+            "products": r.products, "error": r.error, "growth": r.growth,
+        })
+    });
+    json!({
+        "method": fidelity.method.to_string(), "samples": fidelity.samples, "agreeing": fidelity.agreeing,
+        "correct_before": fidelity.correct.map(|c| c.0), "correct_after": fidelity.correct.map(|c| c.1),
+        "relative_rms": fidelity.relative_rms, "largest_error": fidelity.largest_error,
+        "replaced": replaced.collect::<Vec<_>>(),
+    })
 }
 
 /// What a stage does, for a progress bar.
