@@ -46,7 +46,8 @@ impl Fidelity {
     pub fn is_doubtful(&self) -> bool {
         let changed = (self.samples - self.agreeing) as f64 / self.samples.max(1) as f64;
         let single = self.relative_rms.len() == 1;
-        single && changed > DOUBTFUL_CHANGES || self.relative_rms.iter().any(|rms| !(*rms <= DOUBTFUL_RMS))
+        single && changed > DOUBTFUL_CHANGES
+            || self.relative_rms.iter().any(|rms| *rms > DOUBTFUL_RMS || rms.is_nan())
     }
 
     /// −log2 of the root of the mean square of errors over that of results, of the worst output.

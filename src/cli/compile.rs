@@ -215,6 +215,9 @@ impl SampleArgs {
     }
 }
 
+/// Inputs of a network, and their classes if they have any.
+type Labelled = (Vec<Vec<Tensor<f64>>>, Vec<usize>);
+
 impl ModelArgs {
     /// Whether it was said what inputs there are.
     #[cfg(feature = "client")]
@@ -291,7 +294,7 @@ impl ModelArgs {
         prepared: &Prepared,
         data: SampleArgs,
         context: &Context,
-    ) -> Result<(Vec<Vec<Tensor<f64>>>, Vec<usize>)> {
+    ) -> Result<Labelled> {
         let functions = import.graph.iter().any(|(_, n)| !fhec_passes::approximate::is_polynomial(&n.op));
         let stand_in = functions && self.samples.is_empty() && !self.exact();
         let files = if stand_in { &self.inputs } else { &self.samples };
@@ -322,13 +325,7 @@ impl ModelArgs {
     }
 
     #[cfg(not(feature = "client"))]
-    fn samples(
-        &self,
-        _: &Import,
-        _: &Prepared,
-        _: SampleArgs,
-        _: &Context,
-    ) -> Result<(Vec<Vec<Tensor<f64>>>, Vec<usize>)> {
+    fn samples(&self, _: &Import, _: &Prepared, _: SampleArgs, _: &Context) -> Result<Labelled> {
         Ok((vec![], vec![]))
     }
 

@@ -200,8 +200,9 @@ mod tests {
         }
         assert!(exceeded < tail, "{exceeded:e}");
         assert!(wide < 1.25 * (5.0 + 2.0 * (1.0 / tail).ln()), "{wide}");
-        let normal: Vec<f64> =
-            (0..512).map(|_| (-2.0 * uniform().ln()).sqrt() * (6.283 * uniform()).cos()).collect();
+        let normal: Vec<f64> = (0..512)
+            .map(|_| (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos())
+            .collect();
         let bound = upper(normal.into_iter(), 1e-7);
         assert!((5.2..11.0).contains(&bound), "{bound}");
     }
