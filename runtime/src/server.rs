@@ -114,8 +114,8 @@ impl Server {
         self.run_from(inputs, options, observe, Checkpoints::default())
     }
 
-    /// [`Server::run`], with checkpoints in a file: where there is one of this request the run goes on from there. The file is
-    /// removed at the end. A checkpoint that cannot be written is a warning.
+    /// [`Server::run`], with checkpoints in a file: where there is one of this request the run goes on from there. The file
+    /// stays until the result is safe: [`Server::forget`]. A checkpoint that cannot be written is a warning.
     ///
     /// # Errors
     /// As [`Server::run`]; a file that is no checkpoint of this plan, of these keys and this request.
@@ -134,14 +134,17 @@ impl Server {
             }
         };
         let checkpoints = Checkpoints { known, keep: Some(&keep), ..Checkpoints::default() };
-        let run = self.run_from(inputs, options, &|_, _| {}, checkpoints)?;
+        Ok(self.run_from(inputs, options, &|_, _| {}, checkpoints)?)
+    }
+
+    /// Removes the checkpoint of a run whose result is safe. One that cannot be removed is a warning.
+    pub fn forget(file: &Path) {
         match std::fs::remove_file(file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 tracing::warn!("the checkpoint {} stays: {error}", file.display());
             }
             _ => {}
         }
-        Ok(run)
     }
 
     /// What a checkpoint of this request has, if there is one.

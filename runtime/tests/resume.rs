@@ -143,7 +143,10 @@ mod files {
         assert_eq!(resumed.outputs, whole.outputs);
         let ran = |k: ValueId| resumed.execution.spans[k.index()].seconds > 0.0;
         assert!(!ran(refreshed) && ran(plan.schedule.outputs[0].value));
-        assert!(!file.exists(), "it is removed at the end");
+        assert!(file.exists(), "until the result is safe");
+        Server::forget(&file);
+        assert!(!file.exists());
+        Server::forget(&file);
 
         // Of another request, of another plan, damaged.
         save(inputs.request);

@@ -128,6 +128,7 @@ impl Session<'_> {
             trace.add(&self.plan.client.network, &self.plan.schedule, start, &run.execution.spans);
         }
         run.outputs.save(output, Direction::Outputs, &self.parameters)?;
+        self.checkpoint.iter().for_each(|file| Server::forget(file));
         let (seconds, peak_value_bytes) = (run.execution.seconds, run.execution.peak_value_bytes);
         self.context.say(format!(
             "{}: {seconds:.2} s, peak memory {}",

@@ -157,3 +157,53 @@ pub(super) fn undefined(a: Activation, range: Interval) -> Option<String> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use fhec_ir::tensor::activation;
+
+    use super::*;
+
+    fn eval(f: &Piecewise, x: f64) -> f64 {
+        f.slope[0] * x + f.offset + f.kinks.iter().map(|k| k.weight[0] * (x - k.at).abs()).sum::<f64>()
+    }
+
+    #[test]
+    fn functions_with_kinks_are_sums_of_magnitudes() {
+        use Activation as A;
+        let of = |a: Activation| match Function::of(&TensorGraph::new("g", ()), &node(a)) {
+            Some(Function::Piecewise(f)) => f,
+            other => panic!("{a:?} is {other:?}"),
+        };
+        for a in [
+            A::Relu,
+            A::LeakyRelu(0.1),
+            A::Abs,
+            A::Clip(-1.0, 2.0),
+            A::Clip(0.5, f32::INFINITY),
+            A::Clip(f32::NEG_INFINITY, 0.5),
+            A::Clip(3.0, 1.0),
+            A::HardSigmoid(0.2, 0.5),
+            A::HardSigmoid(-0.5, 0.25),
+            A::HardSigmoid(0.0, 2.0),
+            A::ThresholdedRelu(0.0),
+        ] {
+            let f = of(a);
+            for (lo, hi) in [(-5.0, 5.0), (-0.4, 0.3), (1.0, 5.0), (-5.0, -2.5)] {
+                let within = f.clone().within(Interval::new(lo, hi));
+                assert!(within.kinks.iter().all(|k| lo < k.at && k.at < hi), "{a:?} on {lo}..{hi}");
+                for step in 0..=50 {
+                    let x = lo + (hi - lo) * f64::from(step) / 50.0;
+                    let want = activation(a, x);
+                    assert!((eval(&f, x) - want).abs() < 1e-6, "{a:?}({x})");
+                    assert!((eval(&within, x) - want).abs() < 1e-6, "{a:?}({x}) on {lo}..{hi}");
+                    assert!(within.reach(Interval::new(lo, hi)) <= hi - lo);
+                }
+            }
+        }
+    }
+
+    fn node(a: Activation) -> Node<TensorOp> {
+        Node { op: TensorOp::Activation(a), args: vec![], ty: vec![1, 1], name: "f".into() }
+    }
+}

@@ -163,3 +163,47 @@ pub fn composite(alpha: f64) -> Option<Method> {
     let best = fit.min_by_key(|c| (c.depth, c.products))?;
     Some(Method::Composite(best.degrees.to_vec()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn precision_and_cost_rise_along_the_ladder() {
+        let ladder = ladder();
+        let cost = |m: &Method| m.depth() * LEVEL + m.products();
+        assert!(ladder.windows(2).all(|m| cost(&m[0]) < cost(&m[1])), "{ladder:?}");
+        // Of the same kind; even polynomials are worse at the kink than beside it.
+        for pair in ladder.windows(2).filter(|m| matches!(m[1], Method::Composite(_)) || m[0].depth() < 8) {
+            assert!(pair[0].precision() < pair[1].precision() + 0.1, "{pair:?}");
+        }
+        assert!(matches!(ladder.first(), Some(Method::Even(_))));
+        assert!(ladder.last().is_some_and(|m| m.precision() > 14.0), "{ladder:?}");
+    }
+
+    #[test]
+    fn an_even_polynomial_is_as_good_as_theory_says() {
+        for degree in [26, 110] {
+            let method = Method::Even(degree);
+            let absolute = method.make().unwrap();
+            // Bernstein: 0.2802/degree without a weight.
+            let best = 0.2802 / degree as f64;
+            assert!((best..1.6 * best).contains(&absolute.error()), "{degree}: {}", absolute.error());
+            assert!(
+                (absolute.eval(0.5) - 0.5).abs() < best / 3.0
+                    && (absolute.eval(-0.5) - 0.5).abs() < best / 3.0
+            );
+        }
+    }
+
+    #[test]
+    fn methods_are_words() {
+        assert_eq!("even:110".parse(), Ok(Method::Even(110)));
+        assert_eq!("7,7,13".parse(), Ok(Method::Composite(vec![7, 7, 13])));
+        for wrong in ["even:7", "even:0", "even:1000", "8", "", "7,,7", "x"] {
+            assert!(wrong.parse::<Method>().is_err(), "{wrong}");
+        }
+        assert_eq!(composite(10.0).map(|m| m.precision() > 9.9), Some(true));
+        assert_eq!(composite(40.0), None);
+    }
+}
