@@ -28,6 +28,10 @@ const SAMPLES: usize = 16;
 #[cfg(feature = "client")]
 const SAMPLES_FOR_FUNCTIONS: usize = 512;
 
+/// Samples from which ranges of functions are extrapolated with some confidence.
+#[cfg(feature = "client")]
+const FEW_SAMPLES: usize = 100;
+
 /// Bits of precision that will do where none are asked for.
 const LEAST_PRECISION_BITS: f64 = 8.0;
 
@@ -315,6 +319,11 @@ impl ModelArgs {
         let count = set.len().min(wanted);
         if count < wanted && !stand_in {
             context.remark(format!("--samples: {count} are all there are, of {wanted} that may be used"));
+        }
+        if functions && !stand_in && count < FEW_SAMPLES {
+            context.remark(format!(
+                "--samples: {count} tell little about the ranges of functions; an image that leaves one gives garbage: some hundreds are better"
+            ));
         }
         let shaped = |tensors: Vec<Vec<f64>>| {
             inputs.iter().zip(tensors).map(|(i, t)| Tensor::new(i.shape.clone(), t)).collect()

@@ -71,8 +71,9 @@ pub fn run_with_report(
     let first = graph.iter().find(|(_, n)| !is_polynomial(&n.op)).map_or(ValueId(0), |(id, _)| id);
     let ranges = (approximation.ranges)(graph).map_err(|reason| refused(first, reason))?;
     let facts = Facts { approximation, ranges, alpha: approximation.alpha };
-    let factors = Ties::new(graph).factors(&requirements(graph, &facts));
-    let (written, replaced, nodes) = Writer::new(graph, &facts, factors).write();
+    let required = requirements(graph, &facts);
+    let factors = Ties::new(graph).factors(&required);
+    let (written, replaced, nodes) = Writer::new(graph, &facts, factors, &required).write();
     if !nodes.is_empty() {
         return Err(PassError::Refused { pass: PASS, nodes });
     }

@@ -20,7 +20,8 @@ impl Writer<'_> {
     ) -> Result<ValueId, String> {
         let name = &node.name;
         let bounds = self.facts.bounds(self.graph, node.args[0])?;
-        let (fx, fy) = (self.factor(node.args[0]), self.factor(id));
+        let fx = self.factor(node.args[0]);
+        let fy = self.small_enough(node.args[0], self.factor(id));
         let method = self.facts.method(name).clone();
         let ratio = zip(&fy, &fx, |y, x| y / x);
         let mut x = self.affine(self.map[node.args[0].index()], &ratio, &[0.0], name);
@@ -50,7 +51,9 @@ impl Writer<'_> {
         let rounds = window.kernel.map(|k| k.next_power_of_two().trailing_zeros()).iter().sum::<u32>();
         let report = Replacement::kinked(node, bounds.hull(), &method, reach);
         self.replaced.push(report.in_rounds(rounds, Interval::new(-reach, reach)));
-        Ok(self.affine(x, &[1.0], &shift, name))
+        let up = zip(&self.factor(id), &fy, |y, f| y / f);
+        let shift = zip(&shift, &up, |s, u| s * u);
+        Ok(self.affine(x, &up, &shift, name))
     }
 
     fn along(

@@ -19,6 +19,8 @@ pub(super) struct Writer<'g> {
     pub(super) facts: &'g Facts<'g>,
     /// Factors of all values, by value and channel.
     pub(super) factors: Vec<Vec<f64>>,
+    /// What operands and results are to be scaled to; fixed values are not.
+    pub(super) required: &'g [Option<Vec<f64>>],
     pub(super) to: Rescaler<'g>,
     /// What computes each value, times its factor.
     pub(super) map: Vec<ValueId>,
@@ -32,9 +34,14 @@ fn shortest(v: &[f64]) -> &[f64] {
 }
 
 impl<'g> Writer<'g> {
-    pub(super) fn new(graph: &'g TensorGraph, facts: &'g Facts<'g>, factors: Vec<Vec<f64>>) -> Self {
+    pub(super) fn new(
+        graph: &'g TensorGraph,
+        facts: &'g Facts<'g>,
+        factors: Vec<Vec<f64>>,
+        required: &'g [Option<Vec<f64>>],
+    ) -> Self {
         let to = Rescaler::new(graph);
-        Self { graph, facts, factors, to, map: Vec::new(), replaced: vec![], refused: vec![] }
+        Self { graph, facts, factors, required, to, map: Vec::new(), replaced: vec![], refused: vec![] }
     }
 
     /// Writes all nodes and outputs.
@@ -62,6 +69,14 @@ impl<'g> Writer<'g> {
 
     pub(super) fn factor(&self, id: ValueId) -> Vec<f64> {
         self.factors[id.index()].clone()
+    }
+
+    /// A factor, or a smaller one if with that what is required of a value would exceed 1, as it does where the value is fixed.
+    pub(super) fn small_enough(&self, value: ValueId, factor: Vec<f64>) -> Vec<f64> {
+        match &self.required[value.index()] {
+            Some(required) => zip(&factor, required, |f, r| if f * r > 1.0 + 1e-9 { 1.0 / r } else { f }),
+            None => factor,
+        }
     }
 
     pub(super) fn shape(&self, value: ValueId) -> Vec<usize> {
@@ -162,8 +177,10 @@ impl<'g> Writer<'g> {
         node: &Node<TensorOp>,
         function: Function,
     ) -> Result<ValueId, String> {
-        let x = self.map[node.args[0].index()];
-        let (fx, fy) = (self.factor(node.args[0]), self.factor(id));
+        let (given, fy) = (self.factor(node.args[0]), self.factor(id));
+        let fx = self.small_enough(node.args[0], given.clone());
+        let down = zip(&fx, &given, |f, g| f / g);
+        let x = self.affine(self.map[node.args[0].index()], &down, &[0.0], &node.name);
         let ratio = zip(&fy, &fx, |y, x| y / x);
         let bounds = self.facts.bounds(self.graph, node.args[0])?;
         let range = bounds.hull();
@@ -304,7 +321,7 @@ impl<'g> Writer<'g> {
     /// max(a, b) = b + ReLU(a − b); min(a, b) = a − ReLU(a − b).
     fn extremum(&mut self, id: ValueId, node: &Node<TensorOp>) -> Result<ValueId, String> {
         let [a, b] = [0, 1].map(|k| self.map[node.args[k].index()]);
-        let f = self.factor(id);
+        let f = self.small_enough(id, self.factor(id));
         let [a, b] = [0, 1].map(|k| {
             let ratio = zip(&f, &self.factor(node.args[k]), |y, x| y / x);
             self.affine([a, b][k], &ratio, &[0.0], &node.name)
@@ -315,10 +332,12 @@ impl<'g> Writer<'g> {
             self.kinked(difference, (&[0.5], &[0.5], &[0.0]), &method, &format!("{}/relu", node.name))?;
         let reach = f.iter().fold(0.0, |most: f64, f| most.max(1.0 / f));
         self.replaced.push(Replacement::kinked(node, Interval::new(-reach, reach), &method, reach));
-        Ok(match node.op {
+        let result = match node.op {
             TensorOp::Max => self.binary(TensorOp::Add, b, relu, &node.name),
             _ => self.binary(TensorOp::Sub, a, relu, &node.name),
-        })
+        };
+        let up = zip(&self.factor(id), &f, |y, f| y / f);
+        Ok(self.affine(result, &up, &[0.0], &node.name))
     }
 
     /// a·(1/b).
