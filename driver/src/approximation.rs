@@ -107,7 +107,15 @@ impl<'c> Chooser<'c> {
         let mut best: Option<Approximated> = None;
         while low < high {
             let middle = low + (high - low) / 2;
-            let made = tried(ladder[middle].clone())?;
+            let made = match tried(ladder[middle].clone()) {
+                Ok(made) => made,
+                // No polynomial is as precise as that for some function: perhaps it need not be.
+                Err(refusal) if middle == low => return Err(refusal),
+                Err(_) => {
+                    high = middle - 1;
+                    continue;
+                }
+            };
             if self.suffices(&made.fidelity) {
                 best = Some(made);
                 high = middle;
